@@ -1,0 +1,1 @@
+"""Learn vector-quantized autoencoders by building one."""

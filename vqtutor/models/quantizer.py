@@ -1,0 +1,82 @@
+"""From vectors to codes and back (lesson 01): the nearest code, and a gradient through the choice."""
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+
+def squared_distances(z: Array, codebook: Array) -> Array:
+    """Return the squared Euclidean distance from every vector to every code.
+
+    Expands |z - e|^2 = |z|^2 - 2 z.e + |e|^2, so the largest array made is [N, K], never [N, K, D].
+
+    Args:
+      z: vectors, [N, D].
+      codebook: one code a row, [K, D].
+    Returns: [N, K], in squared units of z.
+    Raises:
+      ValueError: when the two disagree about D.
+    """
+    if z.shape[-1] != codebook.shape[-1]:
+        raise ValueError(f"z has vectors of {z.shape[-1]} numbers but the codes have {codebook.shape[-1]}: make D equal.")
+    z_norms = jnp.sum(z**2, axis=1, keepdims=True)
+    code_norms = jnp.sum(codebook**2, axis=1)
+    return z_norms - 2 * z @ codebook.T + code_norms
+
+
+def nearest_code(z: Array, codebook: Array) -> Array:
+    """Return the index of the code nearest to each vector.
+
+    Args:
+      z: vectors, [..., D].
+      codebook: one code a row, [K, D].
+    Returns: int32 [...]; the lowest index wins a tie.
+    """
+    flat = z.reshape(-1, z.shape[-1])
+    indices = jnp.argmin(squared_distances(flat, codebook), axis=1)
+    return indices.reshape(z.shape[:-1]).astype(jnp.int32)
+
+
+def look_up(indices: Array, codebook: Array) -> Array:
+    """Return the code each index names: ints [...] and [K, D] -> [..., D]."""
+    return jnp.take(codebook, indices, axis=0)
+
+
+def straight_through(z_e: Array, z_q: Array) -> Array:
+    """Return z_q, but let gradients pass to z_e as if nothing had happened.
+
+    The straight-through estimator of Bengio et al. (2013), as used for codes by van den Oord et al. (2017).
+
+    Args:
+      z_e: encoder output, [..., D].
+      z_q: its nearest codes, [..., D].
+    Returns: [..., D]; its derivative is the identity towards z_e and zero towards z_q.
+    """
+    return z_e + jax.lax.stop_gradient(z_q - z_e)
+
+
+class VectorQuantizer(hk.Module):
+    """A codebook learned by gradient (van den Oord et al., "Neural Discrete Representation Learning", 2017).
+
+    Args:
+      num_codes: K, rows in the codebook.
+      code_dim: D, numbers in a code.
+    """
+
+    def __init__(self, num_codes: int, code_dim: int, name: str | None = None):
+        super().__init__(name=name)
+        self.num_codes = num_codes
+        self.code_dim = code_dim
+
+    def __call__(self, z_e: Array) -> dict[str, Array]:
+        """Quantize z_e [..., D]: {"z_q": [..., D] straight-through, "codes": [..., D] rows, "indices": int32 [...]}.
+
+        Losses want `codes`, whose gradient reaches the codebook; the decoder wants `z_q`, whose gradient reaches z_e.
+        """
+        codebook = hk.get_parameter(
+            "codebook", [self.num_codes, self.code_dim], z_e.dtype, init=hk.initializers.RandomUniform(-0.05, 0.05)
+        )
+        indices = nearest_code(z_e, codebook)
+        codes = look_up(indices, codebook)
+        return {"z_q": straight_through(z_e, codes), "codes": codes, "indices": indices}
