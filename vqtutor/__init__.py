@@ -1,1 +1,50 @@
-"""Learn vector-quantized autoencoders by building one."""
+"""Learn vector-quantized autoencoders by building one.
+
+vqtutor.check("quantizer.nearest_code", nearest_code)   # judge your answer and show its card
+vqtutor.hint("quantizer.nearest_code")                  # the next step of a ladder
+vqtutor.load_dataset("mnist")                           # images to learn from
+vqtutor.fit(step, state, images, epochs=5)              # train any compiled step
+"""
+
+from importlib import import_module
+
+_HOME = {
+    "check": "tutor",
+    "judge": "tutor",
+    "hint": "tutor",
+    "progress": "tutor",
+    "commit": "tutor",
+    "CheckFailed": "checking",
+    "Verdict": "checking",
+    "load_dataset": "data",
+    "Dataset": "data",
+    "fit": "training",
+    "Run": "training",
+}
+
+__all__ = [
+    "CheckFailed",
+    "Dataset",
+    "Run",
+    "Verdict",
+    "check",
+    "commit",
+    "fit",
+    "hint",
+    "judge",
+    "load_dataset",
+    "progress",
+]
+
+
+def __getattr__(name: str):
+    """Load each part when it is first used, so that `import vqtutor` costs nothing that is not needed."""
+    if name not in _HOME:
+        raise AttributeError(f"vqtutor has no {name!r}; it has {', '.join(__all__)}.")
+    value = getattr(import_module(f"vqtutor.{_HOME[name]}"), name)
+    globals()[name] = value  # `vqtutor.progress` must stay the function, whatever is imported later
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,1 +1,17 @@
+"""How an answer is judged: probes, misconceptions, verdicts, cards. Knows nothing about VQ-VAEs."""
 
+from vqtutor.checking.exercise import Exercise, Misconception, Probe, Question
+from vqtutor.checking.judge import CheckFailed, Verdict, judge
+from vqtutor.checking.probe import Observation, observe
+
+__all__ = [
+    "CheckFailed",
+    "Exercise",
+    "Misconception",
+    "Observation",
+    "Probe",
+    "Question",
+    "Verdict",
+    "judge",
+    "observe",
+]

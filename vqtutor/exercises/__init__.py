@@ -1,1 +1,17 @@
+"""What is asked: every exercise and question of the course as data, one file a lesson, and the way to them by id."""
 
+from difflib import get_close_matches
+
+from vqtutor.checking import Exercise, Question
+from vqtutor.exercises import start, straight_through
+
+EXERCISES: dict[str, Exercise] = {e.id: e for lesson in (start, straight_through) for e in lesson.EXERCISES}
+QUESTIONS: dict[str, Question] = {q.id: q for q in straight_through.QUESTIONS}
+
+
+def find(id: str) -> Exercise:
+    """Return the exercise of this id, or raise KeyError with the nearest ids there are."""
+    if id not in EXERCISES:
+        close = get_close_matches(str(id), EXERCISES, 3, cutoff=0.3) or list(EXERCISES)[:3]
+        raise KeyError(f"There is no exercise {id!r}. Did you mean {' or '.join(close)}?")
+    return EXERCISES[id]

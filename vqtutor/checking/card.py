@@ -1,0 +1,100 @@
+"""Cards: a verdict in words, as plain text and as HTML. The state is a word; colour only repeats it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vqtutor.checking.judge import Verdict
+
+_MARKS = {"passed": "ok", "not yet": "x", "not written yet": "-"}
+_COLOURS = {"passed": "#0072b2", "not yet": "#d55e00", "not written yet": "#767676"}
+
+
+def _title(verdict: Verdict) -> str:
+    noun = "point" if verdict.max_points == 1 else "points"
+    return f"{verdict.exercise} - {verdict.state} ({verdict.points} of {verdict.max_points} {noun})"
+
+
+def _details(verdict: Verdict) -> list[str]:
+    lines = []
+    for probe in verdict.probes:
+        if not probe.passed and probe.message not in verdict.message:
+            lines.append(f'probe "{probe.name}": {probe.message}')
+        elif not probe.passed and verdict.misconception is None:
+            lines.append(f'probe "{probe.name}" (worth {probe.max_points})')
+        if probe.remark:
+            lines.append(f"remark: {probe.remark}")
+    if verdict.state == "not yet":
+        right = [f'"{probe.name}"' for probe in verdict.probes if probe.passed]
+        lines += [f"already right: {', '.join(right)}"] if right else []
+        lines.append(f'stuck? vqtutor.hint("{verdict.exercise}")')
+    return lines
+
+
+def text(verdict: Verdict) -> str:
+    """Return the card for a terminal, a traceback, a screen reader."""
+    body = [*verdict.message.splitlines(), *(line for detail in _details(verdict) for line in detail.splitlines())]
+    return "\n   ".join([f"{_MARKS[verdict.state]:2} {_title(verdict)}", *body])
+
+
+def html(verdict: Verdict) -> str:
+    """Return the card for a notebook; it reads the same with every style stripped."""
+    message = "".join(f"<p style='margin:.3em 0'>{escape(line)}</p>" for line in verdict.message.splitlines())
+    details = "".join(f"<li><code>{escape(line)}</code></li>" for line in _details(verdict))
+    return box(
+        _title(verdict), message + (f"<ul style='margin:.3em 0'>{details}</ul>" if details else ""), verdict.state
+    )
+
+
+def box(title: str, body_html: str, state: str = "") -> str:
+    """Return a titled box; `body_html` must be escaped already."""
+    colour = _COLOURS.get(state, "#767676")
+    mark = f"{escape(_MARKS[state])}&ensp;" if state else ""
+    return (
+        f"<div role='group' aria-label='{escape(title, quote=True)}' "
+        f"style='border-left:6px solid {colour};padding:.4em 1em;margin:.4em 0'>"
+        f"<p style='margin:.2em 0'>{mark}<strong>{escape(title)}</strong></p>{body_html}</div>"
+    )
+
+
+@dataclass(frozen=True)
+class Note:
+    """A titled box that is no verdict: a hint, an explanation, a table; `code` keeps its line breaks."""
+
+    title: str
+    lines: tuple[str, ...] = ()
+    code: str = ""
+    table: tuple[tuple[str, ...], ...] = ()
+
+    def __str__(self) -> str:
+        widths = [max(map(len, column)) for column in zip(*self.table, strict=True)]
+        rows = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in self.table]
+        return "\n   ".join([self.title, *self.lines, *rows, *self.code.splitlines()])
+
+    def _repr_html_(self) -> str:
+        body = "".join(f"<p style='margin:.3em 0'>{escape(line)}</p>" for line in self.lines)
+        if self.table:
+            head, *rows = self.table
+            body += "<table><thead><tr>" + "".join(f"<th scope='col'>{escape(cell)}</th>" for cell in head)
+            body += "</tr></thead><tbody>"
+            for first, *rest in rows:
+                cells = "".join(f"<td>{escape(cell)}</td>" for cell in rest)
+                body += f"<tr><th scope='row'>{escape(first)}</th>{cells}</tr>"
+            body += "</tbody></table>"
+        return box(self.title, body + (f"<pre>{escape(self.code)}</pre>" if self.code else ""))
+
+    def _repr_pretty_(self, printer, cycle) -> None:
+        printer.text(str(self))
+
+
+def show(shown: object) -> None:
+    """Show a card where it is read: as HTML in a notebook, as text in a terminal."""
+    from IPython import display, get_ipython
+
+    if get_ipython() is None:
+        print(shown)
+    else:
+        display.display(shown)

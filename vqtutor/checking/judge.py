@@ -1,0 +1,210 @@
+"""From what the probes saw to a verdict: points, the misconception's name, and what to tell the student."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from vqtutor.checking import card
+from vqtutor.checking.exercise import Exercise, Misconception, Probe
+from vqtutor.checking.probe import Observation, is_open, misfit, observe
+
+# float32 keeps about 7 digits and the probes add up tens of products of order one, so right answers written
+# differently agree to about 1e-6 of the largest element; the mildest misconception is off by more than 1e-3.
+RELATIVE_TOLERANCE = 1e-4
+SMALLEST_SCALE = 0.1  # where the right answer is zero everywhere, rounding is measured against this
+
+_OPEN = "Write your answer in the cell above and run it; until then the course's own answer stands in below."
+
+
+@dataclass(frozen=True)
+class ProbeVerdict:
+    """What one probe earned. `message` says what differs, `remark` what is right but worth knowing."""
+
+    name: str
+    points: int
+    max_points: int
+    message: str = ""
+    remark: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return self.points == self.max_points
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of an answer, as data; shown in a notebook, it is the card.
+
+    Attributes:
+      exercise: the exercise's id.
+      state: "passed", "not yet" or "not written yet".
+      points, max_points: earned, and to be earned.
+      misconception: the name of the one it behaves as, if any.
+      message: what is off and where to look; empty when all is well.
+      probes: one verdict a probe.
+    """
+
+    exercise: str
+    state: str
+    points: int
+    max_points: int
+    misconception: str | None = None
+    message: str = ""
+    probes: tuple[ProbeVerdict, ...] = field(default=())
+
+    @property
+    def passed(self) -> bool:
+        return self.state == "passed"
+
+    def __str__(self) -> str:
+        return card.text(self)
+
+    def _repr_html_(self) -> str:
+        return card.html(self)
+
+    def _repr_pretty_(self, printer, cycle) -> None:
+        printer.text(card.text(self))
+
+
+class CheckFailed(AssertionError):  # noqa: N818 - the name that notebooks and instructors see
+    """A check did not pass. Its traceback, in a notebook, is the card."""
+
+    def __init__(self, verdict: Verdict):
+        super().__init__(card.text(verdict))
+        self.verdict = verdict
+
+    def _render_traceback_(self) -> list[str]:
+        return card.text(self.verdict).splitlines()
+
+
+def _is_close(expected: np.ndarray, found: np.ndarray) -> np.ndarray:
+    expected, found = expected.astype(np.float64), found.astype(np.float64)
+    finite = np.abs(expected[np.isfinite(expected)])
+    tolerance = RELATIVE_TOLERANCE * max(float(finite.max(initial=0.0)), SMALLEST_SCALE)
+    with np.errstate(invalid="ignore"):  # inf - inf, where both are the same infinity
+        return (np.abs(found - expected) <= tolerance) | (expected == found) | (np.isnan(expected) & np.isnan(found))
+
+
+def compare(expected: np.ndarray, found: np.ndarray) -> str | None:
+    """Return None when the arrays agree in shape, kind of number and value, else what differs first, in words."""
+    if expected.shape != found.shape:
+        return f"expected shape {list(expected.shape)}, found {list(found.shape)}"
+    kinds = "iu" if expected.dtype.kind in "iu" else expected.dtype.kind
+    if found.dtype.kind not in kinds or (expected.dtype == np.float32 != found.dtype):
+        return f"expected dtype {expected.dtype}, found {found.dtype}"
+    agree = _is_close(expected, found)
+    if agree.all():
+        return None
+    bad = int(np.sum(~np.isfinite(found) & np.isfinite(expected))) if found.dtype.kind == "f" else 0
+    if bad:
+        return f"{bad} of {found.size} elements are NaN or infinite"
+    first = tuple(int(i) for i in np.argwhere(~agree)[0])
+    where = f" at {list(first)}" if first else ""
+    return f"expected {_number(expected[first])}{where}, found {_number(found[first])}"
+
+
+def _number(value: np.generic) -> str:
+    return f"{float(value):.4g}" if value.dtype.kind == "f" else str(value)
+
+
+def _difference(probe: Probe, expected: Observation, found: Observation) -> str | None:
+    """Return None when this probe saw on `found` what it saw on `expected`."""
+    if found.problem:
+        return found.sentence
+    missing = [name for name in expected.arrays if name not in found.arrays]
+    if missing:
+        return f"{missing[0]} is missing"
+    for name, wanted in expected.arrays.items():
+        difference = (probe.accept or compare)(wanted, found.arrays[name])
+        if difference:
+            return difference if name == probe.name else f"{name}: {difference}"
+    return None
+
+
+def _remark(expected: Observation, found: Observation) -> str:
+    for name, wanted in expected.arrays.items():
+        kind = found.arrays[name].dtype
+        if wanted.dtype.kind in "iu" and kind != wanted.dtype:
+            return f"{name} is {kind}; that passes, though {wanted.dtype} is what the course promises."
+    return ""
+
+
+# One process asks about the same few dozen exercises again and again: what right and wrong look like is seen once.
+@cache
+def _expected(exercise: Exercise) -> list[Observation]:
+    return observe(exercise, exercise.reference, seconds=120)
+
+
+@cache
+def _behaviours(exercise: Exercise, misconception: Misconception) -> list[list[Observation]]:
+    return [observe(exercise, wrong, seconds=120) for wrong in (misconception.answer, *misconception.also)]
+
+
+def _behaves_as(exercise: Exercise, answer: Sequence[Observation], wrong: Sequence[Observation]) -> bool:
+    """Whether an answer behaves as a misconception does, on every probe that it lived through."""
+    gives_itself_away = False
+    for probe, right, a, b in zip(exercise.probes, _expected(exercise), answer, wrong, strict=True):
+        if a.problem == "crash" and b.problem != "crash":
+            continue  # a slip on top of the misconception: judge by what did run
+        if (a.problem, a.error) != (b.problem, b.error) or set(a.arrays) != set(b.arrays):
+            return False
+        if probe.accept:  # such arrays differ between equals: only the outcome counts
+            same = bool(_difference(probe, right, a)) == bool(_difference(probe, right, b))
+        else:
+            same = not any(compare(b.arrays[name], a.arrays[name]) for name in b.arrays)
+        if not same:
+            return False
+        gives_itself_away = gives_itself_away or _difference(probe, right, a) is not None
+    return gives_itself_away
+
+
+def _diagnose(exercise: Exercise, seen: Sequence[Observation]) -> Misconception | None:
+    for misconception in exercise.misconceptions:
+        if any(_behaves_as(exercise, seen, wrong) for wrong in _behaviours(exercise, misconception)):
+            return misconception
+    return None
+
+
+def judge_observations(exercise: Exercise, seen: Sequence[Observation]) -> Verdict:
+    """Give the verdict on what the probes saw; the answer itself is not needed any more."""
+    results: list[ProbeVerdict] = []
+    for probe, wanted, found in zip(exercise.probes, _expected(exercise), seen, strict=True):
+        difference = _difference(probe, wanted, found)
+        if difference:
+            results.append(ProbeVerdict(probe.name, 0, probe.points, message=difference))
+        else:
+            results.append(ProbeVerdict(probe.name, probe.points, probe.points, remark=_remark(wanted, found)))
+    points = sum(result.points for result in results)
+    if points == exercise.points:
+        return Verdict(exercise.id, "passed", points, points, probes=tuple(results))
+    misconception = _diagnose(exercise, seen)
+    message = f"{misconception.says}\n{misconception.look}" if misconception else _unnamed(seen, results)
+    name = misconception.name if misconception else None
+    return Verdict(exercise.id, "not yet", points, exercise.points, name, message, tuple(results))
+
+
+def _unnamed(seen: Sequence[Observation], results: Sequence[ProbeVerdict]) -> str:
+    """Return the report for what matches no misconception: the first probe that differs says the most."""
+    for found, result in zip(seen, results, strict=True):
+        if not result.passed:
+            return found.sentence if found.problem else f'The probe "{result.name}" sees a difference.'
+    return ""
+
+
+def judge(exercise: Exercise, answer: Any, seconds: float | None = None) -> Verdict:
+    """Probe an answer and judge it. Never raises for a wrong answer.
+
+    Args:
+      exercise: what was asked.
+      answer: the student's function or class.
+      seconds: how long all probes together may take; see `probe.SECONDS`.
+    """
+    if answer is exercise.reference or is_open(answer):
+        return Verdict(exercise.id, "not written yet", 0, exercise.points, message=_OPEN)
+    sentence = misfit(exercise, answer)
+    if sentence:
+        return Verdict(exercise.id, "not yet", 0, exercise.points, message=sentence)
+    return judge_observations(exercise, observe(exercise, answer, **({"seconds": seconds} if seconds else {})))

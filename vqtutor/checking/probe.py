@@ -1,0 +1,153 @@
+"""Driving an answer without trusting it: what comes back is plain arrays, or a sentence on why there are none."""
+
+import ctypes
+import dis
+import inspect
+import linecache
+import sysconfig
+import threading
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any
+
+import jax
+import numpy as np
+
+from vqtutor.checking.exercise import Exercise
+
+SECONDS = 10.0  # the first call of a probe compiles: some seconds on a slow laptop, never ten
+MAX_ELEMENTS = 1_000_000  # an answer to these small probes has thousands of elements at most
+
+_STUDENT_NEVER_WROTE = (sysconfig.get_paths()["stdlib"], str(Path(__file__).parents[1]), "site-packages", "<frozen")
+# What the body of a function that only says `...`, `pass`, or its docstring compiles to.
+_NOTHING = {"RESUME", "RETURN_CONST", "LOAD_CONST", "RETURN_VALUE", "NOP", "POP_TOP", "COPY_FREE_VARS", "MAKE_CELL"}
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one probe saw. Plain data: arrays by name, or `problem`, one of the kinds below, and a sentence.
+
+    Kinds: "crash" (and `error`, the exception's type), "odd" (not an array), "endless", "not run".
+    """
+
+    probe: str
+    arrays: Mapping[str, np.ndarray]
+    problem: str | None = None
+    sentence: str = ""
+    error: str = ""
+
+
+class OddAnswerError(Exception):
+    """An answer returned something that is no array; the message is the sentence for the card."""
+
+
+def plain(value: Any, name: str = "the answer") -> np.ndarray:
+    """Return `value` as a NumPy array, asking its type and nothing else: its own methods are not to be trusted."""
+    kind = type(value)
+    if value is None:
+        raise OddAnswerError(f"{name} is None: did you forget to return it?")
+    if issubclass(kind, jax.core.Tracer):
+        raise OddAnswerError(f"{name} is a leftover of a JAX transformation: return what you computed in this call.")
+    if not (kind in (bool, int, float, np.ndarray) or issubclass(kind, (jax.Array, np.number, np.bool_))):
+        raise OddAnswerError(f"{name} is a {kind.__name__}, not an array: return a jax or numpy array.")
+    array = np.asarray(value)
+    if array.dtype == object or array.size > MAX_ELEMENTS:
+        raise OddAnswerError(
+            f"{name} is an array of {array.size:,} {array.dtype} elements, which no right answer here needs."
+        )
+    return array
+
+
+def is_open(answer: Any) -> bool:
+    """Whether a blank is still as it was handed out: a body that does nothing at all."""
+    if inspect.isclass(answer):
+        answer = answer.__dict__.get("__call__", answer.__init__)
+    while type(getattr(answer, "__wrapped__", None)) in (FunctionType, type(jax.jit(len))):
+        answer = answer.__wrapped__
+    code = getattr(answer, "__code__", None)
+    return type(code) is CodeType and {i.opname for i in dis.get_instructions(code)} <= _NOTHING
+
+
+def misfit(exercise: Exercise, answer: Any) -> str | None:
+    """Return a sentence when the answer cannot even be called as the exercise calls it."""
+    name, call = exercise.name, ", ".join(exercise.arguments)
+    if exercise.base is not None:
+        if not (inspect.isclass(answer) and issubclass(answer, exercise.base)):
+            return f"{name} must be a class that extends {exercise.base.__name__}, not a {type(answer).__name__}."
+    elif inspect.isclass(answer) or not callable(answer):
+        return f"{name} must be a function, called as {name}({call}); this is a {type(answer).__name__}."
+    try:
+        inspect.signature(answer).bind(*exercise.arguments)
+    except TypeError:
+        return f"{name} is called as {name}({call}), but yours is {name}{inspect.signature(answer)}."
+    except Exception:  # callables without a signature, or with a forged one: let the probes call them
+        pass
+    return None
+
+
+def students_line(error: BaseException) -> str:
+    """Return 'line 3: the code' for the deepest line that the student wrote, or ''."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not any(part in frame.filename for part in _STUDENT_NEVER_WROTE):
+            source = linecache.getline(frame.filename, frame.lineno or 0).strip() or frame.line or ""
+            return f"line {frame.lineno}: {source}" if source else f"line {frame.lineno}"
+    return ""
+
+
+def _crash(probe: str, error: BaseException) -> Observation:
+    first_line = next(iter(str(error).strip().splitlines()), "")[:200]
+    said = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
+    if isinstance(error, (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError)):
+        said = "JAX could not trace through it: use jax.numpy, not numpy, and no Python `if` or `int()` on values."
+    line = students_line(error)
+    sentence = f"Your code stopped with {said}" + (f"\nat {line}" if line else "")
+    return Observation(probe, {}, "crash", sentence, type(error).__name__)
+
+
+def _run(probe, answer) -> Observation:
+    try:
+        seen = {name: plain(value, name) for name, value in probe.run(answer).items()}
+    except OddAnswerError as odd:
+        return Observation(probe.name, {}, "odd", str(odd)[:1].upper() + str(odd)[1:])
+    except BaseException as error:  # SystemExit and KeyboardInterrupt raised by an answer are crashes as well
+        return _crash(probe.name, error)
+    return Observation(probe.name, seen)
+
+
+def observe(exercise: Exercise, answer: Any, seconds: float = SECONDS) -> list[Observation]:
+    """Drive the answer with every probe and return what was seen, one observation a probe.
+
+    The probes run in a thread of their own, so that an answer that never returns is told apart from a slow one
+    after `seconds` and the notebook goes on.
+    """
+    seen: list[Observation] = []
+    stopped = threading.Event()
+
+    def work():
+        for probe in exercise.probes:
+            if not stopped.is_set():
+                seen.append(_run(probe, answer))
+
+    worker = threading.Thread(target=work, daemon=True, name=f"check {exercise.id}")
+    worker.start()
+    try:
+        worker.join(seconds)
+    finally:  # also when the student presses stop
+        stopped.set()
+        if worker.is_alive() and worker.ident is not None:  # ends a Python loop; a compiled one runs on, unheard
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker.ident), ctypes.py_object(SystemExit))
+    done = tuple(seen)
+    late = [
+        Observation(probe.name, {}, "not run", "Not run, because an earlier probe never came back.")
+        for probe in exercise.probes[len(done) :]
+    ]
+    if late:
+        sentence = (
+            f"Your code had not returned after {seconds:g} seconds: is there a loop that never ends?\n"
+            "If the kernel stays busy, restart it."
+        )
+        late[0] = Observation(late[0].probe, {}, "endless", sentence)
+    return [*done, *late]

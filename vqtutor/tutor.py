@@ -1,0 +1,121 @@
+"""What a student calls: check, judge, hint, progress, commit."""
+
+import inspect
+import json
+import os
+import textwrap
+import time
+from typing import Any
+
+from vqtutor import checking
+from vqtutor.checking import CheckFailed, Verdict, card
+from vqtutor.checking import progress as kept
+from vqtutor.exercises import EXERCISES, QUESTIONS, find
+
+
+def judge(id: str, answer: Any) -> Verdict:
+    """Return the verdict on an answer, as data; a notebook shows it as a card.
+
+    Args:
+      id: an exercise, such as "quantizer.nearest_code".
+      answer: the function or class to judge.
+    Raises:
+      KeyError: when there is no such exercise. A wrong answer raises nothing.
+    """
+    return checking.judge(find(id), answer)
+
+
+def check(id: str, answer: Any) -> Any:
+    """Judge an answer, show the card, keep the progress, and return what the cells below go on with.
+
+    Args:
+      id: an exercise, such as "quantizer.nearest_code".
+      answer: the function or class to judge.
+    Returns: `answer` itself when it is right; the course's own while the blank is still open.
+    Raises:
+      CheckFailed: when the answer is wrong; its traceback is the card.
+    """
+    start = time.perf_counter()
+    verdict = judge(id, answer)
+    _log(verdict, time.perf_counter() - start)
+    kept.record(verdict)
+    if os.environ.get("NBGRADER_EXECUTION") == "autograde":
+        # nbgrader reads partial credit from a cell's result, and scores any cell that raises 0.
+        from IPython import get_ipython
+
+        card.show(verdict)
+        get_ipython().displayhook(verdict.points)
+    elif verdict.state == "not yet":
+        raise CheckFailed(verdict)
+    else:
+        card.show(verdict)
+    return answer if verdict.passed else find(id).reference
+
+
+def _log(verdict: Verdict, seconds: float) -> None:
+    """Append the verdict to $VQTUTOR_LOG, from which `make run` makes its table."""
+    if os.environ.get("VQTUTOR_LOG"):
+        names = ("exercise", "state", "passed", "points", "max_points", "misconception")
+        entry = {name: getattr(verdict, name) for name in names} | {"seconds": round(seconds, 4)}
+        with open(os.environ["VQTUTOR_LOG"], "a") as log:
+            log.write(json.dumps(entry) + "\n")
+
+
+def hint(id: str, step: int | None = None) -> None:
+    """Show the next step of an exercise's ladder of hints; the last is the reference answer.
+
+    Args:
+      id: an exercise, such as "quantizer.nearest_code".
+      step: which step to show again, from 1.
+    """
+    exercise = find(id)
+    ladder = len(exercise.hints) + 1
+    if step is None:
+        step = kept.next_hint(id, ladder)
+    if not 1 <= step <= ladder:
+        raise ValueError(f"{id} has {ladder} hints: ask for a step from 1 to {ladder}.")
+    title = f"{id} - hint {step} of {ladder}"
+    if step < ladder:
+        card.show(card.Note(title, (exercise.hints[step - 1],)))
+    else:
+        source = textwrap.dedent(inspect.getsource(exercise.reference))
+        card.show(card.Note(title, ("One way to write it:",), code=source))
+
+
+def progress() -> None:
+    """Show what is done so far: state, points, attempts and hints of every exercise."""
+    done = kept.load()
+    rows = [("exercise", "state", "points", "attempts", "hints used")]
+    points = 0
+    for id, exercise in EXERCISES.items():
+        entry = done.get(id, {})
+        points += entry.get("points", 0)
+        numbers = f"{entry.get('points', 0)} of {exercise.points}", entry.get("attempts", 0), entry.get("hints", 0)
+        rows.append((id, entry.get("state", "not written yet"), *map(str, numbers)))
+    passed = sum(done.get(id, {}).get("state") == "passed" for id in EXERCISES)
+    most = sum(exercise.points for exercise in EXERCISES.values())
+    title = f"{passed} of {len(EXERCISES)} exercises passed, {points} of {most} points"
+    card.show(card.Note(title, table=tuple(rows)))
+
+
+def commit(id: str, choice: Any) -> None:
+    """Commit to a choice in a question, and only then read what is to be said of it, and of the others.
+
+    Args:
+      id: a question, such as "quantizer.q_flat".
+      choice: the letter of a choice; `...` while it is still open.
+    """
+    question = QUESTIONS[id]
+    letters = ", ".join(question.choices)
+    if choice is ...:
+        lines = tuple(f"{letter}) {said}" for letter, (said, _) in question.choices.items())
+        card.show(card.Note(question.asks, (*lines, f"Not chosen yet: write one of {letters} and run the cell again.")))
+        return
+    if choice not in question.choices:
+        raise ValueError(f"{choice!r} is not one of the choices: write one of {letters}, in quotes.")
+    verdict = "that is the one" if choice == question.best else f"the one that holds is {question.best}"
+    lines = [f"You chose {choice}; {verdict}."]
+    for letter in sorted(question.choices, key=lambda letter: letter != choice):
+        said, why = question.choices[letter]
+        lines.append(f"{letter}) {said} - {why}")
+    card.show(card.Note(question.asks, tuple(lines)))
