@@ -5,8 +5,9 @@ from difflib import get_close_matches
 from vqtutor.checking import Exercise, Question
 from vqtutor.exercises import start, straight_through
 
-EXERCISES: dict[str, Exercise] = {e.id: e for lesson in (start, straight_through) for e in lesson.EXERCISES}
-QUESTIONS: dict[str, Question] = {q.id: q for q in straight_through.QUESTIONS}
+_LESSONS = (start, straight_through)
+EXERCISES: dict[str, Exercise] = {e.id: e for lesson in _LESSONS for e in lesson.EXERCISES}
+QUESTIONS: dict[str, Question] = {q.id: q for lesson in _LESSONS for q in lesson.QUESTIONS}
 
 
 def find(id: str) -> Exercise:

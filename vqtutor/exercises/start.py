@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vqtutor.checking import Exercise, Misconception, Probe
+from vqtutor.checking import Exercise, Misconception, Probe, Question
 
 
 def to_unit_range(pixels):
@@ -104,3 +104,44 @@ to_unit_range_exercise = Exercise(
 )
 
 EXERCISES = (to_unit_range_exercise,)
+
+QUESTIONS = (
+    Question(
+        id="start.q_fewer",
+        asks="With 784 numbers a linear autoencoder could return every picture exactly. Why ask for fewer?",
+        choices={
+            "a": (
+                "784 numbers do not fit into memory.",
+                "They fit easily: a picture is 3 kilobytes.",
+            ),
+            "b": (
+                "Only a list too short for everything forces it to find what pictures have in common.",
+                "Yes. With room for every pixel it may copy; with little room it has to learn which pictures occur.",
+            ),
+            "c": (
+                "Fewer numbers give a smaller error.",
+                "The other way round, as the printed errors show: fewer numbers, larger error.",
+            ),
+        },
+        best="b",
+    ),
+    Question(
+        id="start.q_discrete",
+        asks="Sixteen real numbers already give digits one can read. What can codes do that real numbers make hard?",
+        choices={
+            "a": (
+                "They can be stored in a file.",
+                "Real numbers can be stored too, only in more bits.",
+            ),
+            "b": (
+                "They always give a smaller reconstruction error.",
+                "They do not: a choice among few codes says less than a real number, so the error is rarely smaller.",
+            ),
+            "c": (
+                "A network can give each possible code a probability, so new pictures can be drawn code by code.",
+                "Yes. With 128 choices a softmax states any distribution at all; real numbers need an assumed shape.",
+            ),
+        },
+        best="c",
+    ),
+)

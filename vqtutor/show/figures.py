@@ -145,7 +145,7 @@ def planes(
     """
     columns = min(columns, len(stages))
     rows = -(-len(stages) // columns)
-    figure, axes = _figure(rows * width / columns * 1.12, rows, columns, width, sharex=True, sharey=True)
+    figure, axes = _figure(rows * (width / columns + 0.6), rows, columns, width, sharex=True, sharey=True)
     # One reach for all stages, so that what moves is the codes and not the axes.
     reach = 1.1 * max(max(np.abs(points).max(), np.abs(codebook).max()) for points, codebook in stages.values())
     data, told = {}, []
@@ -156,7 +156,7 @@ def planes(
             points, codebook = np.asarray(points, np.float32), np.asarray(codebook, np.float32)
             indices, distortion = _draw_plane(axis, points, codebook, nearest, reach)
             used = len(np.unique(indices))
-            axis.set_title(f"{title}\ndistortion {distortion:.3f}, {used} of {len(codebook)} codes used")
+            axis.set_title(f"{title}\ndistortion {distortion:.3f}\n{used} of {len(codebook)} codes used")
             data |= {f"{title} points": points, f"{title} codes": codebook, f"{title} indices": indices}
             data |= {f"{title} distortion": distortion}
             told.append(f"{title}: distortion {distortion:.3f}, {used} of {len(codebook)} codes used")

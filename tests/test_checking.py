@@ -1,0 +1,239 @@
+"""The check engine on a tiny exercise of its own: every way in which an answer can be off is told apart."""
+
+import json
+import os
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vqtutor.checking import CheckFailed, Exercise, Misconception, Probe, judge, observe
+from vqtutor.checking.judge import compare
+
+X = jnp.array([[1.0, -2.0], [3.0, 0.5]])
+
+double = Exercise(
+    id="toy.double",
+    reference=lambda x: 2 * x,
+    arguments=("x",),
+    probes=(
+        Probe("values", lambda answer: {"values": answer(X)}, points=2),
+        Probe("gradient", lambda answer: {"gradient": jax.grad(lambda x: answer(x).sum())(X)}),
+    ),
+    misconceptions=(
+        Misconception("squares", "You square.", "Twice is not squared.", lambda x: x**2),
+        Misconception("blocks", "No gradient.", "Let it through.", lambda x: jax.lax.stop_gradient(2 * x)),
+    ),
+    alternatives={"sum": lambda x: x + x},
+    hints=("Add x to something.",),
+)
+
+
+class AlwaysEqual:
+    def __eq__(self, other):
+        return True
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(2 * X)
+
+
+class Forged(np.ndarray):
+    """An array that claims to be equal to anything."""
+
+    def __eq__(self, other):
+        return np.ones(self.shape, bool)
+
+
+def test_the_right_answer_written_differently_passes_with_all_points():
+    verdict = judge(double, lambda x: x + x)
+    assert (verdict.passed, verdict.points, verdict.max_points) == (True, 3, 3)
+
+
+def test_partial_credit_says_which_part_is_right():
+    verdict = judge(double, lambda x: jax.lax.stop_gradient(x + x))
+    assert (verdict.points, verdict.misconception) == (2, "blocks")
+    assert 'already right: "values"' in str(verdict)
+
+
+def test_a_slip_on_top_of_a_misconception_still_names_it():
+    def squares_in_numpy(x):
+        return np.asarray(x) ** 2
+
+    verdict = judge(double, squares_in_numpy)
+    assert verdict.misconception == "squares"
+    assert "use jax.numpy" in str(verdict)
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (lambda x: 2 * x[0], "expected shape [2, 2], found [2]"),
+        (lambda x: np.asarray(2 * x, np.float64), "expected dtype float32, found float64"),
+        (lambda x: jnp.where(x > 1, jnp.nan, 2 * x), "1 of 4 elements are NaN or infinite"),
+        (lambda x: 2 * x + jnp.eye(2) * 0.5, "expected 2 at [0, 0], found 2.5"),
+        (lambda x: [print, x][0] and None or None, "None: did you forget to return it?"),
+        (lambda x: (2 * x,), "is a tuple, not an array"),
+        (lambda x: (y for y in x), "is a generator, not an array"),
+        (lambda x: AlwaysEqual(), "is a AlwaysEqual, not an array"),
+        (lambda x: np.zeros((2, 2)).view(Forged), "is a Forged, not an array"),
+        (lambda x: np.zeros((2000, 2000), np.float32), "4,000,000 float32 elements"),
+        (lambda x: np.array([[print, 1], [2, 3]]), "object elements"),
+        (lambda: 2, "toy.double"),
+        (3, "must be a function, called as double(x); this is a int"),
+        (int, "must be a function"),
+    ],
+)
+def test_what_is_off_is_said_in_words(answer, says):
+    verdict = judge(double, answer)
+    assert not verdict.passed and verdict.misconception is None
+    assert says in str(verdict)
+
+
+def test_a_wrong_signature_shows_both_signatures():
+    verdict = judge(double, lambda x, y: x + y)
+    assert "double is called as double(x), but yours is double(x, y)" in verdict.message
+
+
+def test_a_crash_is_reported_with_the_students_own_line():
+    def crashes(x):
+        return x @ jnp.ones((3, 3))
+
+    verdict = judge(double, crashes)
+    assert "TypeError" in verdict.message and "return x @ jnp.ones((3, 3))" in verdict.message
+
+
+def test_exiting_is_a_crash_and_not_an_exit():
+    def leaves(x):
+        sys.exit(0)
+
+    assert "SystemExit" in judge(double, leaves).message
+
+
+def test_an_answer_that_never_returns_is_told_so_and_stopped():
+    ticks = []
+
+    def loops(x):
+        while True:
+            ticks.append(1)
+
+    verdict = judge(double, loops, seconds=0.3)
+    assert "had not returned after 0.3 seconds" in verdict.message
+    assert [probe.message for probe in verdict.probes][1].startswith("Not run")
+
+
+def test_open_blanks_are_not_wrong():
+    def blank(x):
+        """Double x."""
+        ...
+
+    for still_open in (blank, jax.jit(blank), double.reference):
+        verdict = judge(double, still_open)
+        assert (verdict.state, verdict.points) == ("not written yet", 0)
+    assert judge(double, lambda x: 2).state == "not yet"
+
+
+def test_integer_indices_of_any_width_pass_with_a_remark_but_floats_do_not():
+    assert compare(np.int32([1, 2]), np.int64([1, 2])) is None
+    assert "dtype" in compare(np.int32([1, 2]), np.float32([1, 2]))
+    count = Exercise("toy.count", lambda x: jnp.int32(2), ("x",), (Probe("n", lambda a: {"n": a(X)}),), (), {}, ())
+    verdict = judge(count, lambda x: np.int64(2))
+    assert verdict.passed and "int64" in verdict.probes[0].remark
+
+
+def test_comparison_forgives_rounding_and_nothing_more():
+    right = np.float32([1.0, 100.0])
+    assert compare(right, right * np.float32(1 + 2e-6)) is None
+    assert compare(right, right * np.float32(1.001)) is not None
+    assert compare(np.zeros(3, np.float32), np.full(3, 1e-7, np.float32)) is None
+    assert compare(np.zeros(3, np.float32), np.full(3, 1e-3, np.float32)) is not None
+
+
+def test_observations_are_plain_data():
+    for seen in observe(double, lambda x: 2 * x):
+        assert all(type(array) is np.ndarray for array in seen.arrays.values())
+
+
+def test_cards_carry_their_state_in_words_and_escape_what_they_quote():
+    def unsafe(x):
+        raise ValueError("<script>alert(1)</script>")
+
+    html = judge(double, unsafe)._repr_html_()
+    assert "not yet" in html and "<script>" not in html and "&lt;script&gt;" in html
+
+
+def test_check_failed_renders_as_the_card():
+    verdict = judge(double, lambda x: x**2)
+    error = CheckFailed(verdict)
+    assert error._render_traceback_() == str(verdict).splitlines()
+    assert "squares" == verdict.misconception and "You square." in str(error)
+
+
+@pytest.fixture
+def tutor(tmp_path, monkeypatch):
+    monkeypatch.setenv("VQTUTOR_PROGRESS", str(tmp_path / "progress.json"))
+    import vqtutor
+
+    return vqtutor
+
+
+def test_check_returns_the_answer_or_the_stand_in_and_keeps_the_best(tutor, tmp_path, capsys):
+    from vqtutor.models import quantizer as ref
+
+    id = "quantizer.look_up"
+
+    def blank(indices, codebook): ...
+
+    def right(indices, codebook):
+        return codebook[indices]
+
+    assert tutor.check(id, blank) is ref.look_up
+    assert "not written yet" in capsys.readouterr().out
+    assert tutor.check(id, right) is right
+    with pytest.raises(CheckFailed, match="columns in place of rows|You pick columns"):
+        tutor.check(id, lambda i, c: c[:, i])
+    kept = json.loads((tmp_path / "progress.json").read_text())[id]
+    assert (kept["state"], kept["points"], kept["attempts"]) == ("passed", 3, 2)
+    tutor.progress()
+    assert "1 of" in capsys.readouterr().out
+
+
+def test_hints_climb_a_ladder_whose_last_step_is_the_reference(tutor, capsys):
+    for step in (1, 2, 3, 3):
+        tutor.hint("quantizer.look_up")
+        assert f"hint {step} of 3" in capsys.readouterr().out
+    tutor.hint("quantizer.look_up", step=3)
+    assert "def look_up(" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="from 1 to 3"):
+        tutor.hint("quantizer.look_up", step=4)
+
+
+def test_a_damaged_progress_file_is_set_aside(tutor, tmp_path, capsys):
+    (tmp_path / "progress.json").write_text("{half")
+    tutor.progress()
+    assert "set aside" in capsys.readouterr().out
+    assert (tmp_path / "progress.damaged.json").read_text() == "{half"
+
+
+def test_a_misspelt_exercise_is_answered_with_the_nearest(tutor):
+    with pytest.raises(KeyError, match="quantizer.look_up"):
+        tutor.judge("quantizer.lookup", None)
+
+
+def test_questions_explain_only_after_a_choice(tutor, capsys):
+    question = "quantizer.q_flat"
+    tutor.commit(question, ...)
+    assert "Not chosen yet" in (out := capsys.readouterr().out) and "Yes." not in out
+    tutor.commit(question, "a")
+    assert "the one that holds is b" in (out := capsys.readouterr().out) and "Yes." in out
+    with pytest.raises(ValueError, match="a, b, c, d"):
+        tutor.commit(question, "e")
+
+
+def test_a_terminal_gets_the_card_as_text():
+    code = "import vqtutor; vqtutor.check('quantizer.look_up', lambda i, c: c[i - 1])"
+    environment = os.environ | {"VQTUTOR_PROGRESS": os.devnull + "/none"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 1 and "You look one row too high." in done.stderr
