@@ -19,7 +19,9 @@ def squared_distances(z: Array, codebook: Array) -> Array:
       ValueError: when the two disagree about D.
     """
     if z.shape[-1] != codebook.shape[-1]:
-        raise ValueError(f"z has vectors of {z.shape[-1]} numbers but the codes have {codebook.shape[-1]}: make D equal.")
+        raise ValueError(
+            f"z has vectors of {z.shape[-1]} numbers but the codes have {codebook.shape[-1]}: make D equal."
+        )
     z_norms = jnp.sum(z**2, axis=1, keepdims=True)
     code_norms = jnp.sum(codebook**2, axis=1)
     return z_norms - 2 * z @ codebook.T + code_norms

@@ -1,0 +1,198 @@
+"""The few convolution forms that are fast on every backend.
+
+On a GPU or TPU `lax.conv*` is the right form. On a CPU XLA's own convolutions are many times slower than its matrix
+products, most of all the weight gradient of `lax.conv_transpose`. There, a convolution is written as it is meant:
+`unfold` lays the window under every output side by side, and one product with the weights does the rest. A transposed
+convolution is the adjoint: the product first, then `fold` adds every window where it belongs. The two are each
+other's derivative, so gradients are fast as well. The batch lies last in memory, [C, H, W, B]: every slice a window
+needs is then a few long runs.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+# Along one axis, the window of output m starts `before` places ahead of input stride * m.
+Window = tuple[int, int, int]  # (size, stride, before)
+
+
+def prefers_batch_last() -> bool:
+    """Whether networks should keep their maps as [C, H, W, B] between layers: the one place where this is chosen."""
+    return jax.default_backend() == "cpu"
+
+
+def to_batch_last(x: Array) -> Array:
+    """[B, H, W, C] -> [C, H, W, B]."""
+    return x.transpose(3, 1, 2, 0)
+
+
+def to_batch_first(x: Array) -> Array:
+    """[C, H, W, B] -> [B, H, W, C]."""
+    return x.transpose(3, 1, 2, 0)
+
+
+def _shifted(x: Array, by: int, length: int, axis: int) -> Array:
+    """Return x[by : by + length] along an axis, with zeros outside of x."""
+    before, after = max(0, -by), max(0, length + by - x.shape[axis])
+    if before or after:
+        padding = [(0, 0)] * x.ndim
+        padding[axis] = (before, after)
+        x = jnp.pad(x, padding)
+    return jax.lax.slice_in_dim(x, by + before, by + before + length, axis=axis)
+
+
+def _taps(window: Window) -> list[tuple[int, int]]:
+    """Return, for each place in a window, (shift, phase): output m sees x[stride * (m + shift) + phase] there.
+
+    Splitting an axis by phase first turns strided slices, which are slow, into plain ones.
+    """
+    size, stride, before = window
+    return [divmod(tap - before, stride) for tap in range(size)]
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def unfold(x: Array, windows: tuple[Window, Window], out: tuple[int, int]) -> Array:
+    """Lay windows side by side: [C, H, W, B] -> [kh * kw * C, h * w * B], where `out` is (h, w). Zeros outside of x."""
+    rows, columns = windows
+    channels, height, width, batch = x.shape
+    x = jnp.pad(x, ((0, 0), (0, -height % rows[1]), (0, -width % columns[1]), (0, 0)))
+    phases = x.reshape(channels, -1, rows[1], x.shape[2] // columns[1], columns[1], batch)
+    seen = [
+        _shifted(_shifted(phases[:, :, r, :, c], down, out[0], axis=1), right, out[1], axis=2)
+        for down, r in _taps(rows)
+        for right, c in _taps(columns)
+    ]
+    return jnp.stack(seen).reshape(len(seen) * channels, -1)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
+def fold(seen: Array, windows: tuple[Window, Window], out: tuple[int, int], size: tuple[int, int]) -> Array:
+    """Add windows where they belong, the adjoint of unfold: [kh * kw * C, h * w * B] -> [C, H, W, B], `size` (H, W)."""
+    rows, columns = windows
+    height, width = (-(-n // stride) for n, (_, stride, _) in zip(size, windows, strict=True))
+    seen = seen.reshape(rows[0], columns[0], -1, *out, seen.shape[1] // (out[0] * out[1]))
+    phases = {}
+    for tap_row, (down, r) in zip(seen, _taps(rows), strict=True):
+        for tap, (right, c) in zip(tap_row, _taps(columns), strict=True):
+            part = _shifted(_shifted(tap, -down, height, axis=1), -right, width, axis=2)
+            phases[r, c] = phases[r, c] + part if (r, c) in phases else part
+    unseen = jnp.zeros((seen.shape[2], height, width, seen.shape[5]), seen.dtype)  # stride larger than the window
+    x = jnp.stack([jnp.stack([phases.get((r, c), unseen) for c in range(columns[1])], 3) for r in range(rows[1])], 2)
+    return x.reshape(x.shape[0], height * rows[1], width * columns[1], -1)[:, : size[0], : size[1]]
+
+
+unfold.defvjp(
+    lambda x, windows, out: (unfold(x, windows, out), x.shape),
+    lambda windows, out, shape, g: (fold(g, windows, out, shape[1:3]),),
+)
+fold.defvjp(
+    lambda seen, windows, out, size: (fold(seen, windows, out, size), None),
+    lambda windows, out, size, _, g: (unfold(g, windows, out),),
+)
+
+
+def conv2d(x: Array, w: Array, stride: int = 1) -> Array:
+    """Convolve with SAME padding, as `lax.conv_general_dilated` does, batch last.
+
+    Args:
+      x: [C, H, W, B].
+      w: weights as Haiku keeps them, [kh, kw, C, C'].
+      stride: of both axes.
+    Returns: [C', ceil(H / stride), ceil(W / stride), B].
+    """
+    out = tuple(-(-n // stride) for n in x.shape[1:3])
+    if w.shape[:2] == (1, 1) and stride == 1:
+        seen = x.reshape(x.shape[0], -1)
+    else:
+        windows = tuple(
+            (k, stride, max((m - 1) * stride + k - n, 0) // 2)
+            for k, m, n in zip(w.shape[:2], out, x.shape[1:3], strict=True)
+        )
+        seen = unfold(x, windows, out)
+    return (w.reshape(-1, w.shape[3]).T @ seen).reshape(w.shape[3], *out, x.shape[3])
+
+
+def conv2d_transpose(x: Array, w: Array, stride: int = 1) -> Array:
+    """Convolve transposed with SAME padding, as `lax.conv_transpose` and Haiku do, batch last.
+
+    Args:
+      x: [C, H, W, B].
+      w: weights as Haiku keeps them, [kh, kw, C', C].
+      stride: of both axes.
+    Returns: [C', stride * H, stride * W, B].
+    """
+    channels, height, width, batch = x.shape
+    # lax pads the spread-out input by `ahead` in front and correlates; seen from the input, taps run backwards.
+    ahead = [k - 1 if stride > k - 1 else -(-(k + stride - 2) // 2) for k in w.shape[:2]]
+    windows = tuple((k, stride, k - 1 - a) for k, a in zip(w.shape[:2], ahead, strict=True))
+    seen = w[::-1, ::-1].reshape(-1, channels) @ x.reshape(channels, -1)
+    return fold(seen, windows, (height, width), (stride * height, stride * width))
+
+
+class _Convolution(hk.Module):
+    """What both modules share: arguments, parameters `w` and `b` as in Haiku's own, and the choice of form."""
+
+    def __init__(
+        self,
+        output_channels: int,
+        kernel_shape: int | Sequence[int],
+        stride: int = 1,
+        batch_last: bool = False,
+        w_init: hk.initializers.Initializer | None = None,
+        name: str | None = None,
+    ):
+        super().__init__(name=name)
+        self.output_channels = output_channels
+        self.kernel_shape = (kernel_shape,) * 2 if isinstance(kernel_shape, int) else tuple(kernel_shape)
+        self.stride = stride
+        self.batch_last = batch_last
+        self.w_init = w_init
+
+    def _apply(self, x: Array, batch_last_form, lax_form, transposed: bool) -> Array:
+        if x.ndim != 4:
+            raise ValueError(f"{self.name} takes a batch of maps, four axes, and was given shape {x.shape}.")
+        fast = self.batch_last or prefers_batch_last()
+        channels = x.shape[0 if self.batch_last else 3]
+        ends = (self.output_channels, channels) if transposed else (channels, self.output_channels)
+        fan_in = self.kernel_shape[0] * self.kernel_shape[1] * channels
+        init = self.w_init or hk.initializers.TruncatedNormal(fan_in**-0.5)
+        w = hk.get_parameter("w", [*self.kernel_shape, *ends], x.dtype, init=init)
+        b = hk.get_parameter("b", [self.output_channels], x.dtype, init=jnp.zeros)
+        if not fast:
+            return lax_form(x, w) + b
+        y = batch_last_form(x if self.batch_last else to_batch_last(x), w, self.stride) + b[:, None, None, None]
+        return y if self.batch_last else to_batch_first(y)
+
+
+class Conv2D(_Convolution):
+    """A convolution with SAME padding; its parameters are those of `hk.Conv2D`, and so are its numbers.
+
+    [B, H, W, C] -> [B, ceil(H / stride), ceil(W / stride), output_channels]; with batch_last=True the batch is the
+    last axis before and after, and the channels the first.
+    """
+
+    def __call__(self, x: Array) -> Array:
+        def lax_form(x, w):
+            numbers = ("NHWC", "HWIO", "NHWC")
+            return jax.lax.conv_general_dilated(x, w, (self.stride,) * 2, "SAME", dimension_numbers=numbers)
+
+        return self._apply(x, conv2d, lax_form, transposed=False)
+
+
+class Conv2DTranspose(_Convolution):
+    """A transposed convolution with SAME padding; its parameters and numbers are those of `hk.Conv2DTranspose`.
+
+    [B, H, W, C] -> [B, stride * H, stride * W, output_channels]; with batch_last=True the batch is the last axis
+    before and after, and the channels the first.
+    """
+
+    def __call__(self, x: Array) -> Array:
+        def lax_form(x, w):
+            numbers = ("NHWC", "HWOI", "NHWC")
+            return jax.lax.conv_transpose(x, w, (self.stride,) * 2, "SAME", dimension_numbers=numbers)
+
+        return self._apply(x, conv2d_transpose, lax_form, transposed=True)
