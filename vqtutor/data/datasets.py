@@ -1,0 +1,130 @@
+"""One door for every data set of the course: the built-in pen strokes and the public sets."""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vqtutor.data import files, prepared, strokes
+from vqtutor.data.catalogue import DIGITS, PUBLIC, PublicSet
+
+NAMES = ("strokes", *PUBLIC)
+TRAIN, TEST = 10_000, 2_000  # built-in digits
+
+
+@dataclass(frozen=True, repr=False)
+class Dataset:
+    """Images and labels to learn from.
+
+    Attributes:
+      name: which set this is, one of `NAMES`; not always the one asked for, see `load_dataset`.
+      title: what people call it.
+      description: one line: what it is, how many images, who made it.
+      train_images: uint8 [N, 28, 28, 1], 0 (background) to 255 (full ink).
+      train_labels: int32 [N], 0 to 9.
+      test_images: uint8 [M, 28, 28, 1].
+      test_labels: int32 [M].
+      class_names: what labels 0 to 9 stand for.
+    """
+
+    name: str
+    title: str
+    description: str
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    class_names: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"Dataset({self.description})"
+
+
+def load_dataset(name: str | None = None, *, folder: str | os.PathLike | None = None) -> Dataset:
+    """Load a data set by name.
+
+    A public set is taken from the first of: its original files on disk (verified), a prepared copy in the cache, and
+    the network. Where none of them has it, a line says so and the built-in digits come instead: look at `.name`.
+
+    Args:
+      name: "strokes" (drawn on the spot), "mnist", "kmnist" or "fashion_mnist". By default what the environment
+        variable VQTUTOR_DATASET names, otherwise MNIST.
+      folder: where the original IDX files (`train-images-idx3-ubyte.gz` and so on) are, directly or in a folder with
+        the set's name; by default what VQTUTOR_DATA names. Prepared copies are kept in VQTUTOR_CACHE, by default a
+        cache folder in your home.
+
+    Raises:
+      ValueError: an unknown name, a folder that does not exist, or a file that is damaged.
+    """
+    name = _known(name)
+    if folder is not None and not Path(folder).expanduser().is_dir():
+        raise ValueError(f"There is no folder {os.fspath(folder)!r}: name the one that holds the data files, or none.")
+    if name == "strokes":
+        return _strokes()
+    folder = folder or os.environ.get("VQTUTOR_DATA")
+    root = [Path(folder).expanduser()] if folder else []
+    try:
+        return _public(PUBLIC[name], [place for base in root for place in (base, base / name)])
+    except files.Unreachable as error:
+        print(f"{PUBLIC[name].title} is not on disk and {error}; using the built-in pen-stroke digits instead.")
+        return _strokes()
+
+
+def _known(name: str | None) -> str:
+    asked = name if name is not None else os.environ.get("VQTUTOR_DATASET") or "mnist"
+    found = str(asked).lower().replace("-", "_")
+    if found not in NAMES:
+        raise ValueError(f"There is no data set {asked!r}; the known ones are {', '.join(NAMES)}.")
+    return found
+
+
+def _strokes() -> Dataset:
+    images, labels = strokes.draw(TRAIN + TEST)
+    arrays = dict(
+        train_images=images[:TRAIN], train_labels=labels[:TRAIN], test_images=images[TRAIN:], test_labels=labels[TRAIN:]
+    )
+    return _dataset("strokes", "Pen strokes", "digits drawn on the spot from spline skeletons", DIGITS, arrays)
+
+
+def _public(public: PublicSet, places: list[Path]) -> Dataset:
+    cache, partial = cache_folder(), False
+    found = files.find(public, places)  # a damaged file is reported even where a prepared copy exists
+    arrays = prepared.read(public, cache)
+    if arrays is None and found is None:
+        arrays = files.read_partial(public, places)
+        partial = arrays is not None
+    if arrays is None:
+        found = found or files.download(public, cache / "downloads" / public.name)
+        arrays = _prepare(public, found, cache)
+    about = f"{public.about}; only part of the training images" if partial else public.about
+    return _dataset(public.name, public.title, about, public.class_names, arrays)
+
+
+def _prepare(public: PublicSet, folder: Path, cache: Path) -> files.Arrays:
+    """Prepare verified files and read them back; a disk that cannot be written to only costs the next load's time."""
+    try:
+        prepared.write(public, folder, cache)
+    except OSError as error:
+        print(f"{public.title} cannot be kept in {cache} ({error}); set VQTUTOR_CACHE to a folder you can write to.")
+    arrays = prepared.read(public, cache)
+    return files.read_all(folder) if arrays is None else arrays
+
+
+def _dataset(name: str, title: str, about: str, class_names: tuple[str, ...], arrays: files.Arrays) -> Dataset:
+    counts = f"{len(arrays['train_images']):,} training and {len(arrays['test_images']):,} test images, 28 x 28"
+    return Dataset(name, title, f"{title}: {counts}; {about}.", class_names=class_names, **arrays)
+
+
+def cache_folder() -> Path:
+    """Return where prepared data are kept: VQTUTOR_CACHE, or the place this system keeps such things."""
+    if chosen := os.environ.get("VQTUTOR_CACHE"):
+        return Path(chosen).expanduser()
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    elif sys.platform == "darwin":
+        base = "~/Library/Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "vqtutor"

@@ -1,0 +1,271 @@
+"""fit(): train any compiled step, see how it goes, stop at any time, and go on from exactly there."""
+
+import json
+import os
+import tempfile
+import time
+import warnings
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tqdm.auto import tqdm
+
+SECONDS_A_CHUNK = 0.5  # how often the bar moves; steps in between run as one program
+SECONDS_A_CHECKPOINT = 30.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a training left behind.
+
+    Attributes:
+      state: the state after the last step, a tuple as it was handed in.
+      history: metric -> float array [steps], one value a step.
+      steps: how many were done, earlier sessions counted in.
+      seconds: what they took, compilation left out.
+      finished: False when it was stopped early, by the stop button or a loss that is not a number.
+    """
+
+    state: tuple
+    history: dict[str, np.ndarray]
+    steps: int
+    seconds: float
+    finished: bool
+
+    @property
+    def steps_per_second(self) -> float:
+        return self.steps / max(self.seconds, 1e-9)
+
+
+def fit(
+    step: Callable[..., tuple],
+    state: tuple,
+    data: Any,
+    *,
+    epochs: int | None = None,
+    steps: int | None = None,
+    batch_size: int = 128,
+    seed: int = 0,
+    prepare: Callable[[Any], Any] | None = None,
+    checkpoint: str | os.PathLike | None = None,
+    progress: bool | None = None,
+) -> Run:
+    """Train: call `step` on one batch after another, in a fresh order every epoch.
+
+    Args:
+      step: `step(*state, batch) -> (*state, metrics)`, traceable; metrics is a dict of scalars. What
+        `make_train_step` returns is one, with state (params, opt_state).
+      state: a tuple of pytrees of arrays.
+      data: an array [N, ...], or a pytree of arrays with the same N. It is put on the device once.
+      epochs, steps: how long; exactly one of the two. An epoch is N // batch_size steps.
+      batch_size: examples a step.
+      seed: of the order of the examples.
+      prepare: raw batch -> the step's batch, compiled with the step, so that uint8 data can stay uint8.
+      checkpoint: a file to keep the training in. When it exists, training goes on from it, and ends with the very
+        numbers it would have had without the break.
+      progress: whether to show a bar; default: yes, unless VQTUTOR_PROGRESS_BAR is "off".
+    Raises:
+      ValueError: in one sentence, when the arguments do not fit each other, or the checkpoint does not fit them.
+    """
+    state = jax.tree.map(jnp.asarray, tuple(state))
+    count = _count(data)
+    per_epoch = count // batch_size
+    if (epochs is None) == (steps is None):
+        raise ValueError("Say how long to train with either epochs=... or steps=..., one of the two.")
+    if per_epoch == 0:
+        raise ValueError(f"A batch of {batch_size} cannot be taken from {count} examples: lower batch_size.")
+    total = steps if epochs is None else epochs * per_epoch
+
+    data = jax.tree.map(jnp.asarray, data)
+    take = lambda rows: jax.tree.map(lambda leaf: jnp.take(leaf, rows, axis=0), data)  # noqa: E731
+    metrics = _check_step(step, state, jax.eval_shape(lambda: _batch(take, prepare, jnp.arange(batch_size))))
+    settings = {"batch_size": batch_size, "seed": seed, "examples": count}
+    kept = _Kept(state, 0, {name: [] for name in metrics}, 0.0)
+    if checkpoint is not None and Path(checkpoint).exists():
+        kept = _load(Path(checkpoint), state, settings, list(metrics))
+
+    use_compilation_cache()
+    run_chunk = _compile(step, prepare, data, batch_size, kept.state, metrics)
+    hidden = progress is False or (progress is None and os.environ.get("VQTUTOR_PROGRESS_BAR") == "off")
+    finished, saved, resumed = True, time.monotonic(), kept.step
+    with tqdm(total=total, initial=min(resumed, total), unit="step", disable=hidden) as bar:
+        try:
+            chunk = 1
+            while kept.step < total:
+                epoch, first = divmod(kept.step, per_epoch)
+                if first == 0 or kept.step == resumed:
+                    order = jnp.asarray(np.random.default_rng([seed, epoch]).permutation(count), jnp.int32)
+                number = min(chunk, per_epoch - first, total - kept.step)
+                start = time.monotonic()
+                after, seen = run_chunk(kept.state, order, first, number)
+                seen = {name: np.asarray(values)[:number] for name, values in seen.items()}  # waits for the device
+                took = time.monotonic() - start
+                broken = ~np.isfinite(seen[next(iter(seen))])
+                if broken.any():
+                    at = kept.step + int(np.argmax(broken))
+                    warnings.warn(f"Training stopped: the loss is {_first(seen)[broken][0]} at step {at}. "
+                                  "A smaller learning rate often helps.", stacklevel=2)  # fmt: skip
+                    finished = False
+                    break
+                history = {name: [*kept.history[name], seen[name]] for name in seen}
+                # All at once, so that an interrupt finds a state and a history of the same step.
+                kept = _Kept(after, kept.step + number, history, kept.seconds + took)
+                chunk = int(np.clip(SECONDS_A_CHUNK * number / took, 1, 4 * chunk))
+                bar.set_postfix_str(_running(kept.history), refresh=False)
+                bar.update(number)
+                if checkpoint is not None and time.monotonic() - saved > SECONDS_A_CHECKPOINT:
+                    _save(Path(checkpoint), kept, settings)
+                    saved = time.monotonic()
+        except KeyboardInterrupt:
+            finished = False
+            how = "call again to go on from there" if checkpoint else "with checkpoint=... it could go on from there"
+            print(f"Stopped at step {kept.step} of {total}; nothing is lost: {how}.")
+    if checkpoint is not None and kept.step > 0:
+        _save(Path(checkpoint), kept, settings)
+    history = {name: np.concatenate([np.zeros(0, np.float32), *parts]) for name, parts in kept.history.items()}
+    return Run(kept.state, history, kept.step, kept.seconds, finished)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    state: tuple
+    step: int
+    history: dict[str, list[np.ndarray]]
+    seconds: float
+
+
+def _first(metrics: dict[str, np.ndarray]) -> np.ndarray:
+    return metrics.get("loss", metrics[next(iter(metrics))])
+
+
+def _running(history: dict[str, list[np.ndarray]], last: int = 50) -> str:
+    return ", ".join(f"{name} {np.concatenate(parts[-last:])[-last:].mean():.4f}" for name, parts in history.items())
+
+
+def _count(data: Any) -> int:
+    counts = {leaf.shape[0] for leaf in jax.tree.leaves(data) if getattr(leaf, "shape", ())}
+    if len(counts) != 1:
+        raise ValueError(f"data must be arrays with one and the same first length, not {sorted(counts) or 'none'}.")
+    return counts.pop()
+
+
+def _batch(take: Callable, prepare: Callable | None, rows: jax.Array) -> Any:
+    return take(rows) if prepare is None else prepare(take(rows))
+
+
+def _check_step(step: Callable, state: tuple, batch: Any) -> list[str]:
+    """Return the metrics' names, "loss" first, after making sure that the step returns what it was given."""
+    out = jax.eval_shape(step, *state, batch)
+    if not (isinstance(out, tuple) and len(out) == len(state) + 1 and isinstance(out[-1], dict) and out[-1]):
+        raise ValueError(f"step must return its {len(state)} parts of state and then a dict of metrics, as one tuple.")
+    for i, (old, new) in enumerate(zip(state, out[:-1], strict=True)):
+        if jax.tree.map(lambda x: (x.shape, x.dtype), old) != jax.tree.map(lambda x: (x.shape, x.dtype), new):
+            raise ValueError(f"step must return part {i} of the state with the shapes and dtypes it was given.")
+    odd = [name for name, value in out[-1].items() if value.shape != ()]
+    if odd:
+        raise ValueError(f"Metrics must be single numbers, and {odd[0]!r} has shape {out[-1][odd[0]].shape}.")
+    return sorted(out[-1], key=lambda name: name != "loss")
+
+
+def _compile(step, prepare, data, batch_size, state, metrics) -> Callable[..., tuple]:
+    """Return `run_chunk(state, order, first, number) -> (state, metrics)`.
+
+    The loop's bounds are arguments, so one program serves every length of chunk and every step is computed alike:
+    that is what makes a resumed training bit-equal to an unbroken one.
+    """
+
+    def one(state, data, order, i):
+        rows = jax.lax.dynamic_slice(order, (i * batch_size,), (batch_size,))
+        batch = _batch(lambda rows: jax.tree.map(lambda leaf: jnp.take(leaf, rows, axis=0), data), prepare, rows)
+        *state, seen = step(*state, batch)
+        return tuple(state), {name: jnp.asarray(seen[name], jnp.float32) for name in metrics}
+
+    order = jnp.zeros(_count(data), jnp.int32)
+    program = str(jax.make_jaxpr(one)(state, data, order, 0))
+    if jax.default_backend() == "cpu" and "conv_general_dilated" in program:
+        single = jax.jit(one)  # XLA's CPU convolutions are ten times slower inside a loop than outside
+
+        def run_chunk(state, order, first, number):
+            seen = []
+            for i in range(first, first + number):
+                state, values = single(state, data, order, i)
+                seen.append(values)
+            return state, {name: jnp.stack([values[name] for values in seen]) for name in metrics}
+
+        return run_chunk
+
+    room = order.size // batch_size
+
+    @jax.jit
+    def many(state, data, order, first, number):
+        def body(i, carry):
+            state, seen = carry
+            state, values = one(state, data, order, first + i)
+            return state, {name: seen[name].at[i].set(values[name]) for name in metrics}
+
+        return jax.lax.fori_loop(0, number, body, (state, {name: jnp.zeros(room) for name in metrics}))
+
+    compiled = many.lower(state, data, order, 0, 1).compile()
+    return lambda state, order, first, number: compiled(state, data, order, first, number)
+
+
+def use_compilation_cache() -> None:
+    """Keep compiled programs between sessions, in $VQTUTOR_CACHE or ~/.cache/vqtutor, unless JAX was told where."""
+    if jax.config.jax_compilation_cache_dir is None:
+        from jax.experimental.compilation_cache import compilation_cache
+
+        folder = Path(os.environ.get("VQTUTOR_CACHE") or Path.home() / ".cache" / "vqtutor") / "programs"
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+        compilation_cache.reset_cache()  # programs compiled before this call made JAX settle on having none
+
+
+def _is_key(leaf: jax.Array) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _save(path: Path, kept: _Kept, settings: dict[str, int]) -> None:
+    leaves = [jax.random.key_data(leaf) if _is_key(leaf) else leaf for leaf in jax.tree.leaves(kept.state)]
+    about = {"settings": settings, "step": kept.step, "seconds": kept.seconds, "state": _describe(kept.state)}
+    arrays = {f"state_{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
+    arrays |= {f"history_{name}": np.concatenate(parts) for name, parts in kept.history.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
+        np.savez(part, about=np.array(json.dumps(about)), **arrays)
+    os.replace(part.name, path)  # a reader sees the old file or the new one, never half of one
+
+
+def _describe(state: tuple) -> str:
+    return json.dumps([
+        [jax.tree_util.keystr(where), list(leaf.shape), str(leaf.dtype)]
+        for where, leaf in jax.tree_util.tree_leaves_with_path(state)
+    ])  # fmt: skip
+
+
+def _load(path: Path, state: tuple, settings: dict[str, int], metrics: list[str]) -> _Kept:
+    advice = "Use another checkpoint file, or remove this one to start anew"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            about = json.loads(str(file["about"]))
+            leaves, tree = jax.tree.flatten(state)
+            loaded = [file[f"state_{i}"] for i in range(len(leaves))] if about["state"] == _describe(state) else None
+            history = {name: [file[f"history_{name}"]] for name in metrics if f"history_{name}" in file}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is damaged or no checkpoint ({type(error).__name__}). {advice}.") from error
+    for name, value in settings.items():
+        if about["settings"].get(name) != value:
+            was = about["settings"].get(name)
+            raise ValueError(f"{path} was trained with {name} {was}, and this call has {value}. {advice}.")
+    if loaded is None or len(history) != len(metrics):
+        raise ValueError(f"{path} holds the state or metrics of another network or optimizer. {advice}.")
+    leaves = [
+        jax.random.wrap_key_data(new, impl=jax.random.key_impl(old)) if _is_key(old) else jnp.asarray(new)
+        for old, new in zip(leaves, loaded, strict=True)
+    ]
+    return _Kept(jax.tree.unflatten(tree, leaves), about["step"], history, about["seconds"])
