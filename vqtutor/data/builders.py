@@ -6,6 +6,7 @@ tensors in array_record files. Importing this module imports tensorflow_datasets
 
 import contextlib
 import io
+import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,7 +88,7 @@ def read(public: PublicSet, cache: Path) -> Arrays:
     Raises:
       FileNotFoundError: it has not been prepared in `cache`.
     """
-    builder = BUILDERS[public.name](data_dir=cache / "tfds", file_format=FORMAT)
+    builder = _builder(public, cache)
     if not builder.is_prepared():
         raise FileNotFoundError(builder.data_path)
     arrays = {}
@@ -103,9 +104,19 @@ def read(public: PublicSet, cache: Path) -> Arrays:
 
 def write(public: PublicSet, folder: Path, cache: Path) -> None:
     """Prepare the four verified files in `folder`; a damaged copy of before is replaced."""
-    builder = BUILDERS[public.name](data_dir=cache / "tfds", file_format=FORMAT)
-    shutil.rmtree(builder.data_path, ignore_errors=True)
+    shutil.rmtree(_builder(public, cache).data_path, ignore_errors=True)
+    builder = _builder(public, cache)  # anew: a builder reads what it finds when it is made
     config = tfds.download.DownloadConfig(manual_dir=folder, try_download_gcs=False)
     tfds.disable_progress_bar()  # half a second of work
     with contextlib.redirect_stdout(io.StringIO()):
         builder.download_and_prepare(download_config=config, file_format=FORMAT)
+
+
+def _builder(public: PublicSet, cache: Path) -> _IdxBuilder:
+    absl = logging.getLogger("absl")
+    level = absl.level
+    absl.setLevel(logging.ERROR)  # TFDS warns of a set that is not prepared yet, which is no fault
+    try:
+        return BUILDERS[public.name](data_dir=cache / "tfds", file_format=FORMAT)
+    finally:
+        absl.setLevel(level)

@@ -56,17 +56,23 @@ def load_dataset(name: str | None = None, *, folder: str | os.PathLike | None = 
         cache folder in your home.
 
     Raises:
-      ValueError: an unknown name, a folder that does not exist, or a file that is damaged.
+      ValueError: an unknown name, a folder that does not exist or lacks the files, or a file that is damaged.
     """
     name = _known(name)
     if folder is not None and not Path(folder).expanduser().is_dir():
         raise ValueError(f"There is no folder {os.fspath(folder)!r}: name the one that holds the data files, or none.")
     if name == "strokes":
         return _strokes()
-    folder = folder or os.environ.get("VQTUTOR_DATA")
-    root = [Path(folder).expanduser()] if folder else []
+    root = folder or os.environ.get("VQTUTOR_DATA")
+    root = [Path(root).expanduser()] if root else []
+    places = [place for base in root for place in (base, base / name)]
+    if folder is not None and not files.complete(PUBLIC[name], places):
+        raise ValueError(
+            f"{os.fspath(folder)} lacks files of {PUBLIC[name].title}: put {', '.join(PUBLIC[name].sha256)} there, "
+            "or leave folder out to have them downloaded."
+        )
     try:
-        return _public(PUBLIC[name], [place for base in root for place in (base, base / name)])
+        return _public(PUBLIC[name], places)
     except files.Unreachable as error:
         print(f"{PUBLIC[name].title} is not on disk and {error}; using the built-in pen-stroke digits instead.")
         return _strokes()

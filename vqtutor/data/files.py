@@ -35,6 +35,12 @@ def verify(path: Path, sha256: str) -> None:
         )
 
 
+def complete(public: PublicSet, places: Iterable[Path]) -> bool:
+    """Whether one of the folders holds a set's four files, or the smaller one that may stand in."""
+    names = [set(public.sha256)] + ([{public.partial[0]}] if public.partial else [])
+    return any(all((folder / name).is_file() for name in wanted) for folder in places for wanted in names)
+
+
 def find(public: PublicSet, places: Iterable[Path]) -> Path | None:
     """Return the first folder that holds all four files of a set, verified; None where there is none."""
     for folder in places:

@@ -127,7 +127,7 @@ def _place(path: np.ndarray, radius: np.ndarray, rng: np.random.Generator) -> np
     for axis in (x, y):
         axis = axis * scale
         axis = axis - axis.mean(1, keepdims=True) + np.clip(rng.normal(0, 0.35, count), -1, 1)
-        reach = SIZE / 2 - 1 - radius  # a pixel of background stays on every side
+        reach = SIZE / 2 - 2 - radius  # a pixel of background stays beyond the grey edge, on every side
         axis = axis - np.maximum(0, axis.max(1, keepdims=True) - reach)
         placed.append(axis + np.maximum(0, -reach - axis.min(1, keepdims=True)))
     return np.stack(placed, -1)
