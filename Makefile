@@ -1,0 +1,40 @@
+# Each target does everything it needs: the first one that is called makes .venv and installs the course into it.
+# `make PYTHON=python3.12 run` picks an interpreter; by default the first one that is new enough.
+PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11 python,$(shell \
+	$(p) -c 'import sys; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)))
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+VQTUTOR := $(VENV)/bin/vqtutor
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lab release bench doctor clean
+
+help:  ## say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(INSTALLED)  ## execute the reference course; its pages come to build/course/index.html
+	$(VQTUTOR) run
+
+test: $(INSTALLED)  ## run every test, and nbval on the solutions
+	$(VQTUTOR) test
+
+lab: $(INSTALLED)  ## open the notebooks in JupyterLab
+	$(VQTUTOR) lab
+
+release: $(INSTALLED)  ## run solutions/, store their outputs, and make notebooks/ from them
+	$(VQTUTOR) release --execute
+
+bench: $(INSTALLED)  ## time a training step against Keras and plain Haiku (downloads TensorFlow into build/)
+	$(VENV)/bin/python benchmarks/speed.py
+
+doctor: $(INSTALLED)  ## say what is installed here and which data can be had
+	$(VQTUTOR) doctor
+
+clean:  ## remove what was built, and .venv
+	rm -rf build $(VENV)
+
+$(INSTALLED): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it: make PYTHON=/path/to/python run"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+	@touch $@

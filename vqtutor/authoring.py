@@ -1,0 +1,302 @@
+"""solutions/ -> notebooks/: blanks for answers, nothing that was computed, and metadata that graders understand.
+
+A solution cell says what it is under `metadata.vqtutor.role`; everything else that a notebook carries (badges, set-up
+cell, nbgrader's metadata, the picture in the opening) is derived from that, so there is nothing to keep in step by hand.
+"""
+
+import ast
+import copy
+import os
+import re
+import tempfile
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+
+from vqtutor.exercises import EXERCISES, QUESTIONS
+
+BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+ROLES = {
+    *("badges", "setup", "opening", "text", "code", "header", "answer", "check", "ask", "question"),
+    *("free_text_header", "free_text"),
+}
+_REGION = re.compile(rf"^( *){BEGIN}\n(.*?)^ *{END}$", re.DOTALL | re.MULTILINE)
+_PICTURE = "result.png"
+
+_SETUP = """\
+# In Colab this installs vqtutor, and leaves everything Colab has as it is; anywhere else it does nothing.
+import sys
+
+if "google.colab" in sys.modules:
+    %pip install --quiet "vqtutor @ git+{repository}"\
+"""
+
+
+def course_folder() -> Path:
+    """Return the folder that holds `solutions/`: the working directory, or where this package lies.
+
+    Raises:
+      FileNotFoundError: in a sentence, when neither does.
+    """
+    for folder in (Path.cwd(), Path(__file__).parents[1]):
+        if (folder / "solutions").is_dir():
+            return folder
+    raise FileNotFoundError("There is no folder 'solutions' here: run this in a clone of the course's repository.")
+
+
+def quiet(folder: Path) -> dict[str, str]:
+    """Return the variables for a run on the built-in data that leaves whoever runs it with the progress they had."""
+    progress = str(folder / "build" / "reference-progress.json")
+    return {"VQTUTOR_DATASET": "strokes", "VQTUTOR_PROGRESS": progress, "VQTUTOR_PROGRESS_BAR": "off"}
+
+
+def lessons(folder: Path) -> list[Path]:
+    """Return the course's solution notebooks, in order."""
+    return sorted((folder / "solutions").glob("[0-9][0-9]_*.ipynb"))
+
+
+def repository(folder: Path) -> str:
+    """Return the repository's address, which is written in pyproject.toml and nowhere else."""
+    return tomllib.loads((folder / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
+
+
+def badges(folder: Path, notebook: str = "00_start_here") -> str:
+    """Return the links that open a student notebook in Colab and Binder, as Markdown."""
+    path = f"notebooks/{notebook}.ipynb"
+    name = repository(folder).removeprefix("https://github.com/")
+    return (
+        "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
+        f"(https://colab.research.google.com/github/{name}/blob/main/{path})\n"
+        "[![Launch Binder](https://mybinder.org/badge_logo.svg)]"
+        f"(https://mybinder.org/v2/gh/{name}/main?labpath={path.replace('/', '%2F')})"
+    )
+
+
+def read(path: Path) -> NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def write(notebook: NotebookNode, path: Path) -> None:
+    """Write a notebook whole or not at all."""
+    nbformat.validate(notebook)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False, encoding="utf-8") as part:
+        nbformat.write(notebook, part)
+    os.chmod(part.name, 0o644)
+    os.replace(part.name, path)
+
+
+def about(cell: NotebookNode) -> dict[str, Any]:
+    """Return what a cell says about itself: role, exercise, question, points, shows."""
+    return cell.metadata.get("vqtutor", {})
+
+
+def blank(source: str) -> str:
+    """Replace what stands between the solution marks by `...`, so that the cell stays valid Python."""
+
+    def dots(region: re.Match) -> str:
+        assignment = re.fullmatch(r" *(\w+) = .*\n", region[2])
+        return f"{region[1]}{assignment[1]} = ..." if assignment else f"{region[1]}..."
+
+    return _REGION.sub(dots, source)
+
+
+def stamp(notebook: NotebookNode, name: str, folder: Path) -> NotebookNode:
+    """Return a solution notebook with everything that is derived: badges, set-up cell, nbgrader's metadata."""
+    notebook = copy.deepcopy(notebook)
+    written = [cell for cell in notebook.cells if about(cell).get("role") not in ("badges", "setup")]
+    top = nbformat.v4.new_markdown_cell(badges(folder, name), id="badges", metadata={"vqtutor": {"role": "badges"}})
+    setup = nbformat.v4.new_code_cell(
+        _SETUP.format(repository=repository(folder)), id="setup", metadata={"vqtutor": {"role": "setup"}}
+    )
+    opening = sum(about(cell).get("role") == "opening" for cell in written[:1])
+    notebook.cells = [*written[:opening], top, setup, *written[opening:]]
+    for cell in notebook.cells:
+        cell.metadata.pop("nbgrader", None)
+        if graded := _nbgrader(cell):
+            cell.metadata["nbgrader"] = {"schema_version": 3, "task": False, **graded}
+    return notebook
+
+
+def _nbgrader(cell: NotebookNode) -> dict[str, Any] | None:
+    said, role = about(cell), about(cell).get("role")
+    if role == "answer":
+        return {"grade": False, "solution": True, "locked": False, "grade_id": cell.id}
+    if role == "check":
+        points = EXERCISES[said["exercise"]].points
+        return {"grade": True, "solution": False, "locked": True, "grade_id": cell.id, "points": points}
+    if role == "free_text":
+        return {"grade": True, "solution": True, "locked": False, "grade_id": cell.id, "points": said["points"]}
+    return None
+
+
+def release(notebook: NotebookNode, name: str, folder: Path) -> NotebookNode:
+    """Return the student's notebook: stamped, answers blanked, nothing computed left in it."""
+    student = stamp(notebook, name, folder)
+    student.metadata = nbformat.from_dict(
+        {"kernelspec": student.metadata["kernelspec"], "language_info": {"name": "python"}}
+    )
+    for cell in student.cells:
+        cell.metadata = nbformat.from_dict({k: v for k, v in cell.metadata.items() if k in ("vqtutor", "nbgrader")})
+        if cell.cell_type == "code":
+            cell.source, cell.outputs, cell.execution_count = blank(cell.source), [], None
+    return student
+
+
+def faults(notebook: NotebookNode) -> Iterator[str]:
+    """Yield, in a sentence each, what keeps a solution notebook from being a lesson."""
+    cells = notebook.cells
+    ids = [cell.id for cell in cells]
+    yield from (f"two cells have the id {id!r}." for id in sorted({id for id in ids if ids.count(id) > 1}))
+    for i, cell in enumerate(cells):
+        said, role = about(cell), about(cell).get("role")
+        if role not in ROLES:
+            yield f"cell {cell.id!r} has the role {role!r}, which is none of {', '.join(sorted(ROLES))}."
+        if cell.cell_type == "code":
+            yield from _faults_of_code(cell, role)
+        if role in ("answer", "check", "header") and said.get("exercise") not in EXERCISES:
+            yield f"cell {cell.id!r} names the exercise {said.get('exercise')!r}, which does not exist."
+        elif role == "answer":
+            roles = [about(neighbour).get("role") for neighbour in cells[max(i - 1, 0) : i + 2]]
+            others = {about(neighbour).get("exercise") for neighbour in cells[max(i - 1, 0) : i + 2]}
+            if roles != ["header", "answer", "check"] or len(others) != 1:
+                yield f"{said['exercise']} must have its header right above its blank and its check right below."
+            if not EXERCISES[said["exercise"]].hints:
+                yield f"{said['exercise']} has no hint."
+        elif role == "header" and not re.search(r"difficulty [123] of 3, about \d+ minutes", cell.source):
+            yield f"the header of {said['exercise']} must say 'difficulty 1 of 3, about 5 minutes'."
+        elif role == "check" and f'vqtutor.check("{said["exercise"]}", ' not in cell.source:
+            yield f"the check of {said['exercise']} does not call vqtutor.check with its name."
+        elif role == "ask":
+            question = QUESTIONS[said["question"]]
+            wanted = [question.asks, *(f"- {letter}) {words}" for letter, (words, _) in question.choices.items())]
+            yield from (f"{said['question']} must show: {text}" for text in wanted if text not in cell.source)
+        elif role == "opening" and said.get("shows") not in ids:
+            yield f"the opening shows the cell {said.get('shows')!r}, which does not exist."
+
+
+def _faults_of_code(cell: NotebookNode, role: str) -> Iterator[str]:
+    regions = len(_REGION.findall(cell.source))
+    if cell.source.count(BEGIN) != regions or cell.source.count(END) != regions:
+        yield f"cell {cell.id!r} has solution marks that do not pair up."
+    if regions != (role in ("answer", "question")):
+        yield f"cell {cell.id!r} has the role {role!r} and {regions} blanks."
+    if role == "setup":
+        return
+    try:
+        tree = ast.parse(blank(cell.source))
+    except SyntaxError as error:
+        yield f"cell {cell.id!r} with its answer blanked is not Python: {error.msg} in line {error.lineno}."
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and role == "code" and node.end_lineno - node.lineno >= 10:
+            yield f"cell {cell.id!r} holds a helper of over ten lines, {node.name}: move it into vqtutor."
+
+
+def leaks(notebook: NotebookNode, student: NotebookNode) -> Iterator[str]:
+    """Yield every line of an answer that can be read in the student's notebook."""
+    readable = "\n".join(cell.source + str(cell.get("outputs", "")) for cell in student.cells)
+    for cell in notebook.cells:
+        for _, answer in _REGION.findall(cell.source) if about(cell).get("role") == "answer" else ():
+            for line in answer.splitlines():
+                if len(line.strip()) > 12 and line.strip() in readable:
+                    yield f"{about(cell)['exercise']}: {line.strip()}"
+
+
+def drift(folder: Path) -> list[str]:
+    """Return, in a sentence each, where notebooks/ is not what solutions/ would be released as."""
+    said, wanted = [], {path.name for path in lessons(folder)}
+    for path in lessons(folder):
+        solution, student = read(path), folder / "notebooks" / path.name
+        if stamp(solution, path.stem, folder) != solution:
+            said.append(f"solutions/{path.name} lacks derived cells or metadata: run `make release`.")
+        if not student.is_file():
+            said.append(f"notebooks/{path.name} is missing: run `make release`.")
+        elif read(student) != release(solution, path.stem, folder):
+            said.append(f"notebooks/{path.name} is not what solutions/ gives: run `make release`.")
+    strays = {path.name for path in (folder / "notebooks").glob("*.ipynb")} - wanted
+    return said + [f"notebooks/{name} has no solution: remove it." for name in sorted(strays)]
+
+
+def release_all(folder: Path) -> list[str]:
+    """Stamp every solution and write its student notebook.
+
+    Raises:
+      ValueError: in sentences, when a lesson has faults or an answer leaks; nothing is written then.
+    """
+    made, wrong = {}, []
+    for path in lessons(folder):
+        solution = stamp(read(path), path.stem, folder)
+        student = release(solution, path.stem, folder)
+        wrong += [f"{path.name}: {fault}" for fault in faults(solution)]
+        wrong += [f"{path.name} gives an answer away: {leak}" for leak in leaks(solution, student)]
+        made[path] = solution, student
+    if wrong:
+        raise ValueError("\n".join(wrong))
+    for path, (solution, student) in made.items():
+        write(solution, path)
+        write(student, folder / "notebooks" / path.name)
+    return [path.stem for path in made]
+
+
+def execute(
+    notebook: NotebookNode,
+    environment: dict[str, str],
+    folder: Path,
+    on_cell: Callable[[], None] = lambda: None,
+    allow_errors: bool = False,
+) -> NotebookNode:
+    """Run a notebook in a kernel of its own and return it with its outputs.
+
+    Args:
+      notebook: is left as it is.
+      environment: variables for the kernel, on top of this process's.
+      folder: where the kernel runs.
+      on_cell: called after every cell.
+      allow_errors: go on after a cell that fails.
+    Raises:
+      nbclient.exceptions.CellExecutionError: a cell failed.
+    """
+    from nbclient import NotebookClient
+
+    notebook = copy.deepcopy(notebook)
+    client = NotebookClient(
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+        allow_errors=allow_errors,
+        record_timing=False,
+        on_cell_executed=lambda **_: on_cell(),
+    )
+    client.execute(env=os.environ | environment)
+    return notebook
+
+
+def show_result(notebook: NotebookNode) -> None:
+    """Put the picture that a lesson ends in, as it was just drawn, into its opening."""
+    opening = next(cell for cell in notebook.cells if about(cell).get("role") == "opening")
+    shown = next(cell for cell in notebook.cells if cell.id == about(opening)["shows"])
+    output = next(output for output in shown.outputs if "image/png" in output.get("data", {}))
+    alt = output.metadata["image/png"]["alt"]
+    text = re.sub(r"\n\n!\[.*?\]\(attachment:.*?\)", "", opening.source, flags=re.DOTALL)
+    opening.source = f"{text}\n\n![{alt}](attachment:{_PICTURE})"
+    opening.attachments = {_PICTURE: {"image/png": output.data["image/png"].strip()}}
+
+
+def execute_all(folder: Path, environment: dict[str, str]) -> Iterator[str]:
+    """Run every solution, store its outputs, and yield its name when that is done."""
+    for path in lessons(folder):
+        notebook = execute(stamp(read(path), path.stem, folder), environment, folder)
+        show_result(notebook)
+        for cell in notebook.cells:
+            cell.metadata.pop("execution", None)
+        notebook.metadata = nbformat.from_dict(
+            {"kernelspec": notebook.metadata["kernelspec"], "language_info": {"name": "python"}}
+        )
+        write(notebook, path)
+        yield path.stem

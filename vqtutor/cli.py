@@ -1,0 +1,138 @@
+"""vqtutor run | test | lab | release | doctor: what `make` calls, one word a job."""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return its exit status."""
+    parser = argparse.ArgumentParser("vqtutor", description="Learn vector-quantized autoencoders by building one.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("run", help="execute the reference course and build its pages in build/course/")
+    test = commands.add_parser("test", help="run every test, and nbval on the solutions")
+    test.add_argument("rest", nargs="*", help="passed on to pytest; nbval is left out then")
+    commands.add_parser("lab", help="open the student notebooks in JupyterLab")
+    release = commands.add_parser("release", help="make notebooks/ from solutions/")
+    release.add_argument("--execute", action="store_true", help="run the solutions first and store their outputs")
+    release.add_argument("--check", action="store_true", help="only say what would change")
+    doctor = commands.add_parser("doctor", help="say what is installed here and which data can be had")
+    doctor.add_argument("--checks", action="store_true", help="measure every check, and print the table")
+    doctor.add_argument("--misconceptions", action="store_true", help="print how each misconception is rejected")
+    options = parser.parse_args(arguments)
+    try:
+        return globals()[f"_{options.command}"](options)
+    except (FileNotFoundError, ValueError) as error:  # sentences for people, see authoring
+        print(f"vqtutor {options.command}: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(_) -> int:
+    from vqtutor import authoring, course
+
+    return course.run(authoring.course_folder())
+
+
+def _test(options) -> int:
+    from vqtutor import authoring
+
+    folder = authoring.course_folder()
+    pytest = [sys.executable, "-m", "pytest"]
+    if options.rest:
+        return subprocess.run([*pytest, *options.rest], cwd=folder).returncode
+    status = subprocess.run(pytest, cwd=folder).returncode
+    print("\nThe reference solutions, run again and held to their stored outputs:")
+    solutions = [*pytest, "--nbval", "-p", "no:cacheprovider", "solutions"]
+    return subprocess.run(solutions, cwd=folder, env=os.environ | authoring.quiet(folder)).returncode or status
+
+
+def _lab(_) -> int:
+    from vqtutor import authoring
+
+    notebooks = authoring.course_folder() / "notebooks"
+    return subprocess.run([sys.executable, "-m", "jupyter", "lab", str(notebooks)]).returncode
+
+
+def _release(options) -> int:
+    from vqtutor import authoring
+
+    folder = authoring.course_folder()
+    if options.check:
+        drift = authoring.drift(folder)
+        print("\n".join(drift) or "notebooks/ is what solutions/ gives.")
+        return bool(drift)
+    if options.execute:
+        for name in authoring.execute_all(folder, authoring.quiet(folder)):
+            print(f"executed {name}")
+    print(f"released {', '.join(authoring.release_all(folder))}")
+    return 0
+
+
+def _doctor(options) -> int:
+    if options.checks or options.misconceptions:
+        from vqtutor.exercises import EXERCISES
+
+        fine = True
+        if options.checks:
+            _time_checks(EXERCISES)
+        if options.misconceptions:
+            fine = _reject_misconceptions(EXERCISES)
+        return 0 if fine else 1
+    from importlib.metadata import PackageNotFoundError, version
+
+    print(f"python {sys.version.split()[0]}")
+    for name in ("jax", "dm-haiku", "optax", "numpy", "matplotlib", "ipywidgets", "tensorflow-datasets", "array-record"):
+        try:
+            print(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            print(f"{name} is not installed")
+    import jax
+
+    from vqtutor.data.datasets import cache_folder, load_dataset
+
+    print(f"jax computes on {', '.join(str(device) for device in jax.devices())}; {os.cpu_count()} CPU cores")
+    print(f"data and compiled programs are kept in {cache_folder()}")
+    print(f"load_dataset() gives {load_dataset().description}")
+    return 0
+
+
+def _time_checks(exercises) -> None:
+    """Print how long a check takes once a first one has warmed it up: the right answer, and the slowest wrong one."""
+    from vqtutor.checking import judge
+
+    print(f"{'exercise':32} {'first':>7} {'again':>7} {'slowest wrong':>14}")
+    for id, exercise in exercises.items():
+        answer = next(iter(exercise.alternatives.values()))
+        first, again = _seconds(judge, exercise, answer), _seconds(judge, exercise, answer)
+        judge(exercise, exercise.misconceptions[-1].answer)  # every misconception is looked at once
+        wrong = max(_seconds(judge, exercise, misconception.answer) for misconception in exercise.misconceptions)
+        print(f"{id:32} {first:6.2f}s {again:6.2f}s {wrong:13.2f}s")
+
+
+def _seconds(call, *arguments) -> float:
+    start = time.perf_counter()
+    call(*arguments)
+    return time.perf_counter() - start
+
+
+def _reject_misconceptions(exercises) -> bool:
+    """Print the table of misconceptions; return whether each was rejected by its own name."""
+    from vqtutor.checking import judge
+
+    fine = True
+    for id, exercise in exercises.items():
+        print(id)
+        for misconception in exercise.misconceptions:
+            for answer in (misconception.answer, *misconception.also):
+                verdict = judge(exercise, answer)
+                right = not verdict.passed and verdict.misconception == misconception.name
+                fine = fine and right
+                state = "rejected by name" if right else f"NOT SO: {verdict.state}, {verdict.misconception}"
+                print(f"  {misconception.name:60} {verdict.points} of {verdict.max_points} points  {state}")
+        print(f"  {len(exercise.alternatives)} right answers written differently:", end=" ")
+        passed = sum(judge(exercise, answer).passed for answer in exercise.alternatives.values())
+        fine = fine and passed == len(exercise.alternatives)
+        print(f"{passed} accepted")
+    return fine
