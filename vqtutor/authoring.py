@@ -1,7 +1,7 @@
 """solutions/ -> notebooks/: blanks for answers, nothing that was computed, and metadata that graders understand.
 
 A solution cell says what it is under `metadata.vqtutor.role`; everything else that a notebook carries (badges, set-up
-cell, nbgrader's metadata, the picture in the opening) is derived from that, so there is nothing to keep in step by hand.
+cell, nbgrader's metadata, the picture in the opening) is derived from that, and nothing is kept in step by hand.
 """
 
 import ast
@@ -230,9 +230,12 @@ def release_all(folder: Path) -> list[str]:
     """
     made, wrong = {}, []
     for path in lessons(folder):
-        solution = stamp(read(path), path.stem, folder)
+        solution = read(path)
+        if found := [f"{path.name}: {fault}" for fault in faults(solution)]:
+            wrong += found
+            continue
+        solution = stamp(solution, path.stem, folder)
         student = release(solution, path.stem, folder)
-        wrong += [f"{path.name}: {fault}" for fault in faults(solution)]
         wrong += [f"{path.name} gives an answer away: {leak}" for leak in leaks(solution, student)]
         made[path] = solution, student
     if wrong:
@@ -271,6 +274,7 @@ def execute(
         resources={"metadata": {"path": str(folder)}},
         allow_errors=allow_errors,
         record_timing=False,
+        extra_arguments=["--log-level=ERROR"],  # ipykernel warns about its own ports, which nobody here can change
         on_cell_executed=lambda **_: on_cell(),
     )
     client.execute(env=os.environ | environment)
@@ -288,13 +292,23 @@ def show_result(notebook: NotebookNode) -> None:
     opening.attachments = {_PICTURE: {"image/png": output.data["image/png"].strip()}}
 
 
+def still(notebook: NotebookNode) -> NotebookNode:
+    """Return a notebook that needs no kernel to be read: of every widget, the picture it leaves behind is kept."""
+    notebook = copy.deepcopy(notebook)
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                output.data.pop("application/vnd.jupyter.widget-view+json", None)
+    return notebook
+
+
 def execute_all(folder: Path, environment: dict[str, str]) -> Iterator[str]:
     """Run every solution, store its outputs, and yield its name when that is done."""
     for path in lessons(folder):
         notebook = execute(stamp(read(path), path.stem, folder), environment, folder)
+        notebook = still(notebook)
         show_result(notebook)
-        for cell in notebook.cells:
-            cell.metadata.pop("execution", None)
         notebook.metadata = nbformat.from_dict(
             {"kernelspec": notebook.metadata["kernelspec"], "language_info": {"name": "python"}}
         )

@@ -83,7 +83,16 @@ def _doctor(options) -> int:
     from importlib.metadata import PackageNotFoundError, version
 
     print(f"python {sys.version.split()[0]}")
-    for name in ("jax", "dm-haiku", "optax", "numpy", "matplotlib", "ipywidgets", "tensorflow-datasets", "array-record"):
+    for name in (
+        "jax",
+        "dm-haiku",
+        "optax",
+        "numpy",
+        "matplotlib",
+        "ipywidgets",
+        "tensorflow-datasets",
+        "array-record",
+    ):
         try:
             print(f"{name} {version(name)}")
         except PackageNotFoundError:
@@ -136,3 +145,7 @@ def _reject_misconceptions(exercises) -> bool:
         fine = fine and passed == len(exercise.alternatives)
         print(f"{passed} accepted")
     return fine
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -85,7 +85,9 @@ def _errors(notebook: NotebookNode) -> list[tuple[str, str]]:
 def _html(notebook: NotebookNode, name: str) -> str:
     from nbconvert import HTMLExporter
 
-    page, _ = HTMLExporter(raw_template=_PAGE).from_notebook_node(notebook, {"metadata": {"name": name}})
+    page, _ = HTMLExporter(raw_template=_PAGE).from_notebook_node(
+        authoring.still(notebook), {"metadata": {"name": name}}
+    )
     return page
 
 

@@ -1,0 +1,114 @@
+"""The rules of the house: who may import whom, one list of dependencies, one address, and a face that loads fast."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "vqtutor"
+
+# Who may import which rooms of vqtutor. What is not named imports none.
+MAY = {
+    "models": {"models"},
+    "data": {"data"},
+    "training": set(),
+    "show": {"show"},
+    "checking": {"checking"},
+    "exercises": {"exercises", "checking", "models"},
+    "authoring": {"exercises"},
+    "tutor": {"checking", "exercises"},
+    "course": {"authoring", "exercises", "data", "models", "show", "training"},
+    "cli": {"authoring", "course", "exercises", "checking", "data"},
+    "__init__": set(),
+}
+
+
+def imports(path: Path) -> set[str]:
+    """Return the rooms of vqtutor that a file imports, anywhere in it."""
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            rooms |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("vqtutor.")}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name} imports relatively"
+            if node.module == "vqtutor":
+                rooms |= {alias.name for alias in node.names}
+            elif (node.module or "").startswith("vqtutor."):
+                rooms.add(node.module.split(".")[1])
+    return rooms
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_who_imports_whom(path):
+    room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    assert room in MAY, f"{room} is a room that the house does not know"
+    assert imports(path) <= MAY[room]
+
+
+def test_nobody_imports_tensorflow():
+    for path in [*PACKAGE.rglob("*.py"), *(ROOT / "tests").rglob("*.py")]:
+        assert not re.search(r"^\s*(import|from) tensorflow(?!_datasets)", path.read_text(), re.MULTILINE), path
+
+
+def test_notebooks_use_the_public_face_and_pictures_only():
+    from vqtutor import authoring
+
+    for path in authoring.lessons(ROOT):
+        source = "\n".join(cell.source for cell in authoring.read(path).cells if cell.cell_type == "code")
+        rooms = set(re.findall(r"from vqtutor\.?(\w*) import", source))
+        assert rooms <= {"show"}, path.name
+
+
+def test_conda_and_binder_only_point_at_pyproject():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = [line.split("#")[0].strip() for line in (ROOT / "environment.yml").read_text().splitlines()]
+    wanted = [line.removeprefix("- ") for line in lines if line.startswith("- ")]
+    assert wanted[0] == "python" + project["requires-python"]
+    assert wanted[1:3] == ["pip", "pip:"]
+    (extra,) = re.fullmatch(r"-e \.\[(\w+)\]", wanted[3]).groups()
+    assert extra in project["optional-dependencies"] and len(wanted) == 4
+
+
+def test_no_dependency_is_pinned_from_above():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for line in [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]:
+        assert not re.search(r"<|==|~=|!=", line), line
+
+
+def test_the_address_is_written_once():
+    from vqtutor import authoring
+
+    address = authoring.repository(ROOT).removeprefix("https://")
+    for path in [*PACKAGE.rglob("*.py"), *ROOT.glob("benchmarks/*.py"), ROOT / "Makefile", ROOT / "environment.yml"]:
+        assert address not in path.read_text(), path
+    readme = (ROOT / "README.md").read_text()
+    between = re.search(r"<!-- badges -->\n(.*?)\n<!-- /badges -->", readme, re.DOTALL)
+    assert between and between[1] == authoring.badges(ROOT)
+
+
+def test_the_face_loads_in_little_more_than_jax():
+    code = (
+        "import sys, time; start = time.perf_counter(); import vqtutor; took = time.perf_counter() - start;"
+        "print(took < 0.1, 'jax' in sys.modules, sorted(vqtutor.__all__) == list(vqtutor.__all__))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.split() == ["True", "False", "True"]
+
+
+def test_every_name_on_the_face_exists_and_says_what_it_does():
+    import vqtutor
+
+    for name in vqtutor.__all__:
+        assert getattr(vqtutor, name).__doc__, name
+    with pytest.raises(AttributeError, match="it has CheckFailed"):
+        vqtutor.chek  # noqa: B018
+
+
+def test_the_package_stays_small():
+    lines = sum(len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py"))
+    assert lines < 4_000 + 1_600  # of data: exercises are data, and take most of what the later lessons add
