@@ -93,7 +93,8 @@ def compare(expected: np.ndarray, found: np.ndarray) -> str | None:
     if expected.shape != found.shape:
         return f"expected shape {list(expected.shape)}, found {list(found.shape)}"
     kinds = "iu" if expected.dtype.kind in "iu" else expected.dtype.kind
-    if found.dtype.kind not in kinds or (expected.dtype == np.float32 != found.dtype):
+    single = expected.shape == ()  # a Python or NumPy float is as good as a JAX scalar
+    if found.dtype.kind not in kinds or (expected.dtype == np.float32 != found.dtype and not single):
         return f"expected dtype {expected.dtype}, found {found.dtype}"
     agree = _is_close(expected, found)
     if agree.all():

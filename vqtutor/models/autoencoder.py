@@ -1,5 +1,6 @@
-"""The convolutional VQ-VAE (lesson 03): system R1, after van den Oord et al. (2017), in a few small layers."""
+"""The convolutional VQ-VAE (lesson 03), after van den Oord et al. (2017): systems R1 and R3, and what trains them."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,20 +22,47 @@ _INIT = hk.initializers.VarianceScaling(1.0, "fan_avg", "uniform")
 
 
 @dataclass(frozen=True)
-class R1:
-    """The published settings of system R1."""
+class Settings:
+    """How a published system is built and trained; it trains for so many epochs or so many steps."""
 
-    num_codes: int = 128
-    code_dim: int = 16
-    beta: float = 0.25
-    learning_rate: float = 1e-3
-    batch_size: int = 128
-    epochs: int = 30
+    num_codes: int
+    code_dim: int
+    beta: float
+    learning_rate: float
+    batch_size: int
+    epochs: int | None = None
+    steps: int | None = None
+
+
+R1 = Settings(num_codes=128, code_dim=16, beta=0.25, learning_rate=1e-3, batch_size=128, epochs=30)
+R3 = Settings(num_codes=16, code_dim=32, beta=0.25, learning_rate=1e-4, batch_size=64, steps=20_000)
 
 
 def prepare(pixels: Array) -> Array:
     """Turn uint8 [..., 28, 28, 1] into R1's input, float32 from -0.5 to 0.5."""
     return pixels.astype(jnp.float32) / 255 - 0.5
+
+
+def prepare_r3(pixels: Array) -> Array:
+    """Turn uint8 [B, 28, 28, 1] into R3's input, float32 [B, 32, 32, 1] from -1 to 1, black all around."""
+    return jnp.pad(pixels.astype(jnp.float32) / 127.5 - 1, ((0, 0), (2, 2), (2, 2), (0, 0)), constant_values=-1.0)
+
+
+def code_map_shape(image_size: int | tuple[int, int], num_strided_layers: int) -> tuple[int, int]:
+    """Return (rows, columns) of the code map behind stride-2 layers with SAME padding, each of which rounds up.
+
+    Args:
+      image_size: in pixels, a side or (rows, columns).
+      num_strided_layers: how many layers have stride 2.
+    """
+    rows, columns = (image_size, image_size) if isinstance(image_size, int) else image_size
+    return -(-rows // 2**num_strided_layers), -(-columns // 2**num_strided_layers)
+
+
+def bits_per_image(code_map_shape: tuple[int, int], num_codes: int) -> float:
+    """Return the bits that one image's codes take when every code is as likely as any other."""
+    rows, columns = code_map_shape
+    return rows * columns * math.log2(num_codes)
 
 
 class Encoder(hk.Module):
@@ -65,24 +93,83 @@ class Decoder(hk.Module):
         return to_batch_first(x) if fast else x
 
 
-def vqvae(num_codes: int = R1.num_codes, code_dim: int = R1.code_dim) -> hk.Transformed:
-    """Return R1's whole network.
+class _ResidualStack(hk.Module):
+    """Two layers of [relu, 3x3 to 32, relu, 1x1 to 64, skip], then relu; keeps the shape, batch last or first."""
+
+    def __init__(self, batch_last: bool, name: str | None = None):
+        super().__init__(name=name)
+        self.batch_last = batch_last
+
+    def __call__(self, x: Array) -> Array:
+        for _ in range(2):
+            h = Conv2D(32, 3, 1, self.batch_last)(jax.nn.relu(x))
+            x = x + Conv2D(64, 1, 1, self.batch_last)(jax.nn.relu(h))
+        return jax.nn.relu(x)
+
+
+class ResidualEncoder(hk.Module):
+    """R3's encoder, 142,208 parameters at code_dim 32: [B, 32, 32, 1] -> [B, 4, 4, code_dim]."""
+
+    def __init__(self, code_dim: int, name: str | None = None):
+        super().__init__(name=name)
+        self.code_dim = code_dim
+
+    def __call__(self, x: Array) -> Array:
+        fast = prefers_batch_last()
+        x = to_batch_last(x) if fast else x
+        for channels in (32, 64, 64):
+            x = jax.nn.relu(Conv2D(channels, 4, 2, fast)(x))
+        x = Conv2D(self.code_dim, 1, 1, fast)(_ResidualStack(fast)(x))
+        return to_batch_first(x) if fast else x
+
+
+class ResidualDecoder(hk.Module):
+    """R3's decoder, 107,297 parameters at code_dim 32: [B, 4, 4, code_dim] -> [B, 32, 32, 1]."""
+
+    def __call__(self, z_q: Array) -> Array:
+        fast = prefers_batch_last()
+        x = to_batch_last(z_q) if fast else z_q
+        x = _ResidualStack(fast)(Conv2DTranspose(64, 4, 2, fast)(x))
+        x = jax.nn.relu(Conv2DTranspose(32, 4, 2, fast)(x))
+        x = Conv2DTranspose(1, 4, 2, fast)(x)
+        return to_batch_first(x) if fast else x
+
+
+def vqvae(
+    num_codes: int = R1.num_codes,
+    code_dim: int = R1.code_dim,
+    encoder: Callable[[int], Callable[[Array], Array]] = Encoder,
+    decoder: Callable[[], Callable[[Array], Array]] = Decoder,
+    quantizer: Callable[[int, int], Callable[[Array], dict[str, Array]]] = VectorQuantizer,
+) -> hk.Transformed:
+    """Return a whole network, R1's unless other parts are named.
 
     `apply(params, x)` takes x, [B, 28, 28, 1], and returns {"x_hat": [B, 28, 28, 1], "z_e", "z_q", "codes":
     [B, 7, 7, D], "indices": int32 [B, 7, 7]}.
+
+    Args:
+      num_codes, code_dim: K and D.
+      encoder: `encoder(code_dim)` maps images to [B, H, W, D].
+      decoder: `decoder()` maps [B, H, W, D] to images.
+      quantizer: `quantizer(num_codes, code_dim)` is a layer such as `VectorQuantizer`.
     """
 
     def forward(x):
-        z_e = Encoder(code_dim)(x)
-        out = VectorQuantizer(num_codes, code_dim)(z_e)
-        return out | {"z_e": z_e, "x_hat": Decoder()(out["z_q"])}
+        z_e = encoder(code_dim)(x)
+        out = quantizer(num_codes, code_dim)(z_e)
+        return out | {"z_e": z_e, "x_hat": decoder()(out["z_q"])}
 
     return hk.without_apply_rng(hk.transform(forward))
 
 
-def decode(params: hk.Params, codes: Array) -> Array:
-    """Return the images that looked-up codes stand for: [B, 7, 7, D] -> [B, 28, 28, 1]."""
-    return hk.without_apply_rng(hk.transform(lambda z_q: Decoder()(z_q))).apply(params, codes)
+def residual_vqvae(num_codes: int = R3.num_codes, code_dim: int = R3.code_dim) -> hk.Transformed:
+    """Return R3's whole network, 250,017 parameters: images [B, 32, 32, 1], code maps [B, 4, 4]."""
+    return vqvae(num_codes, code_dim, ResidualEncoder, ResidualDecoder)
+
+
+def decode(params: hk.Params, codes: Array, decoder: Callable[[], Callable[[Array], Array]] = Decoder) -> Array:
+    """Return the images that looked-up codes stand for: [B, H, W, D] -> images."""
+    return hk.without_apply_rng(hk.transform(lambda z_q: decoder()(z_q))).apply(params, codes)
 
 
 def make_loss(network: hk.Transformed, variance: float, num_codes: int = R1.num_codes, beta: float = R1.beta) -> LossFn:

@@ -1,8 +1,12 @@
 """What a VQ-VAE minimises, and what tells how well its codes are used (lesson 02)."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jax import Array
+
+from vqtutor.models.quantizer import look_up, nearest_code, straight_through
 
 
 def reconstruction_loss(x: Array, x_hat: Array, variance: float) -> Array:
@@ -28,6 +32,42 @@ def commitment_loss(z_e: Array, codes: Array) -> Array:
 def vq_loss(z_e: Array, codes: Array, beta: float) -> Array:
     """Return codebook loss + beta * commitment loss (van den Oord et al., 2017, equation 3)."""
     return codebook_loss(z_e, codes) + beta * commitment_loss(z_e, codes)
+
+
+def bernoulli_nll(x: Array, logits: Array) -> Array:
+    """Return the negative log-likelihood of images under a Bernoulli decoder: nats, summed over an image's pixels and
+    averaged over the batch.
+
+    log p = x log s(l) + (1 - x) log(1 - s(l)) is written with log(1 + e^l), which stays finite for every logit.
+
+    Args:
+      x: pixels in [0, 1], [B, ...].
+      logits: of a pixel being 1, [B, ...].
+    """
+    nats = jax.nn.softplus(logits) - x * logits
+    return jnp.mean(jnp.sum(nats.reshape(x.shape[0], -1), axis=1))
+
+
+def uniform_prior_nats(num_latents: int, num_codes: int) -> float:
+    """Return what a uniform prior pays for one image's codes, in nats: a constant, so training may leave it out.
+
+    Args:
+      num_latents: codes an image.
+      num_codes: K.
+    """
+    return num_latents * math.log(num_codes)
+
+
+def repair_quantizer(z_e: Array, codebook: Array, beta: float) -> tuple[Array, Array]:
+    """Return (z_q [..., D], loss): both losses see the codes as looked up, and straight-through comes last.
+
+    Args:
+      z_e: encoder output, [..., D].
+      codebook: [K, D].
+      beta: weight of the commitment loss.
+    """
+    codes = look_up(nearest_code(z_e, codebook), codebook)
+    return straight_through(z_e, codes), vq_loss(z_e, codes, beta)
 
 
 def perplexity(indices: Array, num_codes: int) -> Array:
