@@ -4,6 +4,7 @@ vqtutor.check("quantizer.nearest_code", nearest_code)   # judge your answer and 
 vqtutor.hint("quantizer.nearest_code")                  # the next step of a ladder
 vqtutor.load_dataset("mnist")                           # images to learn from
 vqtutor.fit(step, state, images, epochs=5)              # train any compiled step
+vqtutor.Conv2D, vqtutor.Conv2DTranspose                 # Haiku's layers, in forms that are fast on a CPU as well
 """
 
 from importlib import import_module
@@ -20,10 +21,14 @@ _HOME = {
     "Dataset": "data",
     "fit": "training",
     "Run": "training",
+    "Conv2D": "models.convolutions",
+    "Conv2DTranspose": "models.convolutions",
 }
 
 __all__ = [
     "CheckFailed",
+    "Conv2D",
+    "Conv2DTranspose",
     "Dataset",
     "Run",
     "Verdict",
