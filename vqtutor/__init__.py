@@ -15,6 +15,7 @@ _HOME = {
     "hint": "tutor",
     "progress": "tutor",
     "commit": "tutor",
+    "recall": "tutor",
     "CheckFailed": "checking",
     "Verdict": "checking",
     "load_dataset": "data",
@@ -39,6 +40,7 @@ __all__ = [
     "judge",
     "load_dataset",
     "progress",
+    "recall",
 ]
 
 

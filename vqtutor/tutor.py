@@ -1,14 +1,16 @@
-"""What a student calls: check, judge, hint, progress, commit."""
+"""What a student calls: check, judge, hint, progress, recall, commit."""
 
 import inspect
 import json
+import linecache
 import os
 import textwrap
 import time
+from types import CodeType
 from typing import Any
 
 from vqtutor import checking
-from vqtutor.checking import CheckFailed, Verdict, card
+from vqtutor.checking import CheckFailed, Exercise, Verdict, card
 from vqtutor.checking import progress as kept
 from vqtutor.exercises import EXERCISES, QUESTIONS, find
 
@@ -38,7 +40,7 @@ def check(id: str, answer: Any) -> Any:
     start = time.perf_counter()
     verdict = judge(id, answer)
     _log(verdict, time.perf_counter() - start)
-    kept.record(verdict)
+    kept.record(verdict, _cell(answer))
     if os.environ.get("NBGRADER_EXECUTION") == "autograde":
         # nbgrader reads partial credit from a cell's result, and scores any cell that raises 0.
         from IPython import get_ipython
@@ -50,6 +52,49 @@ def check(id: str, answer: Any) -> Any:
     else:
         card.show(verdict)
     return answer if verdict.passed else find(id).reference
+
+
+def recall(id: str) -> Any:
+    """Return your own answer from an earlier lesson, as it passed its check; the course's own where there is none.
+
+    Args:
+      id: an exercise, such as "quantizer.VectorQuantizer".
+    """
+    exercise, done = find(id), kept.load()
+    try:
+        answer = _run_again(exercise, {key: entry.get("source", "") for key, entry in done.items()})
+    except Exception as error:  # a cell may have used what only its own notebook had
+        said = f"Your answer is kept, but does not run by itself here ({type(error).__name__}: {error})"
+    else:
+        if answer is not None and judge(id, answer).passed:
+            card.show(card.Note(f"{id} - yours, from its lesson"))
+            return answer
+        said = "No answer of yours that passed is kept here"
+    card.show(card.Note(f"{id} - the course's own", (f"{said}, so the course's own stands in.",)))
+    return exercise.reference
+
+
+def _cell(answer: Any) -> str:
+    """Return the notebook cell in which an answer was written, or "" where it was not written in one."""
+    written = answer.__dict__.get("__call__") if inspect.isclass(answer) else answer
+    code = getattr(inspect.unwrap(written), "__code__", None)  # Haiku and jit wrap what was written
+    if not isinstance(code, CodeType) or os.path.exists(code.co_filename):
+        return ""
+    return "".join(linecache.getlines(code.co_filename))
+
+
+def _run_again(exercise: Exercise, sources: dict[str, str]) -> Any:
+    """Run a lesson's kept cells up to an exercise's own, and return what that one defines; None when it is not kept."""
+    if not sources.get(exercise.id):
+        return None
+    space: dict[str, Any] = {"__name__": "__main__"}
+    exec("import haiku as hk, jax, jax.numpy as jnp, numpy as np, optax, vqtutor", space)
+    for id, earlier in EXERCISES.items():
+        if earlier.lesson == exercise.lesson:
+            space[earlier.name] = earlier.reference
+            exec(sources.get(id, ""), space)
+        if id == exercise.id:
+            return space[exercise.name]
 
 
 def _log(verdict: Verdict, seconds: float) -> None:

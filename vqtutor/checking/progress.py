@@ -17,7 +17,7 @@ def path() -> Path:
 
 
 def load() -> dict[str, dict[str, Any]]:
-    """Return {exercise id: {"state", "points", "max_points", "attempts", "hints"}}.
+    """Return {exercise id: {"state", "points", "max_points", "attempts", "hints", "source"}}.
 
     A file that cannot be read as such is set aside under another name, with a notice; nothing is thrown away.
     """
@@ -50,8 +50,13 @@ def _save(kept: dict[str, dict[str, Any]]) -> None:
         print(f"Progress is kept for this session only: {file} cannot be written ({error.strerror}).")
 
 
-def record(verdict: Verdict) -> None:
-    """Keep the best that was reached in an exercise, and count the attempt unless the blank is still open."""
+def record(verdict: Verdict, source: str = "") -> None:
+    """Keep the best that was reached in an exercise, and count the attempt unless the blank is still open.
+
+    Args:
+      verdict: of this attempt.
+      source: the cell that the answer was written in; kept when it passed, so that later lessons can go on with it.
+    """
     kept = load()
     entry = kept.setdefault(verdict.exercise, {"state": "not written yet", "points": 0, "attempts": 0, "hints": 0})
     entry["max_points"] = verdict.max_points
@@ -59,6 +64,8 @@ def record(verdict: Verdict) -> None:
     if (verdict.passed, verdict.points) >= (entry.get("state") == "passed", entry.get("points", 0)):
         if verdict.state != "not written yet" or entry.get("attempts", 0) == 0:
             entry |= {"state": verdict.state, "points": verdict.points}
+    if verdict.passed and source:
+        entry["source"] = source
     _save(kept)
 
 
