@@ -896,7 +896,7 @@ QUESTIONS = (
         choices={
             "a": (
                 "It is too small to matter.",
-                "For 49 codes out of 128 it is 238 nats, more than the pixels cost in the end.",
+                "For 49 codes out of 128 it is 238 nats an image, which is not small.",
             ),
             "b": (
                 "It does not depend on any parameter, so its gradient is zero.",

@@ -188,3 +188,103 @@ def steps_and_slopes(x: np.ndarray, values: np.ndarray, slopes: np.ndarray, xlab
             axis.set_ylabel(name)
         axes[-1][0].set_xlabel(xlabel)
     return Picture(figure, alt, {"x": x, "values": values, "slopes": slopes})
+
+
+def pulls(
+    panels: Mapping[str, tuple[np.ndarray, np.ndarray]], points: np.ndarray, codebook: np.ndarray, alt: str
+) -> Picture:
+    """Draw where losses pull vectors and codes on the plane: thin arrows for vectors, thick ones for codes.
+
+    Args:
+      panels: title -> (pull on the points [N, 2], pull on the codes [K, 2]): gradients, turned downhill. Each kind of
+        arrow has one scale in all panels, so that an arrow that is missing is a pull that is zero.
+      points: [N, 2].
+      codebook: [K, 2].
+    """
+    points, codebook = np.asarray(points), np.asarray(codebook)
+    figure, axes = _figure(WIDTH / len(panels) + 0.4, 1, len(panels), sharex=True, sharey=True)
+    data = {}
+    longest = [
+        max(float(np.linalg.norm(pull[side], axis=-1).max()) for pull in panels.values()) or 1.0 for side in (0, 1)
+    ]
+    reach = 1.15 * max(np.abs(points).max(), np.abs(codebook).max())
+    with rc_context(STYLE):
+        for axis, (title, sides) in zip(axes.flat, panels.items(), strict=True):
+            axis.scatter(*points.T, s=6, color="#777777", linewidths=0)
+            axis.scatter(*codebook.T, s=70, marker="s", facecolor="white", edgecolors="black", zorder=3)
+            for at, pull, most, colour, width, z in (
+                (points, sides[0], longest[0], PALETTE[0], 0.004, 2),
+                (codebook, sides[1], longest[1], PALETTE[5], 0.013, 4),
+            ):
+                moved = np.asarray(pull) / most * 0.3 * reach
+                felt = np.linalg.norm(moved, axis=-1) > 1e-6
+                arrows = dict(angles="xy", scale_units="xy", scale=1, color=colour, width=width, zorder=z)
+                axis.quiver(*at[felt].T, *moved[felt].T, **arrows)
+            data |= {f"{title}: pull on vectors": sides[0], f"{title}: pull on codes": sides[1]}
+            axis.set(title=title, xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="dimension 0")
+        axes[0, 0].set_ylabel("dimension 1")
+    return Picture(figure, alt, data)
+
+
+def code_maps(images: np.ndarray, indices: np.ndarray, limits: tuple[float, float] = (0, 1)) -> Picture:
+    """Draw images above their code maps; every place says its index, and the most frequent codes have a colour each.
+
+    Args:
+      images: [N, H, W] or [N, H, W, 1].
+      indices: int [N, h, w].
+    """
+    images, indices = np.asarray(images), np.asarray(indices)
+    codes, counts = np.unique(indices, return_counts=True)
+    order = codes[np.argsort(-counts, kind="stable")]
+    rank = np.full(codes.max() + 1, len(PALETTE) - 1)
+    rank[order] = np.minimum(np.arange(len(order)), len(PALETTE) - 1)
+    figure, axes = _figure(2 * WIDTH / len(images) + 0.3, 2, len(images))
+    with rc_context(STYLE):
+        for (above, below), image, code_map in zip(axes.T, images, indices, strict=True):
+            above.imshow(np.squeeze(image), cmap="gray", vmin=limits[0], vmax=limits[1])
+            below.imshow(rank[code_map], cmap=ListedColormap(PALETTE), vmin=-0.5, vmax=len(PALETTE) - 0.5, alpha=0.45)
+            size = 60 * WIDTH / len(images) / code_map.shape[1] / 2.4
+            for (row, column), index in np.ndenumerate(code_map):
+                below.text(column, row, str(index), ha="center", va="center", fontsize=min(9, 0.55 * size))
+            _bare(above)
+            _bare(below)
+        for line, name in zip(axes, ("image", "codes"), strict=True):
+            line[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    share = counts.max() / indices.size
+    alt = (
+        f"{len(images)} images and below each its code map of {indices.shape[1]} x {indices.shape[2]} numbered places; "
+        f"{len(codes)} codes occur, and code {order[0]} fills {share:.0%} of all places."
+    )
+    return Picture(figure, alt, {"images": images, "indices": indices})
+
+
+def codebook(codes: np.ndarray, usage: np.ndarray) -> Picture:
+    """Draw a codebook: on the left its two principal directions, on the right how often each code is used.
+
+    Args:
+      codes: [K, D].
+      usage: [K], each code's share; they sum to 1. Codes that are never used are crosses.
+    """
+    codes, usage = np.asarray(codes, np.float64), np.asarray(usage)
+    centred = codes - codes.mean(axis=0)
+    _, spread, directions = np.linalg.svd(centred, full_matrices=False)
+    # The sign of a direction is arbitrary: let its largest entry be positive, so that the picture is the same anywhere.
+    directions = directions[:2] * np.sign(directions[:2][[0, 1], np.abs(directions[:2]).argmax(axis=1)])[:, None]
+    plane = centred @ directions.T
+    explained = (spread[:2] ** 2).sum() / (spread**2).sum()
+    used = usage > 0
+    figure, ((left, right),) = _figure(3.2, 1, 2)
+    with rc_context(STYLE):
+        area = 20 + 400 * np.sqrt(usage[used])
+        left.scatter(*plane[used].T, s=area, color=PALETTE[0], alpha=0.6, edgecolors="black", label="used")
+        if not used.all():
+            left.scatter(*plane[~used].T, s=24, marker="x", color=PALETTE[5], label="never used")
+        left.set(title=f"codes on two directions ({explained:.0%} of their variance)", xlabel="first", ylabel="second")
+        left.legend()
+        right.bar(np.arange(len(usage)), np.sort(usage)[::-1], width=1.0, color=PALETTE[0])
+        right.set(title="how often each is used, sorted", xlabel="code, by rank", ylabel="share of all places")
+    alt = (
+        f"On the left {len(codes)} codes on their two principal directions, larger when used more; "
+        f"{int((~used).sum())} are never used. On the right their shares, sorted: the largest is {usage.max():.0%}."
+    )
+    return Picture(figure, alt, {"codes": codes, "usage": usage, "plane": plane})

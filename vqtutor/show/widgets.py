@@ -7,7 +7,7 @@ from html import escape
 import ipywidgets as widgets
 import numpy as np
 
-from vqtutor.show.figures import Picture, planes
+from vqtutor.show.figures import Picture, planes, rows_of_images
 
 
 def _as_html(picture: Picture) -> str:
@@ -118,3 +118,76 @@ class Replay(_Explorer):
     def picture(self) -> Picture:
         title = self.slider.value
         return planes({title: self.stages[title]}, self.nearest, width=5)
+
+
+class CodeEditor(_Explorer):
+    """Change one code of a code map and see what the decoder makes of it.
+
+    Args:
+      indices: the code map, int [H, W].
+      num_codes: K.
+      decode: code maps int [B, H, W] -> images [B, h, w] or [B, h, w, 1].
+      limits: the values shown as black and white.
+    """
+
+    def __init__(self, indices: np.ndarray, num_codes: int, decode: Callable, limits: tuple[float, float] = (0, 1)):
+        self._start = np.array(indices)
+        self.indices, self.decode, self.limits = self._start.copy(), decode, limits
+        rows, columns = self.indices.shape
+        size = widgets.Layout(width="3.2em", padding="0")
+        self.places = [widgets.Button(layout=size) for _ in range(rows * columns)]
+        for place, button in enumerate(self.places):
+            button.on_click(lambda _, place=place: self.choose(*divmod(place, columns)))
+        self.code = widgets.IntSlider(min=0, max=num_codes - 1, description="its code", continuous_update=False)
+        self.code.observe(lambda change: self._set(change["new"]), "value")
+        self.reset = widgets.Button(description="start again")
+        self.reset.on_click(lambda _: self.start_again())
+        grid = widgets.GridBox(self.places, layout=widgets.Layout(grid_template_columns=f"repeat({columns}, 3.4em)"))
+        self.where = rows // 2, columns // 2
+        self._follow()
+        super().__init__([grid, widgets.HBox([self.code, self.reset])])
+
+    def picture(self) -> Picture:
+        before, now = np.asarray(self.decode(np.stack([self._start, self.indices])))
+        changed = int((self._start != self.indices).sum())
+        row, column = self.where
+        for place, button in enumerate(self.places):
+            chosen = divmod(place, self.indices.shape[1]) == self.where
+            button.description = f"[{self.indices.flat[place]}]" if chosen else str(self.indices.flat[place])
+            button.tooltip = f"row {place // self.indices.shape[1]}, column {place % self.indices.shape[1]}"
+        difference = (np.asarray(now, np.float64) - before) / 2 + sum(self.limits) / 2
+        alt = (
+            f"A decoded image, the image decoded after {changed} of {self.indices.size} codes were changed, and their "
+            f"difference, grey where there is none. Row {row}, column {column} has code {self.indices[self.where]}."
+        )
+        columns = {"as it was": before, f"{changed} codes changed": now, "difference": difference}
+        picture = rows_of_images({", ".join(columns): np.stack(list(columns.values()))}, alt, self.limits)
+        picture.data["indices"] = self.indices.copy()
+        return picture
+
+    def choose(self, row: int, column: int) -> None:
+        """Choose the place whose code the slider shows."""
+        self.where = row, column
+        self._follow()
+        self.draw()
+
+    def change(self, row: int, column: int, code: int) -> None:
+        """Give a place another code."""
+        self.where = row, column
+        self.indices[row, column] = code
+        self._follow()
+        self.draw()
+
+    def start_again(self) -> None:
+        self.indices = self._start.copy()
+        self._follow()
+        self.draw()
+
+    def _follow(self) -> None:
+        self._moving = False  # showing a place's code must not change it
+        self.code.value = int(self.indices[self.where])
+        self._moving = True
+
+    def _set(self, code: int) -> None:
+        if self._moving:
+            self.change(*self.where, code)
