@@ -46,10 +46,9 @@ def ours(system: str, images: str, steps: int, plain: bool) -> dict:
     if plain:
 
         def haikus_own(module):
-            return lambda channels, shape, stride, batch_last, w_init: module(channels, shape, stride, w_init=w_init)
+            return lambda channels, shape, stride=1, w_init=None: module(channels, shape, stride, w_init=w_init)
 
         autoencoder.Conv2D, autoencoder.Conv2DTranspose = haikus_own(hk.Conv2D), haikus_own(hk.Conv2DTranspose)
-        autoencoder.prefers_batch_last = lambda: False
     network, batch, prepare = {"R1": (autoencoder.vqvae(), 128, autoencoder.prepare)}[system]
     data = np.load(images)
     params = network.init(jax.random.key(0), prepare(jnp.asarray(data[:1])))

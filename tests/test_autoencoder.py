@@ -27,6 +27,18 @@ def test_parameter_counts_are_the_published_ones():
     assert _count(autoencoder.vqvae().init(jax.random.key(0), X)) == 49_937
 
 
+def test_r3_has_the_published_count_and_shapes():
+    x = autoencoder.prepare_r3(jnp.zeros((2, 28, 28, 1), jnp.uint8))
+    network = autoencoder.residual_vqvae()
+    params = network.init(jax.random.key(0), x)
+    assert _count(params) == 250_017
+    out = network.apply(params, x)
+    assert x.shape == out["x_hat"].shape == (2, 32, 32, 1) and float(x.max()) == -1.0
+    assert out["indices"].shape == (2, 4, 4)
+    decoded = autoencoder.decode(params, out["codes"], autoencoder.ResidualDecoder)
+    np.testing.assert_allclose(decoded, out["x_hat"], atol=1e-4)
+
+
 def test_shapes_and_reach():
     network = autoencoder.vqvae()
     params = network.init(jax.random.key(0), X)
@@ -42,8 +54,7 @@ def test_both_forms_give_the_same_numbers(monkeypatch):
     params = network.init(jax.random.key(0), X)
     loss = jax.value_and_grad(lambda p: autoencoder.make_loss(network, 0.08)(p, X)[0])
     fast = loss(params)
-    for module in (autoencoder, convolutions):
-        monkeypatch.setattr(module, "prefers_batch_last", lambda: False)
+    monkeypatch.setattr(convolutions, "prefers_products", lambda: False)
     assert "conv_general_dilated" in str(jax.make_jaxpr(loss)(params))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-4), fast, loss(params))
 

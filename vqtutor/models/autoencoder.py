@@ -12,7 +12,7 @@ import optax
 from jax import Array
 
 from vqtutor.models import losses
-from vqtutor.models.convolutions import Conv2D, Conv2DTranspose, prefers_batch_last, to_batch_first, to_batch_last
+from vqtutor.models.convolutions import Conv2D, Conv2DTranspose
 from vqtutor.models.quantizer import VectorQuantizer
 
 LossFn = Callable[[hk.Params, Array], tuple[Array, dict[str, Array]]]
@@ -73,38 +73,25 @@ class Encoder(hk.Module):
         self.code_dim = code_dim
 
     def __call__(self, x: Array) -> Array:
-        fast = prefers_batch_last()
-        x = to_batch_last(x) if fast else x
-        x = jax.nn.relu(Conv2D(32, 3, 2, fast, _INIT)(x))
-        x = jax.nn.relu(Conv2D(64, 3, 2, fast, _INIT)(x))
-        x = Conv2D(self.code_dim, 1, 1, fast, _INIT)(x)
-        return to_batch_first(x) if fast else x
+        x = jax.nn.relu(Conv2D(32, 3, 2, _INIT)(x))
+        x = jax.nn.relu(Conv2D(64, 3, 2, _INIT)(x))
+        return Conv2D(self.code_dim, 1, 1, _INIT)(x)
 
 
 class Decoder(hk.Module):
     """R1's decoder, 28,033 parameters at code_dim 16: [B, 7, 7, code_dim] -> [B, 28, 28, 1]."""
 
     def __call__(self, z_q: Array) -> Array:
-        fast = prefers_batch_last()
-        x = to_batch_last(z_q) if fast else z_q
-        x = jax.nn.relu(Conv2DTranspose(64, 3, 2, fast, _INIT)(x))
-        x = jax.nn.relu(Conv2DTranspose(32, 3, 2, fast, _INIT)(x))
-        x = Conv2DTranspose(1, 3, 1, fast, _INIT)(x)
-        return to_batch_first(x) if fast else x
+        x = jax.nn.relu(Conv2DTranspose(64, 3, 2, _INIT)(z_q))
+        x = jax.nn.relu(Conv2DTranspose(32, 3, 2, _INIT)(x))
+        return Conv2DTranspose(1, 3, 1, _INIT)(x)
 
 
-class _ResidualStack(hk.Module):
-    """Two layers of [relu, 3x3 to 32, relu, 1x1 to 64, skip], then relu; keeps the shape, batch last or first."""
-
-    def __init__(self, batch_last: bool, name: str | None = None):
-        super().__init__(name=name)
-        self.batch_last = batch_last
-
-    def __call__(self, x: Array) -> Array:
-        for _ in range(2):
-            h = Conv2D(32, 3, 1, self.batch_last)(jax.nn.relu(x))
-            x = x + Conv2D(64, 1, 1, self.batch_last)(jax.nn.relu(h))
-        return jax.nn.relu(x)
+def _residual_stack(x: Array) -> Array:
+    """Two layers of [relu, 3x3 to 32, relu, 1x1 to 64, skip], then relu: [B, H, W, 64] -> [B, H, W, 64]."""
+    for _ in range(2):
+        x = x + Conv2D(64, 1)(jax.nn.relu(Conv2D(32, 3)(jax.nn.relu(x))))
+    return jax.nn.relu(x)
 
 
 class ResidualEncoder(hk.Module):
@@ -115,24 +102,18 @@ class ResidualEncoder(hk.Module):
         self.code_dim = code_dim
 
     def __call__(self, x: Array) -> Array:
-        fast = prefers_batch_last()
-        x = to_batch_last(x) if fast else x
         for channels in (32, 64, 64):
-            x = jax.nn.relu(Conv2D(channels, 4, 2, fast)(x))
-        x = Conv2D(self.code_dim, 1, 1, fast)(_ResidualStack(fast)(x))
-        return to_batch_first(x) if fast else x
+            x = jax.nn.relu(Conv2D(channels, 4, 2)(x))
+        return Conv2D(self.code_dim, 1)(_residual_stack(x))
 
 
 class ResidualDecoder(hk.Module):
     """R3's decoder, 107,297 parameters at code_dim 32: [B, 4, 4, code_dim] -> [B, 32, 32, 1]."""
 
     def __call__(self, z_q: Array) -> Array:
-        fast = prefers_batch_last()
-        x = to_batch_last(z_q) if fast else z_q
-        x = _ResidualStack(fast)(Conv2DTranspose(64, 4, 2, fast)(x))
-        x = jax.nn.relu(Conv2DTranspose(32, 4, 2, fast)(x))
-        x = Conv2DTranspose(1, 4, 2, fast)(x)
-        return to_batch_first(x) if fast else x
+        x = _residual_stack(Conv2DTranspose(64, 4, 2)(z_q))
+        x = jax.nn.relu(Conv2DTranspose(32, 4, 2)(x))
+        return Conv2DTranspose(1, 4, 2)(x)
 
 
 def vqvae(

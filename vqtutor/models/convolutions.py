@@ -4,8 +4,8 @@ On a GPU or TPU `lax.conv*` is the right form. On a CPU XLA's own convolutions a
 products, most of all the weight gradient of `lax.conv_transpose`. There, a convolution is written as it is meant:
 `unfold` lays the window under every output side by side, and one product with the weights does the rest. A transposed
 convolution is the adjoint: the product first, then `fold` adds every window where it belongs. The two are each
-other's derivative, so gradients are fast as well. The batch lies last in memory, [C, H, W, B]: every slice a window
-needs is then a few long runs.
+other's derivative, so gradients are fast as well. Between layers maps are [B, H, W, C], as everywhere here, but
+in memory the batch lies last, as in [C, H, W, B]: every slice a window needs is then a few long runs.
 """
 
 from collections.abc import Sequence
@@ -20,19 +20,32 @@ from jax import Array
 Window = tuple[int, int, int]  # (size, stride, before)
 
 
-def prefers_batch_last() -> bool:
-    """Whether networks should keep their maps as [C, H, W, B] between layers: the one place where this is chosen."""
+def prefers_products() -> bool:
+    """Whether convolutions should be matrix products here: the one place where this is chosen."""
     return jax.default_backend() == "cpu"
 
 
+_stay = jax.lax.optimization_barrier
+
+
+@jax.custom_vjp
 def to_batch_last(x: Array) -> Array:
-    """[B, H, W, C] -> [C, H, W, B]."""
-    return x.transpose(3, 1, 2, 0)
+    """[B, H, W, C] -> [C, H, W, B].
+
+    The barriers keep XLA from fusing the turn into every slice that follows; so what two layers and a relu between
+    them turn there and back is not copied at all.
+    """
+    return _stay(x.transpose(3, 1, 2, 0))
 
 
+@jax.custom_vjp
 def to_batch_first(x: Array) -> Array:
     """[C, H, W, B] -> [B, H, W, C]."""
-    return x.transpose(3, 1, 2, 0)
+    return _stay(x).transpose(3, 1, 2, 0)
+
+
+to_batch_last.defvjp(lambda x: (to_batch_last(x), None), lambda _, g: (to_batch_first(g),))
+to_batch_first.defvjp(lambda x: (to_batch_first(x), None), lambda _, g: (to_batch_last(g),))
 
 
 def _shifted(x: Array, by: int, length: int, axis: int) -> Array:
@@ -95,6 +108,7 @@ fold.defvjp(
 )
 
 
+@partial(jax.jit, static_argnums=2)  # outside of a jitted step, one program and not one for every slice
 def conv2d(x: Array, w: Array, stride: int = 1) -> Array:
     """Convolve with SAME padding, as `lax.conv_general_dilated` does, batch last.
 
@@ -116,6 +130,7 @@ def conv2d(x: Array, w: Array, stride: int = 1) -> Array:
     return (w.reshape(-1, w.shape[3]).T @ seen).reshape(w.shape[3], *out, x.shape[3])
 
 
+@partial(jax.jit, static_argnums=2)
 def conv2d_transpose(x: Array, w: Array, stride: int = 1) -> Array:
     """Convolve transposed with SAME padding, as `lax.conv_transpose` and Haiku do, batch last.
 
@@ -141,38 +156,33 @@ class _Convolution(hk.Module):
         output_channels: int,
         kernel_shape: int | Sequence[int],
         stride: int = 1,
-        batch_last: bool = False,
         w_init: hk.initializers.Initializer | None = None,
         name: str | None = None,
     ):
+        """Args: as Haiku's; padding is SAME, and there is a bias."""
         super().__init__(name=name)
         self.output_channels = output_channels
         self.kernel_shape = (kernel_shape,) * 2 if isinstance(kernel_shape, int) else tuple(kernel_shape)
         self.stride = stride
-        self.batch_last = batch_last
         self.w_init = w_init
 
-    def _apply(self, x: Array, batch_last_form, lax_form, transposed: bool) -> Array:
+    def _apply(self, x: Array, product_form, lax_form, transposed: bool) -> Array:
         if x.ndim != 4:
             raise ValueError(f"{self.name} takes a batch of maps, four axes, and was given shape {x.shape}.")
-        fast = self.batch_last or prefers_batch_last()
-        channels = x.shape[0 if self.batch_last else 3]
-        ends = (self.output_channels, channels) if transposed else (channels, self.output_channels)
-        fan_in = self.kernel_shape[0] * self.kernel_shape[1] * channels
+        ends = (self.output_channels, x.shape[3]) if transposed else (x.shape[3], self.output_channels)
+        fan_in = self.kernel_shape[0] * self.kernel_shape[1] * x.shape[3]
         init = self.w_init or hk.initializers.TruncatedNormal(fan_in**-0.5)
         w = hk.get_parameter("w", [*self.kernel_shape, *ends], x.dtype, init=init)
         b = hk.get_parameter("b", [self.output_channels], x.dtype, init=jnp.zeros)
-        if not fast:
+        if not prefers_products():
             return lax_form(x, w) + b
-        y = batch_last_form(x if self.batch_last else to_batch_last(x), w, self.stride) + b[:, None, None, None]
-        return y if self.batch_last else to_batch_first(y)
+        return to_batch_first(product_form(to_batch_last(x), w, self.stride) + b[:, None, None, None])
 
 
 class Conv2D(_Convolution):
     """A convolution with SAME padding; its parameters are those of `hk.Conv2D`, and so are its numbers.
 
-    [B, H, W, C] -> [B, ceil(H / stride), ceil(W / stride), output_channels]; with batch_last=True the batch is the
-    last axis before and after, and the channels the first.
+    [B, H, W, C] -> [B, ceil(H / stride), ceil(W / stride), output_channels].
     """
 
     def __call__(self, x: Array) -> Array:
@@ -186,8 +196,7 @@ class Conv2D(_Convolution):
 class Conv2DTranspose(_Convolution):
     """A transposed convolution with SAME padding; its parameters and numbers are those of `hk.Conv2DTranspose`.
 
-    [B, H, W, C] -> [B, stride * H, stride * W, output_channels]; with batch_last=True the batch is the last axis
-    before and after, and the channels the first.
+    [B, H, W, C] -> [B, stride * H, stride * W, output_channels].
     """
 
     def __call__(self, x: Array) -> Array:
