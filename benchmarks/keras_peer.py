@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-BATCH = {"R1": 128}
+BATCH = {"R1": 128, "R3": 64}
 
 
 class VectorQuantizer(layers.Layer):
@@ -47,11 +47,31 @@ def r1() -> keras.Model:
     return keras.Model(x, layers.Conv2DTranspose(1, 3, padding="same")(h))
 
 
+def residual_stack(h):
+    for _ in range(2):
+        inner = layers.Conv2D(32, 3, padding="same", activation="relu")(layers.ReLU()(h))
+        h = layers.Add()([h, layers.Conv2D(64, 1)(inner)])
+    return layers.ReLU()(h)
+
+
+def r3() -> keras.Model:
+    half = dict(strides=2, padding="same")
+    x = h = keras.Input((32, 32, 1))
+    for channels in (32, 64, 64):
+        h = layers.Conv2D(channels, 4, activation="relu", **half)(h)
+    h = VectorQuantizer(16, 32)(layers.Conv2D(32, 1)(residual_stack(h)))
+    h = residual_stack(layers.Conv2DTranspose(64, 4, **half)(h))
+    h = layers.Conv2DTranspose(32, 4, activation="relu", **half)(h)
+    return keras.Model(x, layers.Conv2DTranspose(1, 4, **half)(h))
+
+
 def main(system: str, images: str, steps: int) -> None:
     batch = BATCH[system]
     x = np.load(images)[: steps * batch].astype("float32") / 255 - 0.5
+    if system == "R3":
+        x = np.pad(2 * x, ((0, 0), (2, 2), (2, 2), (0, 0)), constant_values=-1.0)
     variance = float(x.var())
-    model = {"R1": r1}[system]()
+    model = {"R1": r1, "R3": r3}[system]()
     model.compile(
         optimizer=keras.optimizers.Adam(1e-3), loss=lambda true, found: tf.reduce_mean((true - found) ** 2) / variance
     )

@@ -49,7 +49,10 @@ def ours(system: str, images: str, steps: int, plain: bool) -> dict:
             return lambda channels, shape, stride=1, w_init=None: module(channels, shape, stride, w_init=w_init)
 
         autoencoder.Conv2D, autoencoder.Conv2DTranspose = haikus_own(hk.Conv2D), haikus_own(hk.Conv2DTranspose)
-    network, batch, prepare = {"R1": (autoencoder.vqvae(), 128, autoencoder.prepare)}[system]
+    network, batch, prepare = {
+        "R1": (autoencoder.vqvae(), 128, autoencoder.prepare),
+        "R3": (autoencoder.residual_vqvae(), 64, autoencoder.prepare_r3),
+    }[system]
     data = np.load(images)
     params = network.init(jax.random.key(0), prepare(jnp.asarray(data[:1])))
     optimizer = optax.adam(1e-3)
@@ -91,7 +94,7 @@ def contend(contender: str, system: str, images: str, python: Path, cache: str) 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--system", choices=["R1"], default="R1")
+    parser.add_argument("--system", choices=["R1", "R3"], default="R1")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peer-python", type=Path, help="an interpreter that has TensorFlow already")
     parser.add_argument("--contender", help=argparse.SUPPRESS)
