@@ -243,9 +243,9 @@ def code_maps(images: np.ndarray, indices: np.ndarray, limits: tuple[float, floa
         for (above, below), image, code_map in zip(axes.T, images, indices, strict=True):
             above.imshow(np.squeeze(image), cmap="gray", vmin=limits[0], vmax=limits[1])
             below.imshow(rank[code_map], cmap=ListedColormap(PALETTE), vmin=-0.5, vmax=len(PALETTE) - 0.5, alpha=0.45)
-            size = 60 * WIDTH / len(images) / code_map.shape[1] / 2.4
+            size = 72 * WIDTH / len(images) / code_map.shape[1]  # of a place, in points
             for (row, column), index in np.ndenumerate(code_map):
-                below.text(column, row, str(index), ha="center", va="center", fontsize=min(9, 0.55 * size))
+                below.text(column, row, str(index), ha="center", va="center", fontsize=min(9, 0.36 * size))
             _bare(above)
             _bare(below)
         for line, name in zip(axes, ("image", "codes"), strict=True):

@@ -149,7 +149,8 @@ class CodeEditor(_Explorer):
 
     def picture(self) -> Picture:
         before, now = np.asarray(self.decode(np.stack([self._start, self.indices])))
-        changed = int((self._start != self.indices).sum())
+        number = int((self._start != self.indices).sum())
+        changed = f"{number} code{'s' * (number != 1)} changed"
         row, column = self.where
         for place, button in enumerate(self.places):
             chosen = divmod(place, self.indices.shape[1]) == self.where
@@ -157,10 +158,10 @@ class CodeEditor(_Explorer):
             button.tooltip = f"row {place // self.indices.shape[1]}, column {place % self.indices.shape[1]}"
         difference = (np.asarray(now, np.float64) - before) / 2 + sum(self.limits) / 2
         alt = (
-            f"A decoded image, the image decoded after {changed} of {self.indices.size} codes were changed, and their "
+            f"A decoded image, the image decoded with {changed} of {self.indices.size}, and their "
             f"difference, grey where there is none. Row {row}, column {column} has code {self.indices[self.where]}."
         )
-        columns = {"as it was": before, f"{changed} codes changed": now, "difference": difference}
+        columns = {"as it was": before, changed: now, "difference": difference}
         picture = rows_of_images({", ".join(columns): np.stack(list(columns.values()))}, alt, self.limits)
         picture.data["indices"] = self.indices.copy()
         return picture
