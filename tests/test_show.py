@@ -1,0 +1,112 @@
+"""Pictures say what they show and keep their numbers; widgets move what they should and leave a picture behind."""
+
+import io
+
+import numpy as np
+import pytest
+from matplotlib import image
+
+from vqtutor.show import figures, widgets
+
+RNG = np.random.default_rng(0)
+POINTS = RNG.normal(size=(30, 2)).astype(np.float32)
+CODES = np.array([[1.0, 0.0], [-1.0, 0.5], [0.0, -1.0]], np.float32)
+IMAGES = RNG.uniform(size=(4, 6, 6, 1))
+
+
+def nearest(z, codebook):
+    return np.argmin(((np.asarray(z)[:, None] - np.asarray(codebook)) ** 2).sum(-1), axis=-1)
+
+
+PICTURES = {
+    "rows_of_images": lambda: figures.rows_of_images({"a": IMAGES, "b": IMAGES}, alt="Two rows."),
+    "reconstructions": lambda: figures.reconstructions(IMAGES, IMAGES * 0.9),
+    "planes": lambda: figures.planes({"now": (POINTS, CODES)}, nearest),
+    "curves": lambda: figures.curves({"loss": [3, 2, 1]}, "step", "loss", alt="A loss that falls."),
+    "steps_and_slopes": lambda: figures.steps_and_slopes(np.arange(5), np.arange(5), np.ones(5), "x", alt="A line."),
+    "pulls": lambda: figures.pulls({"one": (-POINTS, CODES), "none": (0 * POINTS, 0 * CODES)}, POINTS, CODES, "Pulls."),
+    "code_maps": lambda: figures.code_maps(IMAGES, RNG.integers(0, 20, (4, 3, 3))),
+    "codebook": lambda: figures.codebook(RNG.normal(size=(9, 4)), np.array([0.5, 0.3, 0.2] + [0.0] * 6)),
+}
+
+
+@pytest.mark.parametrize("name", list(PICTURES))
+def test_every_picture_has_ink_text_and_data(name):
+    picture = PICTURES[name]()
+    pixels = image.imread(io.BytesIO(picture.png))
+    assert pixels.std() > 0.02 and pixels.shape[1] < 1000
+    data, metadata = picture._repr_mimebundle_()
+    assert data["text/plain"] == metadata["image/png"]["alt"] == picture.alt and picture.alt
+    assert picture.data
+
+
+def test_a_picture_says_the_numbers_it_shows():
+    assert "3 codes occur" in figures.code_maps(IMAGES, np.tile(np.array([[0, 0], [5, 7]]), (4, 1, 1))).alt
+    assert "code 0 fills 50%" in figures.code_maps(IMAGES, np.tile(np.array([[0, 0], [5, 7]]), (4, 1, 1))).alt
+    assert "6 are never used" in PICTURES["codebook"]().alt
+    planes = PICTURES["planes"]()
+    wanted = ((POINTS - CODES[nearest(POINTS, CODES)]) ** 2).sum(-1).mean()
+    assert planes.data["now distortion"] == pytest.approx(wanted) and f"{wanted:.3f}" in planes.alt
+
+
+def test_a_pull_that_is_zero_has_no_arrow():
+    one, none = (figures.pulls({"x": (s * POINTS, s * CODES)}, POINTS, CODES, "x").png for s in (1.0, 0.0))
+    assert len(none) < len(one)
+
+
+def test_moving_a_code_moves_it_and_nothing_else():
+    explorer = widgets.QuantizerExplorer(POINTS, CODES, nearest)
+    before = explorer.codebook.copy(), explorer.points.copy()
+    explorer.which.value = ("codebook", 1)
+    explorer.x.value = 0.5
+    assert explorer.codebook[1, 0] == pytest.approx(0.5)
+    assert np.array_equal(explorer.codebook[[0, 2]], before[0][[0, 2]]) and np.array_equal(explorer.points, before[1])
+    explorer.start_again()
+    assert np.array_equal(explorer.codebook, before[0])
+
+
+def test_each_step_of_k_means_lowers_the_distortion():
+    explorer = widgets.QuantizerExplorer(POINTS, CODES, nearest)
+    seen = [explorer.distortion]
+    for _ in range(4):
+        explorer.to_means()
+        seen.append(explorer.distortion)
+    assert all(after <= before + 1e-6 for before, after in zip(seen, seen[1:], strict=False)) and seen[-1] < seen[0]
+
+
+def test_replay_shows_the_stage_that_is_chosen():
+    replay = widgets.Replay({"first": (POINTS, CODES), "last": (POINTS, 2 * CODES)}, nearest)
+    last = replay._image.value
+    replay.slider.value = "first"
+    assert replay._image.value != last and "first: distortion" in replay._image.value
+
+
+def decode(maps):
+    """A decoder in which the code of a place is the brightness of its block."""
+    return np.kron(np.asarray(maps) / 9.0, np.ones((1, 2, 2)))
+
+
+def test_the_editor_changes_the_place_that_was_clicked():
+    editor = widgets.CodeEditor(np.zeros((2, 3), int), 10, decode)
+    editor.places[4].click()  # row 1, column 1
+    assert editor.where == (1, 1) and editor.places[4].description == "[0]"
+    editor.code.value = 9
+    assert editor.indices.tolist() == [[0, 0, 0], [0, 9, 0]]
+    before, now, difference = next(iter(editor._picture.data.values()))
+    assert not before.any() and now[2:4, 2:4].min() == 1 and difference[2:4, 2:4].min() == 1 and difference[0, 0] == 0.5
+    assert "1 code changed" in editor._picture.alt
+    editor.places[0].click()
+    assert editor.code.value == 0 and editor.indices[1, 1] == 9  # looking at a place changes nothing
+    editor.reset.click()
+    assert not editor.indices.any()
+
+
+@pytest.mark.parametrize("make", [
+    lambda: widgets.QuantizerExplorer(POINTS, CODES, nearest),
+    lambda: widgets.Replay({"only": (POINTS, CODES)}, nearest),
+    lambda: widgets.CodeEditor(np.zeros((2, 3), int), 10, decode),
+])  # fmt: skip
+def test_a_widget_leaves_a_picture_where_widgets_cannot_run(make):
+    data, metadata = make()._repr_mimebundle_()
+    assert data["image/png"].startswith(b"\x89PNG") and "application/vnd.jupyter.widget-view+json" in data
+    assert len(metadata["image/png"]["alt"]) > 20
