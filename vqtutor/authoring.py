@@ -265,19 +265,24 @@ def execute(
       nbclient.exceptions.CellExecutionError: a cell failed.
     """
     from nbclient import NotebookClient
+    from traitlets.config import Config
 
-    notebook = copy.deepcopy(notebook)
-    client = NotebookClient(
-        notebook,
-        timeout=600,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(folder)}},
-        allow_errors=allow_errors,
-        record_timing=False,
-        extra_arguments=["--log-level=ERROR"],  # ipykernel warns about its own ports, which nobody here can change
-        on_cell_executed=lambda **_: on_cell(),
-    )
-    client.execute(env=os.environ | environment)
+    notebook, config = copy.deepcopy(notebook), Config()
+    with tempfile.TemporaryDirectory() as sockets:
+        if os.name == "posix":  # sockets in the file system work without any network, even a local one
+            config.ConnectionFileMixin.transport = "ipc"
+            config.ConnectionFileMixin.connection_file = os.path.join(sockets, "kernel.json")
+        client = NotebookClient(
+            notebook,
+            config=config,
+            timeout=600,
+            kernel_name="python3",
+            resources={"metadata": {"path": str(folder)}},
+            allow_errors=allow_errors,
+            record_timing=False,
+            on_cell_executed=lambda **_: on_cell(),
+        )
+        client.execute(env=os.environ | environment)
     return notebook
 
 
