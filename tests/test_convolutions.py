@@ -28,13 +28,14 @@ def _assert_same(one, other, x, w):
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("kernel", [(1, 1), (3, 3), (4, 4), (5, 5), (7, 3)], ids=str)
 class TestAgainstLax:
-    def test_conv2d(self, kernel, stride, size):
+    @pytest.mark.parametrize("channels", [4, 2], ids=["more channels", "fewer channels"])
+    def test_conv2d(self, kernel, stride, size, channels):
         def lax(x, w):
             return jax.lax.conv_general_dilated(
                 x, w, (stride, stride), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
             )
 
-        _assert_same(_batch_last(convolutions.conv2d, stride), lax, _normal(2, *size, 3), _normal(*kernel, 3, 4))
+        _assert_same(_batch_last(convolutions.conv2d, stride), lax, _normal(2, *size, 3), _normal(*kernel, 3, channels))
 
     def test_conv2d_transpose(self, kernel, stride, size):
         def lax(x, w):

@@ -64,7 +64,7 @@ TRAININGS = {
     ),
     "03_vqvae": (
         ("imports", "recalled", "data", "network", "loss-fn", "fit"),
-        ("steps=350", "steps=4"),
+        ("steps=300", "steps=4"),
         "dict(network.apply(params, test[:8]), loss=run.history['loss'])",
     ),
 }

@@ -46,7 +46,7 @@ def test_a_picture_says_the_numbers_it_shows():
     assert "6 are never used" in PICTURES["codebook"]().alt
     planes = PICTURES["planes"]()
     wanted = ((POINTS - CODES[nearest(POINTS, CODES)]) ** 2).sum(-1).mean()
-    assert planes.data["now distortion"] == pytest.approx(wanted) and f"{wanted:.3f}" in planes.alt
+    assert planes.data["now distortion"] == pytest.approx(wanted) and f"{wanted:.2f}" in planes.alt
 
 
 def test_a_pull_that_is_zero_has_no_arrow():

@@ -119,14 +119,16 @@ def conv2d(x: Array, w: Array, stride: int = 1) -> Array:
     Returns: [C', ceil(H / stride), ceil(W / stride), B].
     """
     out = tuple(-(-n // stride) for n in x.shape[1:3])
+    before = [max((m - 1) * stride + k - n, 0) // 2 for k, m, n in zip(w.shape[:2], out, x.shape[1:3], strict=True)]
     if w.shape[:2] == (1, 1) and stride == 1:
         seen = x.reshape(x.shape[0], -1)
+    elif stride == 1 and w.shape[3] < w.shape[2]:
+        # Fewer channels behind than in front: the product first leaves less to lay out. Taps run backwards then.
+        windows = tuple((k, 1, k - 1 - b) for k, b in zip(w.shape[:2], before, strict=True))
+        seen = w[::-1, ::-1].swapaxes(2, 3).reshape(-1, x.shape[0]) @ x.reshape(x.shape[0], -1)
+        return fold(seen, windows, out, out)
     else:
-        windows = tuple(
-            (k, stride, max((m - 1) * stride + k - n, 0) // 2)
-            for k, m, n in zip(w.shape[:2], out, x.shape[1:3], strict=True)
-        )
-        seen = unfold(x, windows, out)
+        seen = unfold(x, tuple((k, stride, b) for k, b in zip(w.shape[:2], before, strict=True)), out)
     return (w.reshape(-1, w.shape[3]).T @ seen).reshape(w.shape[3], *out, x.shape[3])
 
 

@@ -156,10 +156,10 @@ def planes(
             points, codebook = np.asarray(points, np.float32), np.asarray(codebook, np.float32)
             indices, distortion = _draw_plane(axis, points, codebook, nearest, reach)
             used = len(np.unique(indices))
-            axis.set_title(f"{title}\ndistortion {distortion:.3f}\n{used} of {len(codebook)} codes used")
+            axis.set_title(f"{title}\ndistortion {distortion:.2f}\n{used} of {len(codebook)} codes used")
             data |= {f"{title} points": points, f"{title} codes": codebook, f"{title} indices": indices}
             data |= {f"{title} distortion": distortion}
-            told.append(f"{title}: distortion {distortion:.3f}, {used} of {len(codebook)} codes used")
+            told.append(f"{title}: distortion {distortion:.2f}, {used} of {len(codebook)} codes used")
         for axis in axes[-1]:
             axis.set_xlabel("dimension 0")
         for axis in axes[:, 0]:

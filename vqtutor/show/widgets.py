@@ -105,12 +105,13 @@ class Replay(_Explorer):
     Args:
       stages: title -> (points [N, 2], codebook [K, 2]), in order.
       nearest: (points, codebook) -> indices [N].
+      label: what stands before the slider.
     """
 
-    def __init__(self, stages: Mapping[str, tuple[np.ndarray, np.ndarray]], nearest: Callable):
+    def __init__(self, stages: Mapping[str, tuple[np.ndarray, np.ndarray]], nearest: Callable, label: str = "stage"):
         self.stages, self.nearest = dict(stages), nearest
         self.slider = widgets.SelectionSlider(
-            options=list(stages), value=list(stages)[-1], description="stage", continuous_update=False
+            options=list(stages), value=list(stages)[-1], description=label, continuous_update=False
         )
         self.slider.observe(self.draw, "value")
         super().__init__([self.slider])
