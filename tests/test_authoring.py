@@ -164,7 +164,7 @@ def test_nbgrader_metadata_keep_its_schema(name):
     ids = set()
     for cell in STUDENTS[name].cells:
         graded, role = cell.metadata.get("nbgrader"), authoring.about(cell).get("role")
-        assert (graded is not None) == (role in ("answer", "check", "free_text")), cell.id
+        assert (graded is not None) == (role in ("answer", "question", "check", "free_text")), cell.id
         if graded is None:
             continue
         wanted = {"schema_version", "grade", "solution", "locked", "task", "grade_id"}

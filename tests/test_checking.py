@@ -129,10 +129,19 @@ def test_open_blanks_are_not_wrong():
         """Double x."""
         ...
 
-    for still_open in (blank, jax.jit(blank), double.reference):
+    def nbgraders_stub(x):
+        # YOUR CODE HERE
+        raise NotImplementedError()
+
+    for still_open in (blank, nbgraders_stub, jax.jit(blank), double.reference):
         verdict = judge(double, still_open)
         assert (verdict.state, verdict.points) == ("not written yet", 0)
     assert judge(double, lambda x: 2).state == "not yet"
+
+    def refuses(x):
+        raise ValueError()
+
+    assert judge(double, refuses).state == "not yet"
 
 
 def test_integer_indices_of_any_width_pass_with_a_remark_but_floats_do_not():

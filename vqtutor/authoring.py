@@ -124,7 +124,7 @@ def stamp(notebook: NotebookNode, name: str, folder: Path) -> NotebookNode:
 
 def _nbgrader(cell: NotebookNode) -> dict[str, Any] | None:
     said, role = about(cell), about(cell).get("role")
-    if role == "answer":
+    if role in ("answer", "question"):  # questions earn no points, but hold an answer that is to be cleared
         return {"grade": False, "solution": True, "locked": False, "grade_id": cell.id}
     if role == "check":
         points = EXERCISES[said["exercise"]].points

@@ -23,6 +23,8 @@ MAX_ELEMENTS = 1_000_000  # an answer to these small probes has thousands of ele
 
 _STUDENT_NEVER_WROTE = (sysconfig.get_paths()["stdlib"], str(Path(__file__).parents[1]), "site-packages", "<frozen")
 # What the body of a function that only says `...`, `pass`, or its docstring compiles to.
+# nbgrader's own stub is `raise NotImplementedError()`.
+_NOT_IMPLEMENTED = {"LOAD_GLOBAL", "PUSH_NULL", "PRECALL", "CALL", "RAISE_VARARGS"}
 _NOTHING = {"RESUME", "RETURN_CONST", "LOAD_CONST", "RETURN_VALUE", "NOP", "POP_TOP", "COPY_FREE_VARS", "MAKE_CELL"}
 
 
@@ -68,10 +70,13 @@ def is_open(answer: Any) -> bool:
     while type(getattr(answer, "__wrapped__", None)) in (FunctionType, type(jax.jit(len))):
         answer = answer.__wrapped__
     code = getattr(answer, "__code__", None)
-    return type(code) is CodeType and all(
-        i.opname in _NOTHING and (i.opname not in ("LOAD_CONST", "RETURN_CONST") or i.argval in (None, ...))
-        for i in dis.get_instructions(code)
-    )
+    if type(code) is not CodeType:
+        return False
+    done = [i for i in dis.get_instructions(code) if i.opname not in _NOTHING]
+    constants = [i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_CONST", "RETURN_CONST")]
+    if not done:
+        return all(constant in (None, ...) for constant in constants)
+    return {i.opname for i in done} <= _NOT_IMPLEMENTED and code.co_names == ("NotImplementedError",)
 
 
 def misfit(exercise: Exercise, answer: Any) -> str | None:
