@@ -1,4 +1,4 @@
-"""The convolutional VQ-VAE (lesson 03), after van den Oord et al. (2017): systems R1 and R3, and what trains them."""
+"""The convolutional VQ-VAE (lesson 03), after van den Oord et al. (2017): systems R1, R3, R4, and what trains them."""
 
 import math
 from collections.abc import Callable
@@ -36,6 +36,7 @@ class Settings:
 
 R1 = Settings(num_codes=128, code_dim=16, beta=0.25, learning_rate=1e-3, batch_size=128, epochs=30)
 R3 = Settings(num_codes=16, code_dim=32, beta=0.25, learning_rate=1e-4, batch_size=64, steps=20_000)
+R4 = Settings(num_codes=64, code_dim=16, beta=0.25, learning_rate=1e-3, batch_size=64, epochs=20)
 
 
 def prepare(pixels: Array) -> Array:
@@ -46,6 +47,11 @@ def prepare(pixels: Array) -> Array:
 def prepare_r3(pixels: Array) -> Array:
     """Turn uint8 [B, 28, 28, 1] into R3's input, float32 [B, 32, 32, 1] from -1 to 1, black all around."""
     return jnp.pad(pixels.astype(jnp.float32) / 127.5 - 1, ((0, 0), (2, 2), (2, 2), (0, 0)), constant_values=-1.0)
+
+
+def prepare_r4(pixels: Array) -> Array:
+    """Turn uint8 [..., 28, 28, 1] into R4's input, float32 from 0 to 1: how likely a pixel is inked."""
+    return pixels.astype(jnp.float32) / 255
 
 
 def code_map_shape(image_size: int | tuple[int, int], num_strided_layers: int) -> tuple[int, int]:
@@ -114,6 +120,40 @@ class ResidualDecoder(hk.Module):
         x = _residual_stack(Conv2DTranspose(64, 4, 2)(z_q))
         x = jax.nn.relu(Conv2DTranspose(32, 4, 2)(x))
         return Conv2DTranspose(1, 4, 2)(x)
+
+
+class LetterEncoder(hk.Module):
+    """R4's encoder, 192,820 parameters at code_dim 16: [B, 28, 28, 1] -> [B, 1, code_dim], one vector an image."""
+
+    def __init__(self, code_dim: int, width: int = 32, name: str | None = None):
+        """Args: width: channels of the first layers; the published system has 32."""
+        super().__init__(name=name)
+        self.code_dim = code_dim
+        self.width = width
+
+    def __call__(self, x: Array) -> Array:
+        for channels, stride in ((self.width, 1), (self.width, 2), (2 * self.width, 1), (2 * self.width, 2)):
+            x = jax.nn.elu(Conv2D(channels, 5, stride, _INIT)(x))
+        # A 7x7 convolution without padding sees all of a 7x7 map at once: that is a linear layer.
+        x = jax.nn.elu(hk.Linear(4, w_init=_INIT)(hk.Flatten()(x)))
+        return hk.Linear(self.code_dim, w_init=_INIT)(x)[:, None]
+
+
+class LetterDecoder(hk.Module):
+    """R4's decoder, 358,465 parameters at code_dim 16: [B, 1, code_dim] -> logits of ink [B, 28, 28, 1]."""
+
+    def __init__(self, width: int = 32, name: str | None = None):
+        """Args: width: channels of the last layers; the published system has 32."""
+        super().__init__(name=name)
+        self.width = width
+
+    def __call__(self, z_q: Array) -> Array:
+        wide = 2 * self.width
+        x = hk.Linear(49 * wide, with_bias=False, w_init=_INIT)(z_q[:, 0])  # a transposed 7x7 convolution of one place
+        x = jax.nn.elu(hk.Bias(bias_dims=[-1])(x.reshape(-1, 7, 7, wide)))
+        for channels, stride in ((wide, 1), (wide, 2), (self.width, 1), (self.width, 2), (self.width, 1)):
+            x = jax.nn.elu(Conv2DTranspose(channels, 5, stride, _INIT)(x))
+        return Conv2D(1, 5, 1, _INIT)(x)
 
 
 def vqvae(
