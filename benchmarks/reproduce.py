@@ -7,8 +7,10 @@ Prints a small table and, last, one line of JSON.
 
 import argparse
 import json
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -17,7 +19,7 @@ import numpy as np
 import optax
 
 from vqtutor import fit, load_dataset
-from vqtutor.models import autoencoder
+from vqtutor.models import autoencoder, ema, losses
 
 
 @dataclass(frozen=True)
@@ -25,38 +27,70 @@ class System:
     """A published system: how it is made, and what was said of it.
 
     Attributes:
+      network: `network(num_codes, code_dim)`, with a codebook learned by gradient or, where `is_ema`, a running mean.
       published: figure -> what the published runs gave at the published length; `early` after so many epochs.
+      data: the set it is trained on.
+      bernoulli: whether what comes back are logits, and the loss nats an image.
+      revive: below which count a code is restarted; None leaves dead codes dead.
     """
 
     settings: autoencoder.Settings
-    network: Callable[[], Any]
+    network: Callable[[int, int], Any]
     prepare: Callable[[jax.Array], jax.Array]
     published: dict[str, str]
     early: dict[int, str] = field(default_factory=dict)
+    data: str = "mnist"
+    bernoulli: bool = False
+    is_ema: bool = False
+    revive: float | None = None
 
 
-# Training MSE over the data variance: Keras's two published runs of R1. R3's practical prints no final figure.
+# Training MSE over the data variance: Keras's two published runs of R1. The other two print no final figure.
+_R1 = System(
+    autoencoder.R1,
+    autoencoder.vqvae,
+    autoencoder.prepare,
+    {"reconstruction": "0.0447 and 0.0444", "vq": "0.1671 and 0.1682"},
+    {5: "0.0883 and 0.0898"},
+)
+_R1_EMA = replace(_R1, network=ema.ema_vqvae, is_ema=True)
 SYSTEMS = {
-    "R1": System(
-        autoencoder.R1,
-        autoencoder.vqvae,
-        autoencoder.prepare,
-        {"reconstruction": "0.0447 and 0.0444", "vq": "0.1671 and 0.1682"},
-        {5: "0.0883 and 0.0898"},
-    ),
+    "R1": _R1,
+    "R1-ema": replace(_R1_EMA, revive=ema.DEAD_BELOW),
+    "R1-ema-without-revival": _R1_EMA,
     "R3": System(autoencoder.R3, autoencoder.residual_vqvae, autoencoder.prepare_r3, {}),
+    "R4": System(
+        autoencoder.R4,
+        ema.letter_vqvae,
+        autoencoder.prepare_r4,
+        {},
+        data="kmnist",
+        bernoulli=True,
+        is_ema=True,
+        revive=ema.DEAD_BELOW,
+    ),
 }
 
 
-def train(system: System, length: dict[str, int], seed: int, checkpoint: str | None) -> tuple[Any, Any, Any]:
-    """Return the data, the network and the Run."""
-    data, network, settings = load_dataset("mnist"), system.network(), system.settings
-    shown = system.prepare(jnp.asarray(data.train_images[:1]))
-    loss_fn = autoencoder.make_loss(network, variance(system, data.train_images), settings.num_codes, settings.beta)
-    params, optimizer = network.init(jax.random.key(seed), shown), optax.adam(settings.learning_rate)
-    step, state = autoencoder.make_train_step(loss_fn, optimizer), (params, optimizer.init(params))
-    options = dict(batch_size=settings.batch_size, seed=seed, prepare=system.prepare, checkpoint=checkpoint)
-    return data, network, fit(step, state, data.train_images, **length, **options)
+def build(
+    system: System, scale: float, seed: int
+) -> tuple[Any, Any, Callable[[tuple, jax.Array], dict[str, jax.Array]]]:
+    """Return (step, state, forward); `forward(state, pixels)` is the network's output, "x_hat" as images."""
+    settings, network = system.settings, system.network(system.settings.num_codes, system.settings.code_dim)
+    shown, optimizer = system.prepare(jnp.zeros((1, 28, 28, 1), jnp.uint8)), optax.adam(settings.learning_rate)
+    key = jax.random.key(seed)
+    if not system.is_ema:
+        loss_fn = autoencoder.make_loss(network, scale, settings.num_codes, settings.beta)
+        params = network.init(key, shown)
+        apply = lambda state, x: network.apply(state[0], x)  # noqa: E731
+        step, state = autoencoder.make_train_step(loss_fn, optimizer), (params, optimizer.init(params))
+    else:
+        loss_fn = ema.make_loss(network, settings.num_codes, settings.beta, None if system.bernoulli else scale)
+        params, codes = network.init(key, shown, True)
+        apply = lambda state, x: network.apply(state[0], state[1], x, False)[0]  # noqa: E731
+        step = ema.make_train_step(loss_fn, optimizer, system.revive)
+        state = params, codes, optimizer.init(params), jax.random.fold_in(key, 1)
+    return step, state, lambda state, pixels: apply(state, system.prepare(pixels))
 
 
 def variance(system: System, images: np.ndarray) -> float:
@@ -66,32 +100,33 @@ def variance(system: System, images: np.ndarray) -> float:
     return sum((part**2).sum() for part in moments) / count - (mean / count) ** 2
 
 
-def evaluate(system: System, network: Any, params: Any, images: np.ndarray, scale: float) -> dict[str, Any]:
+def evaluate(system: System, forward: Callable, images: np.ndarray, scale: float) -> dict[str, Any]:
     """Return held-out reconstruction, and how the codes of held-out images are used."""
-    forward = jax.jit(lambda pixels: network.apply(params, system.prepare(pixels)))
-    errors, indices = [], []
+    forward, costs, indices = jax.jit(forward), [], []
     for part in np.array_split(images, 20):
-        out = forward(part)
-        errors.append(np.mean((out["x_hat"] - system.prepare(jnp.asarray(part))) ** 2))
+        out, x = forward(part), system.prepare(jnp.asarray(part))
+        costs.append(
+            losses.bernoulli_nll(x, out["x_hat"]) if system.bernoulli else np.mean((out["x_hat"] - x) ** 2) / scale
+        )
         indices.append(out["indices"])
     indices = np.concatenate(indices)
     usage = np.bincount(indices.ravel(), minlength=system.settings.num_codes) / indices.size
     return {
-        "held_out_reconstruction": float(np.mean(errors)) / scale,
+        "held_out_nats" if system.bernoulli else "held_out_reconstruction": float(np.mean(costs)),
         "perplexity": float(np.exp(-np.sum(usage[usage > 0] * np.log(usage[usage > 0])))),
         "codes_used": int((usage > 0).sum()),
         "num_codes": system.settings.num_codes,
-        "bits_per_image": autoencoder.bits_per_image(indices.shape[1:], system.settings.num_codes),
+        "bits_per_image": indices[0].size * math.log2(system.settings.num_codes),
     }
 
 
-def draw(system: System, network: Any, params: Any, images: np.ndarray, file: str) -> None:
+def draw(system: System, forward: Callable, images: np.ndarray, file: str) -> None:
     """Save ten test images beside their reconstructions."""
     from vqtutor.show import figures
 
-    x = system.prepare(jnp.asarray(images[:10]))
+    x, x_hat = system.prepare(jnp.asarray(images[:10])), forward(images[:10])["x_hat"]
+    x_hat = jax.nn.sigmoid(x_hat) if system.bernoulli else x_hat
     low, high = float(x.min()), float(x.max())
-    x_hat = network.apply(params, x)["x_hat"]
     figures.reconstructions((x[..., 0] - low) / (high - low), (x_hat[..., 0] - low) / (high - low)).save(file)
 
 
@@ -109,27 +144,37 @@ def main() -> None:
     length = {k: v for k, v in asked.items() if v} or {
         k: v for k in asked if (v := getattr(system.settings, k)) is not None
     }
-    data, network, run = train(system, length, options.seed, options.checkpoint)
-    if data.name != "mnist":
+    data, settings = load_dataset(system.data), system.settings
+    if data.name != system.data:
         print("These are not the published data: set VQTUTOR_DATA to a folder that has them.")
-    per_epoch = len(data.train_images) // system.settings.batch_size
-    by_epoch = [part.mean() for part in np.array_split(run.history["reconstruction"], max(1, run.steps // per_epoch))]
-    print("training reconstruction by epoch:", " ".join(f"{value:.4f}" for value in by_epoch))
+    scale = variance(system, data.train_images)
+    step, state, forward = build(system, scale, options.seed)
+    extra = dict(
+        batch_size=settings.batch_size, seed=options.seed, prepare=system.prepare, checkpoint=options.checkpoint
+    )
+    run = fit(step, state, data.train_images, **length, **extra)
+    trained = partial(forward, run.state)
+    per_epoch = len(data.train_images) // settings.batch_size
+    cost, pull = (
+        ("nats", "commitment") if system.bernoulli else ("reconstruction", "commitment" if system.is_ema else "vq")
+    )
+    by_epoch = [part.mean() for part in np.array_split(run.history[cost], max(1, run.steps // per_epoch))]
+    print(f"training {cost} by epoch:", " ".join(f"{value:.4f}" for value in by_epoch))
     figures = {
         "system": options.system,
         "data": data.name,
         "seed": options.seed,
         "steps": run.steps,
-        "reconstruction": float(by_epoch[-1]),
-        "vq": float(run.history["vq"][-per_epoch:].mean()),
-        **evaluate(system, network, run.state[0], data.test_images, variance(system, data.train_images)),
+        cost: float(by_epoch[-1]),
+        pull: float(run.history[pull][-per_epoch:].mean()),
+        **evaluate(system, trained, data.test_images, scale),
         "seconds": run.seconds,
         "ms_per_step": 1e3 / run.steps_per_second,
     }
     if options.picture:
-        draw(system, network, run.state[0], data.test_images, options.picture)
+        draw(system, trained, data.test_images, options.picture)
     whole = options.epochs is None and options.steps is None
-    published = system.published if whole else {"reconstruction": system.early.get(options.epochs, "-")}
+    published = system.published if whole else {cost: system.early.get(options.epochs, "-")}
     print(f"{'':28} {'published':>18} {'ours':>10}")
     for name, value in figures.items():
         text = f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -108,6 +108,30 @@ fold.defvjp(
 )
 
 
+def _slide(x: Array, w: Array, before: Sequence[int]) -> Array:
+    """Correlate at stride 1: [C, H, W, B] with [kh, kw, C, C'] -> [C', H, W, B]. Windows start `before` places ahead.
+
+    Taps can be laid out in front of the product, as `unfold` does, or added up behind it, as `fold` does; or those of
+    one axis in front and those of the other behind. What leaves the fewest rows to move is taken.
+    """
+    kh, kw, channels, wanted = w.shape
+    rows_moved = {
+        (False, False): kh * kw * wanted,
+        (True, True): kh * kw * channels,
+        (False, True): kw * channels + kh * wanted,
+    }
+    in_front = min(rows_moved, key=lambda plan: rows_moved[plan])
+    one, split, ahead, behind = (1, 1, 0), [], [], []
+    for axis, laid in enumerate(in_front):
+        k = w.shape[axis]
+        ahead.append((k, 1, before[axis]) if laid else one)
+        behind.append(one if laid else (k, 1, k - 1 - before[axis]))
+        split += (1, k) if laid else (k, 1)
+        w = w if laid else jnp.flip(w, axis)  # seen from the input, taps run backwards
+    w = w.reshape(*split, channels, wanted).transpose(0, 2, 5, 1, 3, 4).reshape(split[0] * split[2] * wanted, -1)
+    return fold(w @ unfold(x, tuple(ahead), x.shape[1:3]), tuple(behind), x.shape[1:3], x.shape[1:3])
+
+
 @partial(jax.jit, static_argnums=2)  # outside of a jitted step, one program and not one for every slice
 def conv2d(x: Array, w: Array, stride: int = 1) -> Array:
     """Convolve with SAME padding, as `lax.conv_general_dilated` does, batch last.
@@ -120,15 +144,9 @@ def conv2d(x: Array, w: Array, stride: int = 1) -> Array:
     """
     out = tuple(-(-n // stride) for n in x.shape[1:3])
     before = [max((m - 1) * stride + k - n, 0) // 2 for k, m, n in zip(w.shape[:2], out, x.shape[1:3], strict=True)]
-    if w.shape[:2] == (1, 1) and stride == 1:
-        seen = x.reshape(x.shape[0], -1)
-    elif stride == 1 and w.shape[3] < w.shape[2]:
-        # Fewer channels behind than in front: the product first leaves less to lay out. Taps run backwards then.
-        windows = tuple((k, 1, k - 1 - b) for k, b in zip(w.shape[:2], before, strict=True))
-        seen = w[::-1, ::-1].swapaxes(2, 3).reshape(-1, x.shape[0]) @ x.reshape(x.shape[0], -1)
-        return fold(seen, windows, out, out)
-    else:
-        seen = unfold(x, tuple((k, stride, b) for k, b in zip(w.shape[:2], before, strict=True)), out)
+    if stride == 1:
+        return _slide(x, w, before)
+    seen = unfold(x, tuple((k, stride, b) for k, b in zip(w.shape[:2], before, strict=True)), out)
     return (w.reshape(-1, w.shape[3]).T @ seen).reshape(w.shape[3], *out, x.shape[3])
 
 
@@ -145,6 +163,8 @@ def conv2d_transpose(x: Array, w: Array, stride: int = 1) -> Array:
     channels, height, width, batch = x.shape
     # lax pads the spread-out input by `ahead` in front and correlates; seen from the input, taps run backwards.
     ahead = [k - 1 if stride > k - 1 else -(-(k + stride - 2) // 2) for k in w.shape[:2]]
+    if stride == 1:
+        return _slide(x, w.swapaxes(2, 3), ahead)
     windows = tuple((k, stride, k - 1 - a) for k, a in zip(w.shape[:2], ahead, strict=True))
     seen = w[::-1, ::-1].reshape(-1, channels) @ x.reshape(channels, -1)
     return fold(seen, windows, (height, width), (stride * height, stride * width))
