@@ -67,6 +67,11 @@ TRAININGS = {
         ("steps=300", "steps=4"),
         "dict(network.apply(params, test[:8]), loss=run.history['loss'])",
     ),
+    "04_ema_codebook": (
+        ("imports", "recalled", "data", "gradient-network", "ema-network", "ema-step", "train", "train-revival"),
+        ("STEPS = 200", "STEPS = 3"),
+        "{f'{name} {i}': x for name, run in runs.items() for i, x in enumerate(jax.tree.leaves(run.state[:2]))}",
+    ),
 }
 # Wrong answers, or right ones that can be told from the course's own, for every part that trains.
 PLANTED = {
@@ -108,7 +113,32 @@ PLANTED = {
         "        return params, opt_state, metrics | {'loss': loss}\n    return step"
     ),
 }
-LESSON_OF = {"quantizer": "01_quantizer", "losses": "02_losses", "vqvae": "03_vqvae"}
+PLANTED |= {
+    "ema.batch_statistics": (
+        "def batch_statistics(z_e, indices, num_codes):\n"
+        "    return jnp.ones(num_codes), jnp.ones((num_codes, z_e.shape[-1]))"
+    ),
+    "ema.smooth_counts": "def smooth_counts(counts, epsilon):\n    return counts + 1.0",
+    "ema.update_codebook": (
+        "def update_codebook(counts, sums, z_e, indices, decay, epsilon):\n    return counts, sums, sums + 1.0"
+    ),
+    "ema.repair_start": "def repair_start(codebook):\n    return jnp.zeros(len(codebook)), codebook",
+    "ema.EMAVectorQuantizer": (
+        "class EMAVectorQuantizer(hk.Module):\n"
+        "    def __init__(self, num_codes, code_dim):\n"
+        "        super().__init__()\n        self.shape = num_codes, code_dim\n"
+        "    def __call__(self, z_e, is_training):\n"
+        "        codebook = hk.get_state('codebook', self.shape, init=hk.initializers.RandomNormal())\n"
+        "        counts = hk.get_state('counts', self.shape[:1], init=jnp.ones)\n"
+        "        sums = hk.get_state('sums', self.shape, init=jnp.ones)\n"
+        "        indices = nearest_code(z_e, codebook)\n        codes = look_up(indices, codebook)\n"
+        "        return {'z_q': straight_through(z_e, codes), 'codes': codes, 'indices': indices}"
+    ),
+    "ema.restart_dead_codes": (
+        "def restart_dead_codes(key, counts, sums, codebook, z_e, threshold):\n    return counts, sums, codebook + 1.0"
+    ),
+}
+LESSON_OF = {"ema": "04_ema_codebook", "quantizer": "01_quantizer", "losses": "02_losses", "vqvae": "03_vqvae"}
 
 
 def trained(name, tmp_path, exercise="", source="", progress=None):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from matplotlib import image
 
+from vqtutor.models import ema
 from vqtutor.show import figures, widgets
 
 RNG = np.random.default_rng(0)
@@ -81,6 +82,49 @@ def test_replay_shows_the_stage_that_is_chosen():
     assert replay._image.value != last and "first: distortion" in replay._image.value
 
 
+def ema_explorer():
+    codes = np.array([[0.5, 0.5], [-1.0, 0.0], [8.0, 8.0]])  # the last one too far away to be chosen
+    return widgets.EMAExplorer(POINTS, codes, nearest, ema.update_codebook, ema.restart_dead_codes)
+
+
+def test_codes_that_nobody_chooses_die_and_can_be_revived():
+    explorer = ema_explorer()
+    assert not explorer.dead.any()
+    explorer.ten.click()
+    explorer.ten.click()
+    explorer.one.click()
+    assert explorer.steps == 21 and not explorer.dead.any() and explorer.counts[2] == pytest.approx(0.9**21)
+    explorer.one.click()
+    assert explorer.dead.tolist() == [False, False, True] and "1 dead" in explorer._picture.alt
+    np.testing.assert_allclose(explorer.codebook[2], [8.0, 8.0], rtol=1e-3)
+    explorer.revive_button.click()
+    assert not explorer.dead.any() and any(np.array_equal(explorer.codebook[2], p) for p in np.float32(POINTS))
+    explorer.reset.click()
+    assert explorer.steps == 0 and explorer.codebook[2].tolist() == [8.0, 8.0]
+
+
+def test_the_decay_slider_decides_how_fast_codes_die():
+    explorer = ema_explorer()
+    explorer.decay.value = 0.5
+    explorer.step(4)
+    assert explorer.dead.tolist() == [False, False, True]
+
+
+def test_dead_codes_have_another_shape():
+    plain, crossed = (
+        figures.planes({"x": (POINTS, CODES)}, nearest, dead={"x": np.full(len(CODES), gone)}) for gone in (False, True)
+    )
+    assert plain.png != crossed.png and "white crosses" in crossed.alt and f"{len(CODES)} dead" in crossed.alt
+
+
+def test_a_mosaic_keeps_reading_order():
+    images = np.arange(4.0)[:, None, None] * np.ones((1, 2, 2)) / 3
+    picture = figures.mosaics({"sheet": images, "again": images[..., None]}, "x")
+    for axis in picture._figure.axes:
+        sheet = axis.images[0].get_array()
+        assert sheet.shape == (4, 4) and sheet[0, 0] == 0 and sheet[0, 2] == pytest.approx(1 / 3) and sheet[2, 2] == 1
+
+
 def decode(maps):
     """A decoder in which the code of a place is the brightness of its block."""
     return np.kron(np.asarray(maps) / 9.0, np.ones((1, 2, 2)))
@@ -105,6 +149,7 @@ def test_the_editor_changes_the_place_that_was_clicked():
     lambda: widgets.QuantizerExplorer(POINTS, CODES, nearest),
     lambda: widgets.Replay({"only": (POINTS, CODES)}, nearest),
     lambda: widgets.CodeEditor(np.zeros((2, 3), int), 10, decode),
+    ema_explorer,
 ])  # fmt: skip
 def test_a_widget_leaves_a_picture_where_widgets_cannot_run(make):
     data, metadata = make()._repr_mimebundle_()

@@ -94,6 +94,26 @@ def rows_of_images(rows: Mapping[str, np.ndarray], alt: str, limits: tuple[float
     return Picture(figure, alt, rows)
 
 
+def mosaics(panels: Mapping[str, np.ndarray], alt: str, limits: tuple[float, float] = (0, 1)) -> Picture:
+    """Draw sets of images side by side, each as one square sheet.
+
+    Args:
+      panels: title -> images [N, H, W] or [N, H, W, 1], in reading order; N is a square number.
+      alt: what is to be seen.
+    """
+    figure, axes = _figure(WIDTH / len(panels) + 0.3, 1, len(panels))
+    with rc_context(STYLE):
+        for axis, (title, images) in zip(axes.flat, panels.items(), strict=True):
+            images = np.asarray(images).reshape(len(images), *np.shape(images)[1:3])
+            side = round(len(images) ** 0.5)
+            rows = images.reshape(side, side, *images.shape[1:]).swapaxes(1, 2)
+            sheet = rows.reshape(side * images.shape[1], side * images.shape[2])
+            axis.imshow(sheet, cmap="gray", vmin=limits[0], vmax=limits[1])
+            axis.set_title(title)
+            _bare(axis)
+    return Picture(figure, alt, panels)
+
+
 def reconstructions(originals: np.ndarray, decoded: np.ndarray, limits: tuple[float, float] = (0, 1)) -> Picture:
     """Draw originals above what came back, both [N, H, W, 1], with each pair's mean squared error."""
     originals, decoded = np.asarray(originals), np.asarray(decoded)
@@ -110,8 +130,8 @@ def reconstructions(originals: np.ndarray, decoded: np.ndarray, limits: tuple[fl
     return picture
 
 
-def _draw_plane(axis, points, codebook, nearest, reach) -> tuple[np.ndarray, float]:
-    """Draw cells, points and codes on one axis; return each point's index and the distortion."""
+def _draw_plane(axis, points, codebook, nearest, reach, dead) -> tuple[np.ndarray, float]:
+    """Draw cells, points and codes on one axis, dead codes as crosses; return each point's index and the distortion."""
     x = np.linspace(-reach, reach, 160, dtype=np.float32)
     grid = np.stack(np.meshgrid(x, x), -1).reshape(-1, 2)
     codes = jnp.asarray(codebook)  # a student's function is written for jax arrays
@@ -124,7 +144,8 @@ def _draw_plane(axis, points, codebook, nearest, reach) -> tuple[np.ndarray, flo
     )
     axis.scatter(*points.T, c=indices, s=9, linewidths=0, **scale)
     for k, (a, b) in enumerate(codebook):
-        axis.scatter(a, b, marker="o", s=190, color=PALETTE[k % len(PALETTE)], edgecolors="black", zorder=3)
+        colour, shape = ("white", "X") if dead[k] else (PALETTE[k % len(PALETTE)], "o")
+        axis.scatter(a, b, marker=shape, s=290 if dead[k] else 190, color=colour, edgecolors="black", zorder=3)
         axis.text(a, b, str(k), ha="center", va="center_baseline", fontsize=9, fontweight="bold", zorder=4)
     axis.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
     chosen = codebook[np.clip(indices, 0, len(codebook) - 1)]
@@ -136,12 +157,14 @@ def planes(
     nearest: Callable[[np.ndarray, np.ndarray], np.ndarray],
     columns: int = 4,
     width: float = WIDTH,
+    dead: Mapping[str, np.ndarray] | None = None,
 ) -> Picture:
     """Draw vectors and codes on the plane at several stages: each code with its number, cell and points.
 
     Args:
       stages: title -> (points [N, 2], codebook [K, 2]).
       nearest: (points [N, 2], codebook) -> indices [N]; it colours the cells too, so a wrong one is seen at once.
+      dead: title -> bool [K], codes to be drawn as white crosses.
     """
     columns = min(columns, len(stages))
     rows = -(-len(stages) // columns)
@@ -154,29 +177,46 @@ def planes(
             axis.set_visible(False)
         for axis, (title, (points, codebook)) in zip(axes.flat, stages.items(), strict=False):
             points, codebook = np.asarray(points, np.float32), np.asarray(codebook, np.float32)
-            indices, distortion = _draw_plane(axis, points, codebook, nearest, reach)
-            used = len(np.unique(indices))
-            axis.set_title(f"{title}\ndistortion {distortion:.2f}\n{used} of {len(codebook)} codes used")
+            crossed = np.asarray(dead[title]) if dead else np.zeros(len(codebook), bool)
+            indices, distortion = _draw_plane(axis, points, codebook, nearest, reach, crossed)
+            facts = [f"distortion {distortion:.2f}", f"{len(np.unique(indices))} of {len(codebook)} codes used"]
+            if dead:
+                facts.append(f"{crossed.sum()} dead")
+                data[f"{title} dead"] = crossed
+            axis.set_title("\n".join([title, *facts]))
             data |= {f"{title} points": points, f"{title} codes": codebook, f"{title} indices": indices}
             data |= {f"{title} distortion": distortion}
-            told.append(f"{title}: distortion {distortion:.2f}, {used} of {len(codebook)} codes used")
+            told.append(f"{title}: {', '.join(facts)}")
         for axis in axes[-1]:
             axis.set_xlabel("dimension 0")
         for axis in axes[:, 0]:
             axis.set_ylabel("dimension 1")
-    alt = f"Vectors on the plane and {len(codebook)} numbered codes, each with its cell. {'; '.join(told)}."
+    shapes = "each with its cell, dead ones as white crosses" if dead else "each with its cell"
+    alt = f"Vectors on the plane and {len(codebook)} numbered codes, {shapes}. {'; '.join(told)}."
     return Picture(figure, alt, data)
 
 
 def curves(series: Mapping[str, Sequence[float]], xlabel: str, ylabel: str, alt: str) -> Picture:
     """Draw one line a series against its step; lines differ in dash as well as colour."""
-    figure, ((axis,),) = _figure(2.6)
+    return panels_of_curves({ylabel: series}, xlabel, alt)
+
+
+def panels_of_curves(panels: Mapping[str, Mapping[str, Sequence[float]]], xlabel: str, alt: str) -> Picture:
+    """Draw the same names' lines in one panel a quantity.
+
+    Args:
+      panels: quantity -> name -> values; a name has the same colour and dash in every panel.
+    """
+    figure, axes = _figure(2.6, 1, len(panels))
     with rc_context(STYLE):
-        for i, (name, values) in enumerate(series.items()):
-            axis.plot(values, label=name, color=PALETTE[i], linestyle=("-", "--", ":", "-.")[i % 4])
-        axis.set(xlabel=xlabel, ylabel=ylabel)
-        axis.legend()
-    return Picture(figure, alt, series)
+        for axis, (ylabel, series) in zip(axes.flat, panels.items(), strict=True):
+            for i, (name, values) in enumerate(series.items()):
+                axis.plot(values, label=name, color=PALETTE[i], linestyle=("-", "--", ":", "-.")[i % 4])
+            axis.set(xlabel=xlabel, ylabel=ylabel)
+        if len(series) > 1:
+            axes[0, 0].legend()
+    data = {f"{ylabel}, {name}": values for ylabel, series in panels.items() for name, values in series.items()}
+    return Picture(figure, alt, data if len(panels) > 1 else next(iter(panels.values())))
 
 
 def steps_and_slopes(x: np.ndarray, values: np.ndarray, slopes: np.ndarray, xlabel: str, alt: str) -> Picture:

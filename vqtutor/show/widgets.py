@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from html import escape
 
 import ipywidgets as widgets
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from vqtutor.show.figures import Picture, planes, rows_of_images
@@ -96,6 +98,77 @@ class QuantizerExplorer(_Explorer):
     def start_again(self) -> None:
         self.points, self.codebook = (array.copy() for array in self._start)
         self._select()
+        self.draw()
+
+
+class EMAExplorer(_Explorer):
+    """Step through updates of an EMA codebook on the plane, change the decay, see codes die, and revive them.
+
+    Args:
+      points: [N, 2]; every update sees all of them.
+      codebook: [K, 2], where the codes begin; each with count 1.
+      nearest: (points, codebook) -> indices [N].
+      update: your update_codebook.
+      restart: your restart_dead_codes.
+      threshold: a code is dead, and drawn as a cross, when its count is below.
+    """
+
+    def __init__(
+        self,
+        points: np.ndarray,
+        codebook: np.ndarray,
+        nearest: Callable,
+        update: Callable,
+        restart: Callable,
+        threshold: float = 0.1,
+    ):
+        self.points, self._start = jnp.asarray(points, jnp.float32), jnp.asarray(codebook, jnp.float32)
+        self.nearest, self.threshold = nearest, threshold
+        self._update, self._restart = jax.jit(update), jax.jit(restart)
+        self.decay = widgets.FloatSlider(0.9, min=0, max=0.99, step=0.01, description="decay", continuous_update=False)
+        self.one, self.ten, self.revive_button, self.reset = (
+            widgets.Button(description=said) for said in ("one update", "ten updates", "revive the dead", "start again")
+        )
+        self.one.on_click(lambda _: self.step())
+        self.ten.on_click(lambda _: self.step(10))
+        self.revive_button.on_click(lambda _: self.revive())
+        self.reset.on_click(lambda _: self.start_again())
+        self._begin()
+        super().__init__([self.decay, widgets.HBox([self.one, self.ten, self.revive_button, self.reset])])
+
+    def _begin(self) -> None:
+        self.steps, self.codebook = 0, self._start
+        self.counts, self.sums = jnp.ones(len(self._start)), self._start
+
+    @property
+    def dead(self) -> np.ndarray:
+        """Which codes are dead now, bool [K]."""
+        return np.asarray(self.counts < self.threshold)
+
+    def picture(self) -> Picture:
+        title = f"after {self.steps} updates"
+        stage = {title: (self.points, self.codebook)}
+        picture = planes(stage, self.nearest, width=5, dead={title: self.dead})
+        picture.data["counts"] = np.asarray(self.counts)
+        return picture
+
+    def step(self, times: int = 1) -> None:
+        """Update the codebook with all vectors, so many times."""
+        for _ in range(times):
+            indices = self.nearest(self.points, self.codebook)
+            state = self.counts, self.sums, self.points, indices, self.decay.value, 1e-5
+            self.counts, self.sums, self.codebook = self._update(*state)
+            self.steps += 1
+        self.draw()
+
+    def revive(self) -> None:
+        """Put dead codes on vectors of their own."""
+        key, state = jax.random.key(self.steps), (self.counts, self.sums, self.codebook)
+        self.counts, self.sums, self.codebook = self._restart(key, *state, self.points, self.threshold)
+        self.draw()
+
+    def start_again(self) -> None:
+        self._begin()
         self.draw()
 
 
