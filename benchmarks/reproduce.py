@@ -105,9 +105,11 @@ def evaluate(system: System, forward: Callable, images: np.ndarray, scale: float
     forward, costs, indices = jax.jit(forward), [], []
     for part in np.array_split(images, 20):
         out, x = forward(part), system.prepare(jnp.asarray(part))
-        costs.append(
-            losses.bernoulli_nll(x, out["x_hat"]) if system.bernoulli else np.mean((out["x_hat"] - x) ** 2) / scale
-        )
+        if system.bernoulli:
+            prior = losses.uniform_prior_nats(out["indices"][0].size, system.settings.num_codes)
+            costs.append(losses.bernoulli_nll(x, out["x_hat"]) + prior)
+        else:
+            costs.append(np.mean((out["x_hat"] - x) ** 2) / scale)
         indices.append(out["indices"])
     indices = np.concatenate(indices)
     usage = np.bincount(indices.ravel(), minlength=system.settings.num_codes) / indices.size

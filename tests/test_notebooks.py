@@ -69,7 +69,7 @@ TRAININGS = {
     ),
     "04_ema_codebook": (
         ("imports", "recalled", "data", "gradient-network", "ema-network", "ema-step", "train", "train-revival"),
-        ("STEPS = 200", "STEPS = 3"),
+        ("STEPS = 160", "STEPS = 3"),
         "{f'{name} {i}': x for name, run in runs.items() for i, x in enumerate(jax.tree.leaves(run.state[:2]))}",
     ),
 }

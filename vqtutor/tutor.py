@@ -6,6 +6,7 @@ import linecache
 import os
 import textwrap
 import time
+from dataclasses import replace
 from types import CodeType
 from typing import Any
 
@@ -66,7 +67,8 @@ def recall(id: str) -> Any:
     except Exception as error:  # a cell may have used what only its own notebook had
         said = f"Your answer is kept, but does not run by itself here ({type(error).__name__}: {error})"
     else:
-        if answer is not None and judge(id, answer).passed:
+        # It passed when it was kept. Whether it runs here, without its notebook, one probe tells.
+        if answer is not None and checking.judge(replace(exercise, probes=exercise.probes[:1]), answer).passed:
             card.show(card.Note(f"{id} - yours, from its lesson"))
             return answer
         said = "No answer of yours that passed is kept here"

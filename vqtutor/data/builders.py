@@ -89,7 +89,7 @@ def read(public: PublicSet, cache: Path) -> Arrays:
       FileNotFoundError: it has not been prepared in `cache`.
     """
     builder = _builder(public, cache)
-    if not builder.is_prepared():
+    if not (Path(builder.data_path) / "dataset_info.json").is_file():  # is_prepared() would warn when it is not
         raise FileNotFoundError(builder.data_path)
     arrays = {}
     for split in ("train", "test"):

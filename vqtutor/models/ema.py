@@ -181,9 +181,9 @@ def make_loss(
         if variance is not None:
             reconstruction = losses.reconstruction_loss(x, out["x_hat"], variance)
             return reconstruction + beta * commitment, (state, {"reconstruction": reconstruction} | usage, out["z_e"])
-        nats = losses.bernoulli_nll(x, out["x_hat"])
-        constant = losses.uniform_prior_nats(out["indices"][0].size, num_codes)
-        return nats + beta * commitment + constant, (state, {"nats": nats} | usage, out["z_e"])
+        prior = losses.uniform_prior_nats(out["indices"][0].size, num_codes)
+        nats = losses.bernoulli_nll(x, out["x_hat"]) + prior
+        return nats + beta * commitment, (state, {"nats": nats} | usage, out["z_e"])
 
     return loss_fn
 
