@@ -1,0 +1,241 @@
+"""A prior over code maps (lesson 05): masked convolutions after van den Oord et al. (2016), "Pixel Recurrent Neural
+Networks", and R1's prior built of them."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+
+from vqtutor.models.convolutions import prefers_products
+
+_INIT = hk.initializers.VarianceScaling(1.0, "fan_avg", "uniform")
+
+
+def causal_mask(kernel_shape: Sequence[int], mask_type: str) -> Array:
+    """Return which taps of a kernel come before its centre in raster order: float32 [kh, kw] of 0 and 1.
+
+    Args:
+      kernel_shape: (kh, kw); the centre is (kh // 2, kw // 2).
+      mask_type: "A" leaves the centre out, for a first layer, which must not see the code it predicts; "B" keeps it.
+    Raises:
+      ValueError: another mask type.
+    """
+    if mask_type not in ("A", "B"):
+        raise ValueError(f"mask_type is 'A', without the centre, or 'B', with it; not {mask_type!r}.")
+    rows, columns = kernel_shape
+    order = jnp.arange(rows * columns)
+    centre = rows // 2 * columns + columns // 2
+    return (order < centre + (mask_type == "B")).reshape(rows, columns).astype(jnp.float32)
+
+
+class TapConv(hk.Module):
+    """A convolution that uses some taps of its kernel and never touches the others; maps keep their size.
+
+    Its parameters are those of an ordinary convolution, `w` [kh, kw, C, output_channels] and `b`.
+
+    Args:
+      output_channels: C'.
+      mask: which taps are used, [kh, kw] of 0 and 1.
+      centre: the tap that lies on the place computed.
+    """
+
+    def __init__(self, output_channels: int, mask: Array, centre: tuple[int, int], name: str | None = None):
+        super().__init__(name=name)
+        self.output_channels = output_channels
+        self.mask = np.asarray(mask)
+        self.centre = centre
+        self.taps = [tuple(tap) for tap in np.argwhere(self.mask).tolist()]
+        self.padding = [(c, k - 1 - c) for k, c in zip(self.mask.shape, centre, strict=True)]
+
+    def _weights(self, channels: int) -> tuple[Array, Array]:
+        w = hk.get_parameter("w", [*self.mask.shape, channels, self.output_channels], init=_INIT)
+        return w, hk.get_parameter("b", [self.output_channels], init=jnp.zeros)
+
+    def pad(self, x: Array, value: float = 0) -> Array:
+        """Lay zeros, or another value, around a map, so that every tap of every place lies inside."""
+        return jnp.pad(x, [(0, 0), *self.padding, *[(0, 0)] * (x.ndim - 3)], constant_values=value)
+
+    def __call__(self, x: Array) -> Array:
+        """[B, H, W, C] -> [B, H, W, output_channels]."""
+        w, b = self._weights(x.shape[-1])
+        if not prefers_products():
+            numbers = ("NHWC", "HWIO", "NHWC")
+            used = w * self.mask[..., None, None]
+            return jax.lax.conv_general_dilated(x, used, (1, 1), self.padding, dimension_numbers=numbers) + b
+        height, width = x.shape[1:3]
+        padded = self.pad(x)
+        seen = [padded[:, i : i + height, j : j + width] for i, j in self.taps]
+        return self._product(seen, w) + b
+
+    def _product(self, seen: list[Array], w: Array) -> Array:
+        if not seen:
+            return jnp.zeros(())
+        return jnp.concatenate(seen, axis=-1) @ jnp.concatenate([w[tap] for tap in self.taps])
+
+    def of_codes(self, codes: Array, num_codes: int) -> Array:
+        """What `self(one_hot(codes))` gives, without a product: a sum of rows of w. int [B, H, W] -> [B, H, W, C']."""
+        w, b = self._weights(num_codes)
+        height, width = codes.shape[1:3]
+        padded = self.pad(codes, num_codes)  # one code more, whose row is zero
+        out = jnp.zeros((*codes.shape, self.output_channels))
+        for i, j in self.taps:
+            rows = jnp.pad(w[i, j], ((0, 1), (0, 0)))
+            out = out + jnp.take(rows, padded[:, i : i + height, j : j + width], axis=0)
+        return out + b
+
+    def write(self, padded: Array, value: Array, row: Array, column: Array) -> Array:
+        """Put value [B, C] at a place of a padded map."""
+        (above, _), (left, _) = self.padding
+        return padded.at[:, above + row, left + column].set(value)
+
+    def at(self, padded: Array, row: Array, column: Array) -> Array:
+        """One place of `self(x)`, from a padded map: [B, H + kh - 1, W + kw - 1, C] -> [B, output_channels]."""
+        w, b = self._weights(padded.shape[-1])
+        window = self._window(padded, row, column)
+        return self._product([window[:, i, j] for i, j in self.taps], w) + b
+
+    def of_codes_at(self, codes: Array, num_codes: int, row: Array, column: Array) -> Array:
+        """One place of `of_codes`: int [B, H, W] -> [B, output_channels]."""
+        w, b = self._weights(num_codes)
+        window = self._window(self.pad(codes, num_codes), row, column)
+        rows = [jnp.take(jnp.pad(w[i, j], ((0, 1), (0, 0))), window[:, i, j], axis=0) for i, j in self.taps]
+        return sum(rows, jnp.zeros((len(codes), self.output_channels))) + b
+
+    def _window(self, padded: Array, row: Array, column: Array) -> Array:
+        window = jax.lax.dynamic_slice_in_dim(padded, row, self.mask.shape[0], axis=1)
+        return jax.lax.dynamic_slice_in_dim(window, column, self.mask.shape[1], axis=2)
+
+
+class MaskedConv2D(TapConv):
+    """A convolution whose taps behind the centre are masked, at every use: [B, H, W, C] -> [B, H, W, output_channels].
+
+    Args:
+      output_channels: C'.
+      kernel_shape: (kh, kw).
+      mask_type: "A" or "B", see `causal_mask`.
+    """
+
+    def __init__(self, output_channels: int, kernel_shape: Sequence[int], mask_type: str, name: str | None = None):
+        rows, columns = kernel_shape
+        super().__init__(output_channels, causal_mask(kernel_shape, mask_type), (rows // 2, columns // 2), name)
+
+
+class PixelCNN(hk.Module):
+    """R1's prior, 1,049,728 parameters at K = 128, 574,592 of them unmasked: codes [B, H, W] -> logits [B, H, W, K].
+
+    A mask-A 7x7 layer on one-hot codes; blocks of [1x1, mask-B 3x3 to half as many, 1x1, skip]; 1x1 layers; a relu
+    behind each. `begin` and `at` compute the same logits place by place, for `sampling.draw`.
+
+    Args:
+      num_codes: K.
+      filters: channels.
+      blocks: residual blocks.
+      layers: 1x1 layers before the logits.
+    """
+
+    def __init__(
+        self, num_codes: int = 128, filters: int = 128, blocks: int = 2, layers: int = 2, name: str | None = None
+    ):
+        super().__init__(name=name)
+        self.num_codes = num_codes
+        self.first = MaskedConv2D(filters, (7, 7), "A", name="first")
+        self.half = filters // 2
+        self.narrow = [hk.Linear(filters, w_init=_INIT, name=f"narrow_{i}") for i in range(blocks)]
+        self.masked = [MaskedConv2D(self.half, (3, 3), "B", name=f"masked_{i}") for i in range(blocks)]
+        self.widen = [hk.Linear(filters, w_init=_INIT, name=f"widen_{i}") for i in range(blocks)]
+        self.layers = [hk.Linear(filters, w_init=_INIT, name=f"layer_{i}") for i in range(layers)]
+        self.logits = hk.Linear(num_codes, w_init=_INIT, name="logits")
+        self.filters = filters
+
+    def _trunk(self, x: Array, look: Callable[[int, Array], Array]) -> Array:
+        """All behind the first layer, of a map or of one place; `look(i, hidden)` is what block i's 3x3 layer sees."""
+        x = jax.nn.relu(x)
+        for i, (narrow, widen) in enumerate(zip(self.narrow, self.widen, strict=True)):
+            hidden = jax.nn.relu(narrow(x))
+            x = x + jax.nn.relu(widen(jax.nn.relu(look(i, hidden))))
+        for layer in self.layers:
+            x = jax.nn.relu(layer(x))
+        return self.logits(x)
+
+    def __call__(self, codes: Array) -> Array:
+        return self._trunk(self.first.of_codes(codes, self.num_codes), lambda i, hidden: self.masked[i](hidden))
+
+    def begin(self, shape: tuple[int, int, int]) -> list[Array]:
+        """Return what `at` carries from place to place, for codes of this shape: each block's padded hidden map."""
+        return [layer.pad(jnp.zeros((*shape, self.filters))) for layer in self.masked]
+
+    def at(self, codes: Array, maps: list[Array], row: Array, column: Array) -> tuple[Array, list[Array]]:
+        """Return (logits [B, K] of one place, the maps with that place written). To be called in raster order."""
+        maps = list(maps)
+
+        def look(i, hidden):
+            maps[i] = self.masked[i].write(maps[i], hidden, row, column)
+            return self.masked[i].at(maps[i], row, column)
+
+        return self._trunk(self.first.of_codes_at(codes, self.num_codes, row, column), look), maps
+
+
+def prior_loss(logits: Array, codes: Array) -> Array:
+    """Return the mean negative log-likelihood of code maps, in nats a code.
+
+    Args:
+      logits: [B, H, W, K].
+      codes: int [B, H, W].
+    """
+    return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, codes))
+
+
+def nats_to_bits_per_image(nats_per_code: float, code_map_shape: tuple[int, int]) -> float:
+    """Return what a code map of (rows, columns) takes, in bits, when a code takes so many nats."""
+    rows, columns = code_map_shape
+    return nats_per_code * rows * columns / math.log(2)
+
+
+def receptive_field(
+    network: Callable[[Array], Array], shape: tuple[int, int, int], position: tuple[int, int]
+) -> np.ndarray:
+    """Return which places of the input one place of the output depends on: bool [H, W], by differentiation.
+
+    Args:
+      network: [1, H, W, C] -> [1, H, W, K].
+      shape: (H, W, C) of its input.
+      position: (row, column) of the output looked at.
+    """
+    row, column = position
+
+    @jax.jit
+    def felt(key):
+        near, far = jax.random.split(key)
+        x = jax.random.normal(near, (1, *shape))
+        y, back = jax.vjp(network, x)
+        # Weighed at random, since a sum may have a gradient of zero where its terms have not.
+        pull = jnp.zeros_like(y).at[0, row, column].set(jax.random.normal(far, y.shape[-1:]))
+        return jnp.any(back(pull)[0][0] != 0, axis=-1)
+
+    # A relu may sleep at one input: ask at several.
+    return np.any([felt(jax.random.key(seed)) for seed in range(16)], axis=0)
+
+
+def make_train_step(
+    network: hk.Transformed, optimizer: optax.GradientTransformation
+) -> Callable[..., tuple[hk.Params, Any, dict[str, Array]]]:
+    """Return `step(params, opt_state, batch)`; a batch is codes [B, H, W], or {"codes", "condition"}."""
+
+    def loss_fn(params, batch):
+        inputs = (batch["codes"], batch["condition"]) if isinstance(batch, dict) else (batch,)
+        logits = network.apply(params, *inputs)
+        accuracy = jnp.mean(jnp.argmax(logits, axis=-1) == inputs[0])
+        return prior_loss(logits, inputs[0]), {"accuracy": accuracy}
+
+    def step(params, opt_state, batch):
+        (loss, metrics), gradients = jax.value_and_grad(loss_fn, has_aux=True)(params, batch)
+        updates, opt_state = optimizer.update(gradients, opt_state, params)
+        return optax.apply_updates(params, updates), opt_state, {"loss": loss} | metrics
+
+    return step

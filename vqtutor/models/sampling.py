@@ -1,0 +1,86 @@
+"""Drawing code maps from a prior: ancestral sampling, code by code in raster order."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+
+def sample(
+    key: Array, logits_fn: Callable[[Array], Array], shape: tuple[int, int, int], temperature: float = 1.0
+) -> Array:
+    """Draw code maps by ancestral sampling: each code given those before it. Readable; `draw` is fast.
+
+    Args:
+      key: a JAX random key.
+      logits_fn: a causal network, int [B, H, W] -> [B, H, W, K].
+      shape: (B, H, W).
+      temperature: what logits are divided by; below 1 likely codes become likelier.
+    Returns: int32 [B, H, W].
+    """
+    columns = shape[2]
+
+    def fill_in(n, codes):
+        row, column = n // columns, n % columns
+        logits = logits_fn(codes)[:, row, column] / temperature
+        drawn = jax.random.categorical(jax.random.fold_in(key, n), logits)
+        return codes.at[:, row, column].set(drawn)
+
+    return jax.lax.fori_loop(0, shape[1] * columns, fill_in, jnp.zeros(shape, jnp.int32))
+
+
+def complete(key: Array, logits_fn: Callable[[Array], Array], codes: Array, known: Array) -> Array:
+    """Draw the unknown codes of maps, each given all codes before it in raster order; known ones stay.
+
+    Args:
+      key: a JAX random key.
+      logits_fn: a causal network, int [B, H, W] -> [B, H, W, K].
+      codes: int [B, H, W]; of no matter where not known.
+      known: bool [B, H, W].
+    Returns: int32 [B, H, W].
+    """
+    columns = codes.shape[2]
+
+    def fill_in(n, codes):
+        row, column = n // columns, n % columns
+        drawn = jax.random.categorical(jax.random.fold_in(key, n), logits_fn(codes)[:, row, column])
+        return codes.at[:, row, column].set(jnp.where(known[:, row, column], codes[:, row, column], drawn))
+
+    start = jnp.where(known, codes, 0).astype(jnp.int32)
+    return jax.lax.fori_loop(0, codes[0].size, fill_in, start)
+
+
+def draw(
+    key: Array,
+    at: Callable[[Array, Any, Array, Array], tuple[Array, Any]],
+    maps: Any,
+    shape: tuple[int, int, int],
+    temperature: float = 1.0,
+    known: tuple[Array, Array] | None = None,
+) -> Array:
+    """Draw what `sample`, or `complete`, draws from the same key, from a network that is asked for one place at a time.
+
+    Args:
+      key: a JAX random key.
+      at: `(codes, maps, row, column) -> (logits [B, K], maps)`.
+      maps: what `at` carries from place to place, to begin with.
+      shape: (B, H, W).
+      temperature: as in `sample`.
+      known: (codes, bool mask), both [B, H, W], of what is to stay.
+    Returns: int32 [B, H, W].
+    """
+    columns = shape[2]
+    codes, fixed = known if known is not None else (jnp.zeros(shape, jnp.int32), jnp.zeros(shape, bool))
+
+    def fill_in(n, carried):
+        codes, maps = carried
+        row, column = n // columns, n % columns
+        logits, maps = at(codes, maps, row, column)
+        drawn = jax.random.categorical(jax.random.fold_in(key, n), logits / temperature)
+        drawn = jnp.where(fixed[:, row, column], codes[:, row, column], drawn)
+        return codes.at[:, row, column].set(drawn), maps
+
+    start = jnp.where(fixed, codes, 0).astype(jnp.int32)
+    return jax.lax.fori_loop(0, shape[1] * columns, fill_in, (start, maps))[0]
