@@ -13,13 +13,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+import haiku as hk
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vqtutor import fit, load_dataset
-from vqtutor.models import autoencoder, ema, losses
+from vqtutor import Run, fit, load_dataset
+from vqtutor.models import autoencoder, ema, gated, losses, pixelcnn
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class System:
       published: figure -> what the published runs gave at the published length; `early` after so many epochs.
       data: the set it is trained on.
       bernoulli: whether what comes back are logits, and the loss nats an image.
+      scaled: whether the loss is over the variance of the data.
       revive: below which count a code is restarted; None leaves dead codes dead.
     """
 
@@ -43,6 +45,7 @@ class System:
     bernoulli: bool = False
     is_ema: bool = False
     revive: float | None = None
+    scaled: bool = True
 
 
 # Training MSE over the data variance: Keras's two published runs of R1. The other two print no final figure.
@@ -58,11 +61,12 @@ SYSTEMS = {
     "R1": _R1,
     "R1-ema": replace(_R1_EMA, revive=ema.DEAD_BELOW),
     "R1-ema-without-revival": _R1_EMA,
+    "R2": System(autoencoder.R2, autoencoder.small_vqvae, autoencoder.prepare_ink, {}, scaled=False),
     "R3": System(autoencoder.R3, autoencoder.residual_vqvae, autoencoder.prepare_r3, {}),
     "R4": System(
         autoencoder.R4,
         ema.letter_vqvae,
-        autoencoder.prepare_r4,
+        autoencoder.prepare_ink,
         {},
         data="kmnist",
         bernoulli=True,
@@ -100,6 +104,39 @@ def variance(system: System, images: np.ndarray) -> float:
     return sum((part**2).sum() for part in moments) / count - (mean / count) ** 2
 
 
+def error_scale(system: System, data: Any) -> float:
+    """Return what squared errors are divided by in the loss."""
+    return variance(system, data.train_images) if system.scaled else 1.0
+
+
+def train(
+    system: System, seed: int, checkpoint: str | None, length: dict[str, int] | None = None
+) -> tuple[Any, Run, Callable[[jax.Array], dict[str, jax.Array]]]:
+    """Return (data, run, forward) of a system trained for `length`, or as long as was published."""
+    data, settings = load_dataset(system.data), system.settings
+    if data.name != system.data:
+        print("These are not the published data: set VQTUTOR_DATA to a folder that has them.")
+    step, state, forward = build(system, error_scale(system, data), seed)
+    length = length or {name: n for name in ("epochs", "steps") if (n := getattr(settings, name)) is not None}
+    extra = dict(batch_size=settings.batch_size, seed=seed, prepare=system.prepare, checkpoint=checkpoint)
+    run = fit(step, state, data.train_images, **length, **extra)
+    return data, run, partial(forward, run.state)
+
+
+def asked_length(options: argparse.Namespace) -> dict[str, int] | None:
+    """Return how long the command line asks to train; None for as long as was published."""
+    return {name: n for name in ("epochs", "steps") if (n := getattr(options, name))} or None
+
+
+def tell(figures: dict[str, Any], published: dict[str, str]) -> None:
+    """Print a small table, and the figures as one line of JSON."""
+    print(f"{'':28} {'published':>18} {'ours':>10}")
+    for name, value in figures.items():
+        text = f"{value:.4f}" if isinstance(value, float) else str(value)
+        print(f"{name:28} {published.get(name, '-'):>18} {text:>10}")
+    print(json.dumps(figures))
+
+
 def evaluate(system: System, forward: Callable, images: np.ndarray, scale: float) -> dict[str, Any]:
     """Return held-out reconstruction, and how the codes of held-out images are used."""
     forward, costs, indices = jax.jit(forward), [], []
@@ -132,30 +169,114 @@ def draw(system: System, forward: Callable, images: np.ndarray, file: str) -> No
     figures.reconstructions((x[..., 0] - low) / (high - low), (x_hat[..., 0] - low) / (high - low)).save(file)
 
 
+@dataclass(frozen=True)
+class Prior:
+    """A prior over the code maps of a trained system.
+
+    Attributes:
+      system: the name of the autoencoder.
+      network: () -> a module: codes [B, H, W] -> logits [B, H, W, K].
+      published: figure -> what the published runs gave.
+    """
+
+    system: str
+    settings: pixelcnn.Settings
+    network: Callable[[], Any]
+    published: dict[str, str]
+
+
+_R1_PRIOR = Prior(
+    "R1",
+    pixelcnn.R1_PRIOR,
+    pixelcnn.PixelCNN,
+    {
+        "train_nats": "0.9321",
+        "train_accuracy": "0.7157",
+        "held_out_nats": "1.0174 and 1.0336",
+        "held_out_accuracy": "0.6972 and 0.6728",
+        "held_out_bits_per_image": "71.9",
+    },
+)
+PRIORS = {
+    "R1-prior": _R1_PRIOR,
+    "R1-ema-prior": replace(_R1_PRIOR, system="R1-ema"),
+    "R1-gated-prior": replace(_R1_PRIOR, network=partial(gated.GatedPixelCNN, 128, channels=64, blocks=6)),
+    "R2-prior": Prior("R2", pixelcnn.R2_PRIOR, gated.GatedPixelCNN, {}),
+}
+
+
+def code_maps(forward: Callable, images: np.ndarray) -> np.ndarray:
+    """Return the code map of every image, int32 [N, H, W]."""
+    forward = jax.jit(forward)
+    return np.concatenate([forward(part)["indices"] for part in np.array_split(images, len(images) // 500)])
+
+
+def likelihood(apply: Callable, codes: np.ndarray) -> tuple[float, float]:
+    """Return (nats a code, share of codes that are the likeliest) of code maps under a prior."""
+
+    @jax.jit
+    def one(codes):
+        logits = apply(codes)
+        return pixelcnn.prior_loss(logits, codes), jnp.mean(jnp.argmax(logits, -1) == codes)
+
+    seen = np.array([one(part) for part in np.array_split(codes, len(codes) // 500)])
+    return float(seen[:, 0].mean()), float(seen[:, 1].mean())
+
+
+def run_prior(name: str, options: argparse.Namespace) -> None:
+    """Train an autoencoder, unless a checkpoint has it, and then a prior on its code maps."""
+    prior = PRIORS[name]
+    system, settings = SYSTEMS[prior.system], prior.settings
+    data, run, forward = train(system, seed=options.seed, checkpoint=options.autoencoder)
+    codes, test = code_maps(forward, data.train_images), code_maps(forward, data.test_images)
+    first = round(settings.held_out * len(codes))
+    held_out, codes = codes[:first], codes[first:]  # in the order of the data set: a training never saw the first ones
+    network = hk.without_apply_rng(hk.transform(lambda codes: prior.network()(codes)))
+    params, optimizer = network.init(jax.random.key(options.seed), codes[:1]), optax.adam(settings.learning_rate)
+    step, state = pixelcnn.make_train_step(network, optimizer), (params, optimizer.init(params))
+    extra = dict(batch_size=settings.batch_size, seed=options.seed, checkpoint=options.checkpoint)
+    run = fit(step, state, codes, **(asked_length(options) or {"epochs": settings.epochs}), **extra)
+    per_epoch, apply = len(codes) // settings.batch_size, partial(network.apply, run.state[0])
+    (held_nats, held_accuracy), (test_nats, test_accuracy) = likelihood(apply, held_out), likelihood(apply, test)
+    usage = np.bincount(codes.ravel(), minlength=system.settings.num_codes) / codes.size
+    figures = {
+        "system": name,
+        "data": data.name,
+        "seed": options.seed,
+        "parameters": hk.data_structures.tree_size(params),
+        "steps": run.steps,
+        "perplexity_of_codes": float(np.exp(-np.sum(usage[usage > 0] * np.log(usage[usage > 0])))),
+        "train_nats": float(run.history["loss"][-per_epoch:].mean()),
+        "train_accuracy": float(run.history["accuracy"][-per_epoch:].mean()),
+        "held_out_nats": held_nats,
+        "held_out_accuracy": held_accuracy,
+        "held_out_bits_per_image": pixelcnn.nats_to_bits_per_image(held_nats, codes.shape[1:]),
+        "test_nats": test_nats,
+        "test_accuracy": test_accuracy,
+        "test_bits_per_image": pixelcnn.nats_to_bits_per_image(test_nats, codes.shape[1:]),
+        "uniform_bits_per_image": autoencoder.bits_per_image(codes.shape[1:], system.settings.num_codes),
+        "seconds": run.seconds,
+        "ms_per_step": 1e3 / run.steps_per_second,
+    }
+    tell(figures, prior.published if asked_length(options) is None else {})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("system", choices=SYSTEMS)
+    parser.add_argument("system", choices=[*SYSTEMS, *PRIORS])
     parser.add_argument("--epochs", type=int, help="train so long, not as long as published")
     parser.add_argument("--steps", type=int, help="train so long, not as long as published")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--checkpoint", help="a file to keep the training in, and to go on from")
+    parser.add_argument("--autoencoder", help="of a prior: the checkpoint of the autoencoder below it")
     parser.add_argument("--picture", help="a .png of test images beside their reconstructions")
     options = parser.parse_args()
+    if options.system in PRIORS:
+        run_prior(options.system, options)
+        return
     system = SYSTEMS[options.system]
-    asked = {"epochs": options.epochs, "steps": options.steps}
-    length = {k: v for k, v in asked.items() if v} or {
-        k: v for k in asked if (v := getattr(system.settings, k)) is not None
-    }
-    data, settings = load_dataset(system.data), system.settings
-    if data.name != system.data:
-        print("These are not the published data: set VQTUTOR_DATA to a folder that has them.")
-    scale = variance(system, data.train_images)
-    step, state, forward = build(system, scale, options.seed)
-    extra = dict(
-        batch_size=settings.batch_size, seed=options.seed, prepare=system.prepare, checkpoint=options.checkpoint
-    )
-    run = fit(step, state, data.train_images, **length, **extra)
-    trained = partial(forward, run.state)
+    data, run, trained = train(system, options.seed, options.checkpoint, asked_length(options))
+    settings, scale = system.settings, error_scale(system, data)
     per_epoch = len(data.train_images) // settings.batch_size
     cost, pull = (
         ("nats", "commitment") if system.bernoulli else ("reconstruction", "commitment" if system.is_ema else "vq")
@@ -175,13 +296,8 @@ def main() -> None:
     }
     if options.picture:
         draw(system, trained, data.test_images, options.picture)
-    whole = options.epochs is None and options.steps is None
-    published = system.published if whole else {cost: system.early.get(options.epochs, "-")}
-    print(f"{'':28} {'published':>18} {'ours':>10}")
-    for name, value in figures.items():
-        text = f"{value:.4f}" if isinstance(value, float) else str(value)
-        print(f"{name:28} {published.get(name, '-'):>18} {text:>10}")
-    print(json.dumps(figures))
+    whole = asked_length(options) is None
+    tell(figures, system.published if whole else {cost: system.early.get(options.epochs, "-")})
 
 
 if __name__ == "__main__":

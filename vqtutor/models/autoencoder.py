@@ -1,4 +1,5 @@
-"""The convolutional VQ-VAE (lesson 03), after van den Oord et al. (2017): systems R1, R3, R4, and what trains them."""
+"""The convolutional VQ-VAE (lesson 03), after van den Oord et al. (2017): the networks of systems R1 to R4,
+and what trains them."""
 
 import math
 from collections.abc import Callable
@@ -35,6 +36,7 @@ class Settings:
 
 
 R1 = Settings(num_codes=128, code_dim=16, beta=0.25, learning_rate=1e-3, batch_size=128, epochs=30)
+R2 = Settings(num_codes=10, code_dim=64, beta=1.0, learning_rate=3e-4, batch_size=128, epochs=20)
 R3 = Settings(num_codes=16, code_dim=32, beta=0.25, learning_rate=1e-4, batch_size=64, steps=20_000)
 R4 = Settings(num_codes=64, code_dim=16, beta=0.25, learning_rate=1e-3, batch_size=64, epochs=20)
 
@@ -49,8 +51,8 @@ def prepare_r3(pixels: Array) -> Array:
     return jnp.pad(pixels.astype(jnp.float32) / 127.5 - 1, ((0, 0), (2, 2), (2, 2), (0, 0)), constant_values=-1.0)
 
 
-def prepare_r4(pixels: Array) -> Array:
-    """Turn uint8 [..., 28, 28, 1] into R4's input, float32 from 0 to 1: how likely a pixel is inked."""
+def prepare_ink(pixels: Array) -> Array:
+    """Turn uint8 [..., 28, 28, 1] into the input of R2 and R4, float32 from 0 to 1: how much a pixel is inked."""
     return pixels.astype(jnp.float32) / 255
 
 
@@ -91,6 +93,28 @@ class Decoder(hk.Module):
         x = jax.nn.relu(Conv2DTranspose(64, 3, 2, _INIT)(z_q))
         x = jax.nn.relu(Conv2DTranspose(32, 3, 2, _INIT)(x))
         return Conv2DTranspose(1, 3, 1, _INIT)(x)
+
+
+class SmallEncoder(hk.Module):
+    """R2's encoder: [B, 28, 28, 1] -> [B, 7, 7, code_dim]."""
+
+    def __init__(self, code_dim: int, name: str | None = None):
+        super().__init__(name=name)
+        self.code_dim = code_dim
+
+    def __call__(self, x: Array) -> Array:
+        x = jax.nn.relu(Conv2D(16, 3, 2, _INIT)(x))
+        x = jax.nn.relu(Conv2D(32, 3, 2, _INIT)(x))
+        return Conv2D(self.code_dim, 3, 1, _INIT)(x)
+
+
+class SmallDecoder(hk.Module):
+    """R2's decoder: [B, 7, 7, code_dim] -> [B, 28, 28, 1], from 0 to 1."""
+
+    def __call__(self, z_q: Array) -> Array:
+        x = jax.nn.relu(Conv2DTranspose(32, 4, 2, _INIT)(z_q))
+        x = jax.nn.relu(Conv2DTranspose(16, 4, 2, _INIT)(x))
+        return jax.nn.sigmoid(Conv2D(1, 3, 1, _INIT)(x))
 
 
 def _residual_stack(x: Array) -> Array:
@@ -186,6 +210,11 @@ def vqvae(
 def residual_vqvae(num_codes: int = R3.num_codes, code_dim: int = R3.code_dim) -> hk.Transformed:
     """Return R3's whole network, 250,017 parameters: images [B, 32, 32, 1], code maps [B, 4, 4]."""
     return vqvae(num_codes, code_dim, ResidualEncoder, ResidualDecoder)
+
+
+def small_vqvae(num_codes: int = R2.num_codes, code_dim: int = R2.code_dim) -> hk.Transformed:
+    """Return R2's whole network: images [B, 28, 28, 1], code maps [B, 7, 7] of ten codes."""
+    return vqvae(num_codes, code_dim, SmallEncoder, SmallDecoder)
 
 
 def decode(params: hk.Params, codes: Array, decoder: Callable[[], Callable[[Array], Array]] = Decoder) -> Array:

@@ -1,18 +1,18 @@
 """The gated PixelCNN (lesson 06), after van den Oord et al. (2016), "Conditional Image Generation with PixelCNN
 Decoders": two stacks that leave no blind spot, gates, and a condition. R2's prior."""
 
-from collections.abc import Callable
 from typing import Any
 
 import haiku as hk
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from vqtutor.models.pixelcnn import TapConv
 
 
-def stack_masks(kernel_size: int, mask_type: str) -> tuple[Array, Array]:
+def stack_masks(kernel_size: int, mask_type: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the masks of the half kernels, (vertical [k // 2 + 1, k], horizontal [1, k // 2 + 1]), float32 of 0 and 1.
 
     The current row of the vertical kernel is its last one, and the current place of the horizontal kernel its last
@@ -26,8 +26,10 @@ def stack_masks(kernel_size: int, mask_type: str) -> tuple[Array, Array]:
     """
     if mask_type not in ("A", "B"):
         raise ValueError(f"mask_type is 'A', without the current row and place, or 'B', with them; not {mask_type!r}.")
-    half, keep = kernel_size // 2, float(mask_type == "B")
-    return jnp.ones((half + 1, kernel_size)).at[-1].set(keep), jnp.ones((1, half + 1)).at[:, -1].set(keep)
+    half = kernel_size // 2
+    vertical, horizontal = np.ones((half + 1, kernel_size), np.float32), np.ones((1, half + 1), np.float32)
+    vertical[-1] = horizontal[:, -1] = mask_type == "B"
+    return vertical, horizontal
 
 
 def gate(features: Array) -> Array:
@@ -80,3 +82,82 @@ class GatedBlock(hk.Module):
             return jnp.zeros(())
         told = hk.Linear(2 * self.channels, with_bias=False, name=name)(condition)
         return told.reshape(len(told), *(1,) * (features.ndim - 2), -1)
+
+
+class GatedPixelCNN(hk.Module):
+    """R2's prior: (codes [B, H, W], condition [B, E] or None) -> logits [B, H, W, K].
+
+    A block of type A with a wide kernel looks at one-hot codes; blocks of type B follow, and two 1x1 layers. `begin`
+    and `at` compute the same logits place by place, for `sampling.draw`: the vertical stack a row at a time, the
+    horizontal one a place at a time, so that a whole map costs one pass of the network.
+
+    Args:
+      num_codes: K.
+      channels: of every block.
+      blocks: how many, the first included.
+      first_kernel, kernel: k of the first block and of the others.
+    """
+
+    def __init__(
+        self,
+        num_codes: int = 10,
+        channels: int = 32,
+        blocks: int = 12,
+        first_kernel: int = 7,
+        kernel: int = 3,
+        name: str | None = None,
+    ):
+        super().__init__(name=name)
+        self.num_codes = num_codes
+        self.channels = channels
+        self.first = GatedBlock(channels, first_kernel, "A", residual=False, name="first")
+        self.blocks = [GatedBlock(channels, kernel, "B", residual=True, name=f"block_{i}") for i in range(1, blocks)]
+        self.hidden = hk.Linear(channels, name="hidden")
+        self.logits = hk.Linear(num_codes, name="logits")
+
+    def _read_out(self, horizontal: Array) -> Array:
+        return self.logits(jax.nn.relu(self.hidden(jax.nn.relu(horizontal))))
+
+    def __call__(self, codes: Array, condition: Array | None = None) -> Array:
+        first = self.first
+        above = first.vertical.of_codes(codes, self.num_codes)
+        left = first.horizontal.of_codes(codes, self.num_codes)
+        vertical, horizontal = first.join(above, left, jnp.zeros(()), condition)
+        for block in self.blocks:
+            vertical, horizontal = block(vertical, horizontal, condition)
+        return self._read_out(horizontal)
+
+    def begin(self, shape: tuple[int, int, int]) -> dict[str, Any]:
+        """Return what `at` carries: the padded inputs of both stacks, and what the vertical one says of this row."""
+        batch, _, width = shape
+        empty = jnp.zeros((*shape, self.channels))
+        return {
+            "above": [block.vertical.pad(empty) for block in self.blocks],
+            "left": [block.horizontal.pad(empty[:, :1]) for block in self.blocks],
+            "row": [jnp.zeros((batch, width, 2 * self.channels)) for _ in (self.first, *self.blocks)],
+        }
+
+    def at(
+        self, codes: Array, maps: dict[str, Any], row: Array, column: Array, condition: Array | None = None
+    ) -> tuple[Array, dict[str, Any]]:
+        """Return (logits [B, K] of one place, what is carried on). To be called in raster order."""
+        maps = jax.lax.cond(column == 0, lambda maps: self._begin_row(codes, maps, row, condition), lambda m: m, maps)
+        left_maps = list(maps["left"])
+        above = [jax.lax.dynamic_index_in_dim(said, column, axis=1, keepdims=False) for said in maps["row"]]
+        left = self.first.horizontal.of_codes_at(codes, self.num_codes, row, column)
+        horizontal = self.first.gate_left(above[0], left, jnp.zeros(()), condition)
+        for i, block in enumerate(self.blocks):
+            left_maps[i] = block.horizontal.write(left_maps[i], horizontal, 0, column)
+            left = block.horizontal.at(left_maps[i], 0, column)
+            horizontal = block.gate_left(above[i + 1], left, horizontal, condition)
+        return self._read_out(horizontal), maps | {"left": left_maps}
+
+    def _begin_row(self, codes: Array, maps: dict[str, Any], row: Array, condition: Array | None) -> dict[str, Any]:
+        """Let the vertical stack look at a row: it sees only rows above, so all of the row is ready at its start."""
+        said, above_maps = [self.first.vertical.of_codes_in_row(codes, self.num_codes, row)], []
+        vertical = self.first.gate_above(said[0], condition)
+        for block, padded in zip(self.blocks, maps["above"], strict=True):
+            above_maps.append(block.vertical.write_row(padded, vertical, row))
+            said.append(block.vertical.in_row(above_maps[-1], row))
+            vertical = block.gate_above(said[-1], condition)
+        return {"above": above_maps, "left": [jnp.zeros_like(left) for left in maps["left"]], "row": said}

@@ -3,6 +3,7 @@ Networks", and R1's prior built of them."""
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import haiku as hk
@@ -14,10 +15,28 @@ from jax import Array
 
 from vqtutor.models.convolutions import prefers_products
 
+
+@dataclass(frozen=True)
+class Settings:
+    """How a published prior is trained, on the code maps of a trained autoencoder.
+
+    Attributes:
+      held_out: the share of training maps that the prior does not see.
+    """
+
+    learning_rate: float
+    batch_size: int
+    epochs: int
+    held_out: float
+
+
+R1_PRIOR = Settings(learning_rate=3e-4, batch_size=128, epochs=30, held_out=0.1)
+R2_PRIOR = Settings(learning_rate=3e-4, batch_size=128, epochs=10, held_out=0.1)
+
 _INIT = hk.initializers.VarianceScaling(1.0, "fan_avg", "uniform")
 
 
-def causal_mask(kernel_shape: Sequence[int], mask_type: str) -> Array:
+def causal_mask(kernel_shape: Sequence[int], mask_type: str) -> np.ndarray:
     """Return which taps of a kernel come before its centre in raster order: float32 [kh, kw] of 0 and 1.
 
     Args:
@@ -29,9 +48,9 @@ def causal_mask(kernel_shape: Sequence[int], mask_type: str) -> Array:
     if mask_type not in ("A", "B"):
         raise ValueError(f"mask_type is 'A', without the centre, or 'B', with it; not {mask_type!r}.")
     rows, columns = kernel_shape
-    order = jnp.arange(rows * columns)
+    order = np.arange(rows * columns)  # NumPy: a mask is known before anything is traced
     centre = rows // 2 * columns + columns // 2
-    return (order < centre + (mask_type == "B")).reshape(rows, columns).astype(jnp.float32)
+    return (order < centre + (mask_type == "B")).reshape(rows, columns).astype(np.float32)
 
 
 class TapConv(hk.Module):
@@ -45,10 +64,10 @@ class TapConv(hk.Module):
       centre: the tap that lies on the place computed.
     """
 
-    def __init__(self, output_channels: int, mask: Array, centre: tuple[int, int], name: str | None = None):
+    def __init__(self, output_channels: int, mask: np.ndarray, centre: tuple[int, int], name: str | None = None):
         super().__init__(name=name)
         self.output_channels = output_channels
-        self.mask = np.asarray(mask)
+        self.mask = mask
         self.centre = centre
         self.taps = [tuple(tap) for tap in np.argwhere(self.mask).tolist()]
         self.padding = [(c, k - 1 - c) for k, c in zip(self.mask.shape, centre, strict=True)]
@@ -74,42 +93,64 @@ class TapConv(hk.Module):
         return self._product(seen, w) + b
 
     def _product(self, seen: list[Array], w: Array) -> Array:
-        if not seen:
-            return jnp.zeros(())
+        """Multiply what each tap sees, [..., C], by its weights, and add up: [..., C']."""
         return jnp.concatenate(seen, axis=-1) @ jnp.concatenate([w[tap] for tap in self.taps])
+
+    def _rows_of(self, seen: list[Array], num_codes: int) -> Array:
+        """Add up the rows of w that the codes each tap sees, int [...], name: [..., C']."""
+        w, b = self._weights(num_codes)
+        rows = [jnp.pad(w[tap], ((0, 1), (0, 0))) for tap in self.taps]  # past the edge: a row of zeros
+        out = jnp.zeros((*seen[0].shape, self.output_channels))
+        for table, codes in zip(rows, seen, strict=True):
+            out = out + jnp.take(table, codes, axis=0)
+        return out + b
 
     def of_codes(self, codes: Array, num_codes: int) -> Array:
         """What `self(one_hot(codes))` gives, without a product: a sum of rows of w. int [B, H, W] -> [B, H, W, C']."""
-        w, b = self._weights(num_codes)
         height, width = codes.shape[1:3]
-        padded = self.pad(codes, num_codes)  # one code more, whose row is zero
-        out = jnp.zeros((*codes.shape, self.output_channels))
-        for i, j in self.taps:
-            rows = jnp.pad(w[i, j], ((0, 1), (0, 0)))
-            out = out + jnp.take(rows, padded[:, i : i + height, j : j + width], axis=0)
-        return out + b
+        padded = self.pad(codes, num_codes)  # a code of no row, past the edge
+        seen = [padded[:, i : i + height, j : j + width] for i, j in self.taps]
+        return self._rows_of(seen, num_codes)
+
+    # The same, for a row or a single place; a window is what their taps lie in.
+
+    def _rows_at(self, padded: Array, row: Array) -> Array:
+        return jax.lax.dynamic_slice_in_dim(padded, row, self.mask.shape[0], axis=1)
+
+    def _window_at(self, padded: Array, row: Array, column: Array) -> Array:
+        return jax.lax.dynamic_slice_in_dim(self._rows_at(padded, row), column, self.mask.shape[1], axis=2)
 
     def write(self, padded: Array, value: Array, row: Array, column: Array) -> Array:
         """Put value [B, C] at a place of a padded map."""
         (above, _), (left, _) = self.padding
         return padded.at[:, above + row, left + column].set(value)
 
+    def write_row(self, padded: Array, values: Array, row: Array) -> Array:
+        """Put values [B, W, C] into a row of a padded map."""
+        (above, _), (left, _) = self.padding
+        return jax.lax.dynamic_update_slice(padded, values[:, None], (0, above + row, left, 0))
+
     def at(self, padded: Array, row: Array, column: Array) -> Array:
         """One place of `self(x)`, from a padded map: [B, H + kh - 1, W + kw - 1, C] -> [B, output_channels]."""
         w, b = self._weights(padded.shape[-1])
-        window = self._window(padded, row, column)
+        window = self._window_at(padded, row, column)
         return self._product([window[:, i, j] for i, j in self.taps], w) + b
+
+    def in_row(self, padded: Array, row: Array) -> Array:
+        """One row of `self(x)`, from a padded map: [B, H + kh - 1, W + kw - 1, C] -> [B, W, output_channels]."""
+        w, b = self._weights(padded.shape[-1])
+        rows, width = self._rows_at(padded, row), padded.shape[2] - self.mask.shape[1] + 1
+        return self._product([rows[:, i, j : j + width] for i, j in self.taps], w) + b
 
     def of_codes_at(self, codes: Array, num_codes: int, row: Array, column: Array) -> Array:
         """One place of `of_codes`: int [B, H, W] -> [B, output_channels]."""
-        w, b = self._weights(num_codes)
-        window = self._window(self.pad(codes, num_codes), row, column)
-        rows = [jnp.take(jnp.pad(w[i, j], ((0, 1), (0, 0))), window[:, i, j], axis=0) for i, j in self.taps]
-        return sum(rows, jnp.zeros((len(codes), self.output_channels))) + b
+        window = self._window_at(self.pad(codes, num_codes), row, column)
+        return self._rows_of([window[:, i, j] for i, j in self.taps], num_codes)
 
-    def _window(self, padded: Array, row: Array, column: Array) -> Array:
-        window = jax.lax.dynamic_slice_in_dim(padded, row, self.mask.shape[0], axis=1)
-        return jax.lax.dynamic_slice_in_dim(window, column, self.mask.shape[1], axis=2)
+    def of_codes_in_row(self, codes: Array, num_codes: int, row: Array) -> Array:
+        """One row of `of_codes`: int [B, H, W] -> [B, W, output_channels]."""
+        rows, width = self._rows_at(self.pad(codes, num_codes), row), codes.shape[2]
+        return self._rows_of([rows[:, i, j : j + width] for i, j in self.taps], num_codes)
 
 
 class MaskedConv2D(TapConv):
