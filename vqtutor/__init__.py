@@ -5,6 +5,7 @@ vqtutor.hint("quantizer.nearest_code")                  # the next step of a lad
 vqtutor.load_dataset("mnist")                           # images to learn from
 vqtutor.fit(step, state, images, epochs=5)              # train any compiled step
 vqtutor.Conv2D, vqtutor.Conv2DTranspose                 # Haiku's layers, in forms that are fast on a CPU as well
+vqtutor.convolve(x, w)                                  # the same with weights of your own
 """
 
 from importlib import import_module
@@ -24,6 +25,7 @@ _HOME = {
     "Run": "training",
     "Conv2D": "models.convolutions",
     "Conv2DTranspose": "models.convolutions",
+    "convolve": "models.convolutions",
 }
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "Verdict",
     "check",
     "commit",
+    "convolve",
     "fit",
     "hint",
     "judge",
