@@ -271,6 +271,7 @@ def _temperatures(answer):
         seen[f"share of code 1 at temperature {temperature}"] = abs(shares[-1] - p) < 0.02
     return seen | {
         "code 1 is drawn at all": shares[0] > 0,
+        "the temperature matters": abs(shares[0] - shares[1]) > 0.02,
         "a low temperature makes the likelier code likelier": shares[0] < shares[1] - 0.02,
     }
 
