@@ -21,6 +21,7 @@ MAY = {
     "checking": {"checking"},
     "exercises": {"exercises", "checking", "models"},
     "authoring": {"exercises"},
+    "codec": {"models", "training"},
     "tutor": {"checking", "exercises"},
     "course": {"authoring", "exercises", "data", "models", "show", "training"},
     "cli": {"authoring", "course", "exercises", "checking", "data"},

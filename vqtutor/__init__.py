@@ -4,6 +4,7 @@ vqtutor.check("quantizer.nearest_code", nearest_code)   # judge your answer and 
 vqtutor.hint("quantizer.nearest_code")                  # the next step of a ladder
 vqtutor.load_dataset("mnist")                           # images to learn from
 vqtutor.fit(step, state, images, epochs=5)              # train any compiled step
+vqtutor.train_codec(images)                             # images to code maps and back
 vqtutor.Conv2D, vqtutor.Conv2DTranspose                 # Haiku's layers, in forms that are fast on a CPU as well
 vqtutor.convolve(x, w)                                  # the same with weights of your own
 """
@@ -23,6 +24,8 @@ _HOME = {
     "Dataset": "data",
     "fit": "training",
     "Run": "training",
+    "Codec": "codec",
+    "train_codec": "codec",
     "Conv2D": "models.convolutions",
     "Conv2DTranspose": "models.convolutions",
     "convolve": "models.convolutions",
@@ -30,6 +33,7 @@ _HOME = {
 
 __all__ = [
     "CheckFailed",
+    "Codec",
     "Conv2D",
     "Conv2DTranspose",
     "Dataset",
@@ -44,6 +48,7 @@ __all__ = [
     "load_dataset",
     "progress",
     "recall",
+    "train_codec",
 ]
 
 

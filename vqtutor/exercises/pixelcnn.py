@@ -436,6 +436,26 @@ EXERCISES = (
 
 QUESTIONS = (
     Question(
+        id="pixelcnn.q_suspects",
+        asks="Which of the three sees the future?",
+        choices={
+            "a": (
+                "Ada",
+                "Everything she sees comes before the cross. The question marks are the blind spot, and no leak.",
+            ),
+            "b": (
+                "Ben",
+                "There are dots after the cross: to its right, and below. His mask was put on when the weights were made, "
+                "and an optimizer has moved the weights since.",
+            ),
+            "c": (
+                "Cleo",
+                "She sees too little, not too much: with mask A in every layer even the nearest neighbours are lost.",
+            ),
+        },
+        best="b",
+    ),
+    Question(
         id="pixelcnn.q_once",
         asks="The mask is multiplied into the weights when they are made, and not later. What happens in training?",
         choices={
@@ -480,8 +500,8 @@ QUESTIONS = (
         asks="You draw with a temperature of 0.1. What do you expect?",
         choices={
             "a": (
-                "Cleaner pictures, and the same few again and again.",
-                "Near 0 the likeliest code wins nearly always. Each step is safe and variety is gone.",
+                "Cleaner pictures, of fewer kinds.",
+                "Near 0 the likeliest code wins nearly always. Each step is safe, and variety goes.",
             ),
             "b": (
                 "Noise.",

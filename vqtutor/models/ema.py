@@ -139,12 +139,13 @@ def ema_vqvae(
     code_dim: int = R1.code_dim,
     encoder: Callable[[int], Callable[[Array], Array]] = Encoder,
     decoder: Callable[[], Callable[[Array], Array]] = Decoder,
+    quantizer: Callable[[int, int], Callable[[Array, bool], dict[str, Array]]] = EMAVectorQuantizer,
 ) -> hk.TransformedWithState:
     """Return `autoencoder.vqvae` with an EMA codebook: `apply(params, state, x, is_training) -> (out, state)`."""
 
     def forward(x, is_training):
         z_e = encoder(code_dim)(x)
-        out = EMAVectorQuantizer(num_codes, code_dim)(z_e, is_training)
+        out = quantizer(num_codes, code_dim)(z_e, is_training)
         return out | {"z_e": z_e, "x_hat": decoder()(out["z_q"])}
 
     return hk.without_apply_rng(hk.transform_with_state(forward))
@@ -189,13 +190,17 @@ def make_loss(
 
 
 def make_train_step(
-    loss_fn: LossFn, optimizer: optax.GradientTransformation, threshold: float | None = None
+    loss_fn: LossFn,
+    optimizer: optax.GradientTransformation,
+    threshold: float | None = None,
+    restart: Callable[..., tuple[Array, Array, Array]] = restart_dead_codes,
 ) -> Callable[..., Any]:
     """Return `step(params, state, opt_state, key, x) -> (params, state, opt_state, key, metrics)`.
 
     Args:
       loss_fn: `(params, state, x) -> (loss, (state, metrics, z_e))`.
-      threshold: of `restart_dead_codes`, after every step; None leaves dead codes dead.
+      threshold: of `restart`, which is called after every step; None leaves dead codes dead.
+      restart: `restart_dead_codes`, or another with its arguments.
     """
 
     def step(params, state, opt_state, key, x):
@@ -205,8 +210,8 @@ def make_train_step(
         if threshold is not None:
             (module,) = state
             names = ("counts", "sums", "codebook")
-            after = restart_dead_codes(chooser, *(state[module][name] for name in names), z_e, threshold)
-            state = {module: dict(zip(names, after, strict=True))}
+            after = restart(chooser, *(state[module][name] for name in names), z_e, threshold)
+            state = {module: state[module] | dict(zip(names, after, strict=True))}
         return optax.apply_updates(params, updates), state, opt_state, key, {"loss": loss} | metrics
 
     return step

@@ -271,10 +271,12 @@ def code_maps(images: np.ndarray, indices: np.ndarray, limits: tuple[float, floa
 
     Args:
       images: [N, H, W] or [N, H, W, 1].
-      indices: int [N, h, w].
+      indices: int [N, h, w]; -1 is a place that has no code yet, and is left white.
     """
     images, indices = np.asarray(images), np.asarray(indices)
-    codes, counts = np.unique(indices, return_counts=True)
+    codes, counts = np.unique(indices[indices >= 0], return_counts=True)
+    if not codes.size:
+        codes, counts = np.zeros(1, int), np.zeros(1, int)
     order = codes[np.argsort(-counts, kind="stable")]
     rank = np.full(codes.max() + 1, len(PALETTE) - 1)
     rank[order] = np.minimum(np.arange(len(order)), len(PALETTE) - 1)
@@ -282,20 +284,77 @@ def code_maps(images: np.ndarray, indices: np.ndarray, limits: tuple[float, floa
     with rc_context(STYLE):
         for (above, below), image, code_map in zip(axes.T, images, indices, strict=True):
             above.imshow(np.squeeze(image), cmap="gray", vmin=limits[0], vmax=limits[1])
-            below.imshow(rank[code_map], cmap=ListedColormap(PALETTE), vmin=-0.5, vmax=len(PALETTE) - 0.5, alpha=0.45)
+            colours = np.ma.masked_where(code_map < 0, rank[code_map])
+            below.imshow(colours, cmap=ListedColormap(PALETTE), vmin=-0.5, vmax=len(PALETTE) - 0.5, alpha=0.45)
             size = 72 * WIDTH / len(images) / code_map.shape[1]  # of a place, in points
             for (row, column), index in np.ndenumerate(code_map):
-                below.text(column, row, str(index), ha="center", va="center", fontsize=min(9, 0.36 * size))
+                if index >= 0:
+                    below.text(column, row, str(index), ha="center", va="center", fontsize=min(9, 0.36 * size))
             _bare(above)
             _bare(below)
         for line, name in zip(axes, ("image", "codes"), strict=True):
             line[0].set_ylabel(name, rotation=0, ha="right", va="center")
-    share = counts.max() / indices.size
+    share = counts.max() / max(1, np.sum(indices >= 0))
     alt = (
         f"{len(images)} images and below each its code map of {indices.shape[1]} x {indices.shape[2]} numbered places; "
         f"{len(codes)} codes occur, and code {order[0]} fills {share:.0%} of all places."
     )
     return Picture(figure, alt, {"images": images, "indices": indices})
+
+
+class Animation(Picture):
+    """Pictures shown one after the other, as an animated PNG, which any viewer of PNGs shows at least the last of.
+
+    Attributes:
+      alt: what is to be seen.
+      data: the arrays of the last picture.
+    """
+
+    def __init__(self, pictures: Sequence[Picture], alt: str, milliseconds: int = 250):
+        """Args: pictures of one size, in order; the last one is shown first, and stays for two seconds."""
+        super().__init__(pictures[-1]._figure, alt, pictures[-1].data)
+        self._pictures, self._milliseconds = pictures, milliseconds
+
+    @cached_property
+    def png(self) -> bytes:
+        from PIL import Image
+
+        frames = [Image.open(io.BytesIO(picture.png)).convert("RGB") for picture in self._pictures]
+        size = frames[-1].size
+        frames = [frame.resize(size).quantize(64) for frame in frames]
+        file = io.BytesIO()
+        # A viewer that does not animate shows the first frame: let that be the finished picture.
+        pause = [2000] + [self._milliseconds] * len(frames)
+        frames[-1].save(file, format="png", save_all=True, append_images=frames, duration=pause, loop=0)
+        return file.getvalue()
+
+
+def fields(seen: Mapping[str, tuple[np.ndarray, tuple[int, int]]], alt: str) -> Picture:
+    """Draw what one place of a code map sees: dots where it sees, a cross where it stands, white what is still to come.
+
+    Args:
+      seen: title -> (bool [H, W], position (row, column)). A place that comes before the position, in raster order,
+        and is not seen is a question mark.
+      alt: what is to be seen.
+    """
+    figure, axes = _figure(WIDTH / len(seen) + 0.3, 1, len(seen))
+    with rc_context(STYLE):
+        for axis, (title, (field, (row, column))) in zip(axes.flat, seen.items(), strict=True):
+            field = np.asarray(field)
+            before = np.arange(field.size).reshape(field.shape) < row * field.shape[1] + column
+            kind = np.where(field, 1, np.where(before, 2, 0))
+            axis.imshow(kind, cmap=ListedColormap(["white", PALETTE[4], PALETTE[1]]), vmin=-0.5, vmax=2.5, alpha=0.6)
+            for (i, j), what in np.ndenumerate(kind):
+                mark = "x" if (i, j) == (row, column) else ("", "\u2022", "?")[what]
+                axis.text(j, i, mark, ha="center", va="center", fontweight="bold")
+            axis.set_xticks(np.arange(field.shape[1] + 1) - 0.5, [])
+            axis.set_yticks(np.arange(field.shape[0] + 1) - 0.5, [])
+            axis.grid(color="#cccccc")
+            axis.tick_params(length=0)
+            missed = int(np.sum(before & ~field))
+            leaked = int(np.sum(field & ~before))
+            axis.set_title(f"{title}\npast unseen: {missed}, future seen: {leaked}")
+    return Picture(figure, alt, {title: field for title, (field, _) in seen.items()})
 
 
 def codebook(codes: np.ndarray, usage: np.ndarray) -> Picture:

@@ -1,7 +1,7 @@
 """Things to move by hand. Where widgets cannot run (a static page, a notebook viewer) the picture stays."""
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
 import ipywidgets as widgets
@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vqtutor.show.figures import Picture, planes, rows_of_images
+from vqtutor.show.figures import Picture, code_maps, planes, rows_of_images
 
 
 def _as_html(picture: Picture) -> str:
@@ -266,3 +266,56 @@ class CodeEditor(_Explorer):
     def _set(self, code: int) -> None:
         if self._moving:
             self.change(*self.where, code)
+
+
+class PriorPlayer(_Explorer):
+    """Watch a prior draw code maps, place by place.
+
+    Args:
+      draw: (seed, temperature, label) -> code maps int [N, H, W]; label is None where there are no classes.
+      decode: code maps int [N, H, W] -> images [N, h, w] or [N, h, w, 1].
+      labels: the names of the classes to choose from.
+    """
+
+    def __init__(self, draw: Callable, decode: Callable, labels: Sequence[str] = ()):
+        self._draw, self._decode, self.seed = draw, decode, 0
+        self.temperature = widgets.FloatSlider(
+            1.0, min=0.1, max=2.0, step=0.1, description="temperature", continuous_update=False
+        )
+        self.label = widgets.Dropdown(options=[(name, i) for i, name in enumerate(labels)], description="class")
+        self.again = widgets.Button(description="draw others")
+        self._redraw()
+        places = self.codes[0].size
+        self.places = widgets.IntSlider(places, min=0, max=places, description="codes drawn", continuous_update=False)
+        self.play = widgets.Play(value=places, min=0, max=places, interval=400)
+        widgets.jslink((self.play, "value"), (self.places, "value"))
+        self.places.observe(self.draw, "value")
+        self.temperature.observe(self._redraw_and_show, "value")
+        self.label.observe(self._redraw_and_show, "value")
+        self.again.on_click(self._other)
+        choice = [self.label] if labels else []
+        super().__init__([widgets.HBox([self.play, self.places]), *choice, self.temperature, self.again])
+
+    def _redraw(self) -> None:
+        self.codes = np.asarray(self._draw(self.seed, self.temperature.value, self.label.value))
+        counts = np.bincount(self.codes.ravel())
+        self._background = int(counts.argmax())  # stands where no code is drawn yet
+
+    def _redraw_and_show(self, _change=None) -> None:
+        self._redraw()
+        self.draw()
+
+    def _other(self, _button=None) -> None:
+        self.seed += 1
+        self._redraw_and_show()
+
+    def picture(self) -> Picture:
+        return self.after(self.places.value)
+
+    def after(self, places: int) -> Picture:
+        """Return the picture after so many codes: places without one are white, and decoded as background."""
+        drawn = np.arange(self.codes[0].size).reshape(self.codes[0].shape) < places
+        images = self._decode(np.where(drawn, self.codes, self._background))
+        picture = code_maps(images, np.where(drawn, self.codes, -1))
+        picture.alt = f"{places} of {drawn.size} codes drawn. {picture.alt}"
+        return picture

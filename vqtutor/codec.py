@@ -1,0 +1,82 @@
+"""A trained autoencoder as two functions: what the lessons on priors begin with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+
+from vqtutor.models import autoencoder, ema
+from vqtutor.training import Run, fit
+
+
+@dataclass(frozen=True)
+class Codec:
+    """Images to code maps and back.
+
+    Attributes:
+      num_codes: K.
+      codebook: [K, D].
+      run: the training it comes from.
+    """
+
+    num_codes: int
+    codebook: Array
+    run: Run
+    _indices: Callable[[Array], Array]
+    _images: Callable[[Array], Array]
+
+    def encode(self, images: np.ndarray) -> np.ndarray:
+        """Return the code maps of images: uint8 [N, 28, 28, 1] -> int32 [N, 7, 7]."""
+        parts = np.array_split(images, max(1, len(images) // 500))
+        return np.concatenate([self._indices(jnp.asarray(part)) for part in parts])
+
+    def decode(self, codes: Array) -> np.ndarray:
+        """Return the images that code maps stand for: int [N, 7, 7] -> float32 [N, 28, 28, 1], about 0 to 1."""
+        return np.asarray(self._images(jnp.asarray(codes)))
+
+
+def train_codec(
+    images: np.ndarray,
+    *,
+    num_codes: int = 64,
+    code_dim: int = autoencoder.R1.code_dim,
+    encoder: Callable[[int], Any] = autoencoder.Encoder,
+    decoder: Callable[[], Any] = autoencoder.Decoder,
+    quantizer: Callable[[int, int], Any] = ema.EMAVectorQuantizer,
+    restart: Callable[..., tuple[Array, Array, Array]] = ema.restart_dead_codes,
+    steps: int = 400,
+    batch_size: int = 64,
+    seed: int = 0,
+) -> Codec:
+    """Train R1's autoencoder with an EMA codebook and revival, made of your own parts if you name them.
+
+    Args:
+      images: uint8 [N, 28, 28, 1].
+      num_codes, code_dim: K and D.
+      encoder, decoder, quantizer, restart: your Encoder, Decoder, EMAVectorQuantizer and restart_dead_codes.
+      steps, batch_size, seed: of the training.
+    """
+    network = ema.ema_vqvae(num_codes, code_dim, encoder, decoder, quantizer)
+    optimizer = optax.adam(autoencoder.R1.learning_rate)
+    variance = float(np.var(images[:5000] / 255.0))
+    shown = autoencoder.prepare(jnp.asarray(images[:1]))
+    params, state = jax.jit(lambda key: network.init(key, shown, True))(jax.random.key(seed))
+    loss_fn = ema.make_loss(network, num_codes, variance=variance)
+    step = ema.make_train_step(loss_fn, optimizer, threshold=0.5, restart=restart)
+    start = params, state, optimizer.init(params), jax.random.key(seed + 1)
+    run = fit(step, start, images, steps=steps, batch_size=batch_size, seed=seed, prepare=autoencoder.prepare)
+    params, state = run.state[:2]
+    (codebook,) = (own["codebook"] for own in state.values())
+
+    @jax.jit
+    def indices(pixels):
+        return network.apply(params, state, autoencoder.prepare(pixels), False)[0]["indices"]
+
+    decode = hk.without_apply_rng(hk.transform(lambda codes: decoder()(codebook[codes])))
+    return Codec(num_codes, codebook, run, indices, jax.jit(lambda codes: decode.apply(params, codes) + 0.5))
