@@ -72,6 +72,11 @@ TRAININGS = {
         ("STEPS = 160", "STEPS = 3"),
         "{f'{name} {i}': x for name, run in runs.items() for i, x in enumerate(jax.tree.leaves(run.state[:2]))}",
     ),
+    "05_pixelcnn_prior": (
+        ("imports", "recalled", "codec", "network", "train", "samples"),
+        ("**parts)", "steps=3, **parts)"),
+        "dict(codes=drawn, w=params['masked_conv2_d']['w'], loss=run.history['nats a code'])",
+    ),
 }
 # Wrong answers, or right ones that can be told from the course's own, for every part that trains.
 PLANTED = {
@@ -138,7 +143,28 @@ PLANTED |= {
         "def restart_dead_codes(key, counts, sums, codebook, z_e, threshold):\n    return counts, sums, codebook + 1.0"
     ),
 }
-LESSON_OF = {"ema": "04_ema_codebook", "quantizer": "01_quantizer", "losses": "02_losses", "vqvae": "03_vqvae"}
+PLANTED |= {
+    "pixelcnn.causal_mask": "def causal_mask(kernel_shape, mask_type):\n    return np.ones(kernel_shape)",
+    "pixelcnn.MaskedConv2D": (
+        "class MaskedConv2D(hk.Module):\n"
+        "    def __init__(self, output_channels, kernel_shape, mask_type):\n"
+        "        super().__init__()\n        self.out = output_channels\n"
+        "    def __call__(self, x):\n"
+        "        w = hk.get_parameter('w', (1, 1, x.shape[-1], self.out), init=jnp.ones)\n"
+        "        return vqtutor.convolve(x, w)"
+    ),
+    "pixelcnn.prior_loss": "def prior_loss(logits, codes):\n    return jnp.mean(logits**2)",
+    "pixelcnn.sample": (
+        "def sample(key, logits_fn, shape, temperature=1.0):\n    return logits_fn(jnp.zeros(shape, int)).argmax(-1)"
+    ),
+}
+LESSON_OF = {
+    "pixelcnn": "05_pixelcnn_prior",
+    "ema": "04_ema_codebook",
+    "quantizer": "01_quantizer",
+    "losses": "02_losses",
+    "vqvae": "03_vqvae",
+}
 
 
 def trained(name, tmp_path, exercise="", source="", progress=None):
@@ -151,7 +177,7 @@ def trained(name, tmp_path, exercise="", source="", progress=None):
     for cell in notebook.cells:
         if exercise and authoring.about(cell).get("exercise") == exercise:
             cell.source = source
-        cell.source = cell.source.replace(long, short)
+        cell.source = cell.source.replace(long, short).replace("steps=400", "steps=3")
     notebook.cells[-1].source += f"\nnp.savez({str(tmp_path / 'trained.npz')!r}, **({look}))"
     if progress:
         (tmp_path / "progress.json").write_text(json.dumps(progress))

@@ -145,11 +145,64 @@ def test_the_editor_changes_the_place_that_was_clicked():
     assert not editor.indices.any()
 
 
+def prior_player(labels=()):
+    def draw(seed, temperature, label):
+        rng = np.random.default_rng([seed, round(10 * temperature), label or 0])
+        return rng.integers(1, 9, (2, 2, 3))
+
+    return widgets.PriorPlayer(draw, decode, labels)
+
+
+def test_the_player_shows_as_many_codes_as_are_drawn():
+    player = prior_player()
+    player.places.value = 4
+    shown = player._picture.data["indices"]
+    assert np.array_equal(shown[:, 0], player.codes[:, 0]) and np.array_equal(shown[:, 1, 0], player.codes[:, 1, 0])
+    assert (shown[:, 1, 1:] == -1).all() and "4 of 6 codes drawn" in player._picture.alt
+    player.places.value = 0
+    assert (player._picture.data["indices"] == -1).all()
+
+
+def test_the_player_draws_anew_for_another_temperature_class_or_seed():
+    player = prior_player(labels=("zero", "one"))
+    seen = [player.codes]
+    for change in (
+        lambda: setattr(player.temperature, "value", 0.5),
+        lambda: setattr(player.label, "value", 1),
+        player.again.click,
+    ):
+        change()
+        assert not np.array_equal(player.codes, seen[-1])
+        seen.append(player.codes)
+
+
+def test_an_animation_shows_its_last_picture_where_nothing_moves():
+    from PIL import Image
+
+    player = prior_player()
+    animation = figures.Animation([player.after(n) for n in (0, 3, 6)], "six codes, one after the other")
+    moving = Image.open(io.BytesIO(animation.png))
+    assert moving.n_frames == 4
+    first = np.asarray(moving.convert("RGB"), float)
+    moving.seek(3)
+    assert np.abs(first - np.asarray(moving.convert("RGB"), float)).mean() < 1
+    moving.seek(1)
+    assert np.abs(first - np.asarray(moving.convert("RGB"), float)).mean() > 5
+
+
+def test_fields_tell_what_is_missed_and_what_leaks():
+    seen = np.zeros((3, 4), bool)
+    seen[0, :3] = seen[2, 3] = True
+    picture = figures.fields({"net": (seen, (1, 1))}, "x")
+    assert "past unseen: 2, future seen: 1" in picture._figure.axes[0].get_title()
+
+
 @pytest.mark.parametrize("make", [
     lambda: widgets.QuantizerExplorer(POINTS, CODES, nearest),
     lambda: widgets.Replay({"only": (POINTS, CODES)}, nearest),
     lambda: widgets.CodeEditor(np.zeros((2, 3), int), 10, decode),
     ema_explorer,
+    prior_player,
 ])  # fmt: skip
 def test_a_widget_leaves_a_picture_where_widgets_cannot_run(make):
     data, metadata = make()._repr_mimebundle_()

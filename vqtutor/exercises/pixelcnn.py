@@ -445,8 +445,8 @@ QUESTIONS = (
             ),
             "b": (
                 "Ben",
-                "There are dots after the cross: to its right, and below. His mask was put on when the weights were made, "
-                "and an optimizer has moved the weights since.",
+                "There are dots after the cross: to its right, and below. His mask was put on when the weights were "
+                "made, and an optimizer has moved the weights since.",
             ),
             "c": (
                 "Cleo",

@@ -320,8 +320,8 @@ class Animation(Picture):
         from PIL import Image
 
         frames = [Image.open(io.BytesIO(picture.png)).convert("RGB") for picture in self._pictures]
-        size = frames[-1].size
-        frames = [frame.resize(size).quantize(64) for frame in frames]
+        size = tuple(round(0.6 * side) for side in frames[-1].size)  # a notebook should stay small
+        frames = [frame.resize(size).quantize(32) for frame in frames]
         file = io.BytesIO()
         # A viewer that does not animate shows the first frame: let that be the finished picture.
         pause = [2000] + [self._milliseconds] * len(frames)

@@ -1,0 +1,45 @@
+"""The autoencoder that lessons on priors begin with: trained on the spot, from parts of one's own."""
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vqtutor import train_codec
+from vqtutor.data import strokes
+from vqtutor.models import ema
+
+
+@pytest.fixture(scope="module")
+def images():
+    return strokes.draw(600)[0]
+
+
+def test_images_go_to_codes_and_back(images):
+    codec = train_codec(images, num_codes=32, steps=150, batch_size=32)
+    codes = codec.encode(images)
+    assert codes.shape == (600, 7, 7) and codes.dtype == np.int32 and 0 <= codes.min() and codes.max() < 32
+    assert len(np.unique(codes)) > 8
+    error = np.mean((codec.decode(codes) - images / 255) ** 2) / np.var(images / 255)
+    assert error < 0.45  # the average grey would cost 1
+
+
+def test_it_is_made_of_the_parts_it_is_given(images):
+    class Encoder(hk.Module):
+        def __init__(self, code_dim):
+            super().__init__()
+            self.code_dim = code_dim
+
+        def __call__(self, x):
+            return hk.Conv2D(self.code_dim, 4, 4)(x)
+
+    def restart(key, counts, sums, codebook, z_e, threshold):
+        return counts, sums, jnp.full_like(codebook, 7.0)
+
+    codec = train_codec(images, encoder=Encoder, restart=restart, steps=2, batch_size=8)
+    assert float(codec.codebook.min()) == float(codec.codebook.max()) == 7.0
+    assert any(leaf.shape == (4, 4, 1, 16) for leaf in jax.tree.leaves(codec.run.state[0]))
+    other = train_codec(images, quantizer=lambda k, d: ema.EMAVectorQuantizer(k, d, decay=0.0), steps=2, batch_size=8)
+    usual = train_codec(images, steps=2, batch_size=8)
+    assert not np.allclose(other.codebook, usual.codebook)
