@@ -73,7 +73,7 @@ TRAININGS = {
         "{f'{name} {i}': x for name, run in runs.items() for i, x in enumerate(jax.tree.leaves(run.state[:2]))}",
     ),
     "05_pixelcnn_prior": (
-        ("imports", "recalled", "codec", "network", "train", "samples"),
+        ("imports", "recalled", "codec", "uniform", "network", "train", "samples"),
         ("**parts)", "steps=3, **parts)"),
         "dict(codes=drawn, w=params['masked_conv2_d']['w'], loss=run.history['nats a code'])",
     ),
