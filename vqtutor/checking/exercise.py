@@ -56,6 +56,8 @@ class Exercise:
       alternatives: right answers written differently, by what differs.
       hints: a ladder of nudges, each saying more than the last; the reference is added as the last step.
       base: what the answer must be a subclass of, when the answer is a class.
+      seconds: how long all probes together may take. The first call compiles: some seconds on a slow laptop, hardly
+        ever ten; more only for answers that are whole networks.
     """
 
     id: str
@@ -66,6 +68,7 @@ class Exercise:
     alternatives: Mapping[str, Any]
     hints: tuple[str, ...]
     base: type | None = None
+    seconds: float = 10.0
     lesson: str = field(init=False)
     name: str = field(init=False)
 

@@ -201,11 +201,11 @@ def judge(exercise: Exercise, answer: Any, seconds: float | None = None) -> Verd
     Args:
       exercise: what was asked.
       answer: the student's function or class.
-      seconds: how long all probes together may take; see `probe.SECONDS`.
+      seconds: how long all probes together may take; by default the exercise's own `seconds`.
     """
     if answer is exercise.reference or is_open(answer):
         return Verdict(exercise.id, "not written yet", 0, exercise.points, message=_OPEN)
     sentence = misfit(exercise, answer)
     if sentence:
         return Verdict(exercise.id, "not yet", 0, exercise.points, message=sentence)
-    return judge_observations(exercise, observe(exercise, answer, **({"seconds": seconds} if seconds else {})))
+    return judge_observations(exercise, observe(exercise, answer, seconds))

@@ -18,7 +18,6 @@ import numpy as np
 
 from vqtutor.checking.exercise import Exercise
 
-SECONDS = 10.0  # the first call of a probe compiles: some seconds on a slow laptop, never ten
 MAX_ELEMENTS = 1_000_000  # an answer to these small probes has thousands of elements at most
 
 _STUDENT_NEVER_WROTE = (sysconfig.get_paths()["stdlib"], str(Path(__file__).parents[1]), "site-packages", "<frozen")
@@ -125,12 +124,13 @@ def _run(probe, answer) -> Observation:
     return Observation(probe.name, seen)
 
 
-def observe(exercise: Exercise, answer: Any, seconds: float = SECONDS) -> list[Observation]:
+def observe(exercise: Exercise, answer: Any, seconds: float | None = None) -> list[Observation]:
     """Drive the answer with every probe and return what was seen, one observation a probe.
 
     The probes run in a thread of their own, so that an answer that never returns is told apart from a slow one
-    after `seconds` and the notebook goes on.
+    after `seconds`, by default the exercise's own, and the notebook goes on.
     """
+    seconds = seconds or exercise.seconds
     seen: list[Observation] = []
     stopped = threading.Event()
 

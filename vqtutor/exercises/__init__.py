@@ -3,9 +3,9 @@
 from difflib import get_close_matches
 
 from vqtutor.checking import Exercise, Question
-from vqtutor.exercises import ema_layer, losses, pixelcnn, start, straight_through, vqvae
+from vqtutor.exercises import ema_layer, gated_block, losses, pixelcnn, start, straight_through, vqvae
 
-_LESSONS = (start, straight_through, losses, vqvae, ema_layer, pixelcnn)
+_LESSONS = (start, straight_through, losses, vqvae, ema_layer, pixelcnn, gated_block)
 EXERCISES: dict[str, Exercise] = {e.id: e for lesson in _LESSONS for e in lesson.EXERCISES}
 QUESTIONS: dict[str, Question] = {q.id: q for lesson in _LESSONS for q in lesson.QUESTIONS}
 
