@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import haiku as hk
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -78,5 +77,8 @@ def train_codec(
     def indices(pixels):
         return network.apply(params, state, autoencoder.prepare(pixels), False)[0]["indices"]
 
-    decode = hk.without_apply_rng(hk.transform(lambda codes: decoder()(codebook[codes])))
-    return Codec(num_codes, codebook, run, indices, jax.jit(lambda codes: decode.apply(params, codes) + 0.5))
+    @jax.jit
+    def decoded(codes):
+        return autoencoder.decode(params, codebook[codes], decoder) + 0.5
+
+    return Codec(num_codes, codebook, run, indices, decoded)

@@ -8,7 +8,6 @@ import numpy as np
 
 from vqtutor.checking import Exercise, Misconception, Probe, Question
 from vqtutor.exercises import gated as gated_exercises
-from vqtutor.exercises.gated import _centre_of_a_whole_kernel
 from vqtutor.models import gated
 from vqtutor.models.convolutions import convolve
 from vqtutor.models.gated import gate, stack_masks
@@ -131,7 +130,7 @@ def block_like(**options):
     feeds, back = options.get("feeds", True), options.get("back", False)
     links = options.get("links", lambda residual: (False, residual))
     told, swap = options.get("told", (True, True)), options.get("swap", False)
-    wide, after_gate = options.get("wide", 2), options.get("after_gate", False)
+    after_gate = options.get("after_gate", False)
 
     class GatedBlock(hk.Module):
         def __init__(self, channels, kernel_size, mask_type, residual):
@@ -142,7 +141,7 @@ def block_like(**options):
         def _half(self, name, mask, x):
             w = hk.get_parameter(
                 name,
-                (*mask.shape, x.shape[-1], wide * self.channels),
+                (*mask.shape, x.shape[-1], 2 * self.channels),
                 init=hk.initializers.VarianceScaling(1.0, "fan_avg"),
             )
             return half(x, w * mask[..., None, None])
@@ -151,13 +150,13 @@ def block_like(**options):
             above = self._half("above", self.masks[0], vertical)
             left = self._half("left", self.masks[1], horizontal)
             if feeds and not after_gate:
-                left = left + hk.Linear(wide * self.channels)(above)
+                left = left + hk.Linear(2 * self.channels)(above)
             if back:
-                above = above + hk.Linear(wide * self.channels)(left)
+                above = above + hk.Linear(2 * self.channels)(left)
             if condition is not None and told[0]:
-                above = above + hk.Linear(wide * self.channels)(condition)[:, None, None]
+                above = above + hk.Linear(2 * self.channels)(condition)[:, None, None]
             if condition is not None and told[1]:
-                left = left + hk.Linear(wide * self.channels)(condition)[:, None, None]
+                left = left + hk.Linear(2 * self.channels)(condition)[:, None, None]
             out = hk.Linear(self.channels)(pass_gate(left))
             if after_gate:
                 out = out + hk.Linear(self.channels)(above)
@@ -168,15 +167,6 @@ def block_like(**options):
             return pair[::-1] if swap else pair
 
     return GatedBlock
-
-
-def _same(x, w):
-    """The plain SAME convolution, whose window is centred on half kernels as well."""
-    return convolve(x, w)
-
-
-def _published_masks(kernel_size, mask_type):
-    return tuple(_centre_of_a_whole_kernel(mask.copy(), kernel_size, mask_type) for mask in stack_masks(3, mask_type))
 
 
 def _causal_masks(kernel_size, mask_type):
@@ -301,7 +291,7 @@ gated_block = Exercise(
             "window centred on half kernels",
             "A half kernel is laid around its place as if it were whole, so it sees what lies below, or to the right.",
             "Its last row, or column, lies on the current place: pad above, or on the left, and crop.",
-            block_like(half=_same),
+            block_like(half=convolve),
         ),
         Misconception(
             "condition ignored",

@@ -13,6 +13,7 @@ import numpy as np
 import optax
 from jax import Array
 
+from vqtutor.models import autoencoder
 from vqtutor.models.convolutions import prefers_products
 
 
@@ -68,7 +69,6 @@ class TapConv(hk.Module):
         super().__init__(name=name)
         self.output_channels = output_channels
         self.mask = mask
-        self.centre = centre
         self.taps = [tuple(tap) for tap in np.argwhere(self.mask).tolist()]
         self.padding = [(c, k - 1 - c) for k, c in zip(self.mask.shape, centre, strict=True)]
 
@@ -87,10 +87,23 @@ class TapConv(hk.Module):
             numbers = ("NHWC", "HWIO", "NHWC")
             used = w * self.mask[..., None, None]
             return jax.lax.conv_general_dilated(x, used, (1, 1), self.padding, dimension_numbers=numbers) + b
-        height, width = x.shape[1:3]
-        padded = self.pad(x)
-        seen = [padded[:, i : i + height, j : j + width] for i, j in self.taps]
-        return self._product(seen, w) + b
+        return self._product(self._seen(self.pad(x)), w) + b
+
+    # What each tap sees of a padded map: from every place of a map, from every place of a row, from one place.
+
+    def _seen(self, padded: Array) -> list[Array]:
+        height, width = (n - k + 1 for n, k in zip(padded.shape[1:3], self.mask.shape, strict=True))
+        return [padded[:, i : i + height, j : j + width] for i, j in self.taps]
+
+    def _seen_in_row(self, padded: Array, row: Array) -> list[Array]:
+        rows = jax.lax.dynamic_slice_in_dim(padded, row, self.mask.shape[0], axis=1)
+        width = padded.shape[2] - self.mask.shape[1] + 1
+        return [rows[:, i, j : j + width] for i, j in self.taps]
+
+    def _seen_at(self, padded: Array, row: Array, column: Array) -> list[Array]:
+        rows = jax.lax.dynamic_slice_in_dim(padded, row, self.mask.shape[0], axis=1)
+        window = jax.lax.dynamic_slice_in_dim(rows, column, self.mask.shape[1], axis=2)
+        return [window[:, i, j] for i, j in self.taps]
 
     def _product(self, seen: list[Array], w: Array) -> Array:
         """Multiply what each tap sees, [..., C], by its weights, and add up: [..., C']."""
@@ -107,18 +120,7 @@ class TapConv(hk.Module):
 
     def of_codes(self, codes: Array, num_codes: int) -> Array:
         """What `self(one_hot(codes))` gives, without a product: a sum of rows of w. int [B, H, W] -> [B, H, W, C']."""
-        height, width = codes.shape[1:3]
-        padded = self.pad(codes, num_codes)  # a code of no row, past the edge
-        seen = [padded[:, i : i + height, j : j + width] for i, j in self.taps]
-        return self._rows_of(seen, num_codes)
-
-    # The same, for a row or a single place; a window is what their taps lie in.
-
-    def _rows_at(self, padded: Array, row: Array) -> Array:
-        return jax.lax.dynamic_slice_in_dim(padded, row, self.mask.shape[0], axis=1)
-
-    def _window_at(self, padded: Array, row: Array, column: Array) -> Array:
-        return jax.lax.dynamic_slice_in_dim(self._rows_at(padded, row), column, self.mask.shape[1], axis=2)
+        return self._rows_of(self._seen(self.pad(codes, num_codes)), num_codes)  # a code of no row, past the edge
 
     def write(self, padded: Array, value: Array, row: Array, column: Array) -> Array:
         """Put value [B, C] at a place of a padded map."""
@@ -133,24 +135,20 @@ class TapConv(hk.Module):
     def at(self, padded: Array, row: Array, column: Array) -> Array:
         """One place of `self(x)`, from a padded map: [B, H + kh - 1, W + kw - 1, C] -> [B, output_channels]."""
         w, b = self._weights(padded.shape[-1])
-        window = self._window_at(padded, row, column)
-        return self._product([window[:, i, j] for i, j in self.taps], w) + b
+        return self._product(self._seen_at(padded, row, column), w) + b
 
     def in_row(self, padded: Array, row: Array) -> Array:
         """One row of `self(x)`, from a padded map: [B, H + kh - 1, W + kw - 1, C] -> [B, W, output_channels]."""
         w, b = self._weights(padded.shape[-1])
-        rows, width = self._rows_at(padded, row), padded.shape[2] - self.mask.shape[1] + 1
-        return self._product([rows[:, i, j : j + width] for i, j in self.taps], w) + b
+        return self._product(self._seen_in_row(padded, row), w) + b
 
     def of_codes_at(self, codes: Array, num_codes: int, row: Array, column: Array) -> Array:
         """One place of `of_codes`: int [B, H, W] -> [B, output_channels]."""
-        window = self._window_at(self.pad(codes, num_codes), row, column)
-        return self._rows_of([window[:, i, j] for i, j in self.taps], num_codes)
+        return self._rows_of(self._seen_at(self.pad(codes, num_codes), row, column), num_codes)
 
     def of_codes_in_row(self, codes: Array, num_codes: int, row: Array) -> Array:
         """One row of `of_codes`: int [B, H, W] -> [B, W, output_channels]."""
-        rows, width = self._rows_at(self.pad(codes, num_codes), row), codes.shape[2]
-        return self._rows_of([rows[:, i, j : j + width] for i, j in self.taps], num_codes)
+        return self._rows_of(self._seen_in_row(self.pad(codes, num_codes), row), num_codes)
 
 
 class MaskedConv2D(TapConv):
@@ -186,9 +184,8 @@ class PixelCNN(hk.Module):
         super().__init__(name=name)
         self.num_codes = num_codes
         self.first = MaskedConv2D(filters, (7, 7), "A", name="first")
-        self.half = filters // 2
         self.narrow = [hk.Linear(filters, w_init=_INIT, name=f"narrow_{i}") for i in range(blocks)]
-        self.masked = [MaskedConv2D(self.half, (3, 3), "B", name=f"masked_{i}") for i in range(blocks)]
+        self.masked = [MaskedConv2D(filters // 2, (3, 3), "B", name=f"masked_{i}") for i in range(blocks)]
         self.widen = [hk.Linear(filters, w_init=_INIT, name=f"widen_{i}") for i in range(blocks)]
         self.layers = [hk.Linear(filters, w_init=_INIT, name=f"layer_{i}") for i in range(layers)]
         self.logits = hk.Linear(num_codes, w_init=_INIT, name="logits")
@@ -274,9 +271,4 @@ def make_train_step(
         accuracy = jnp.mean(jnp.argmax(logits, axis=-1) == inputs[0])
         return prior_loss(logits, inputs[0]), {"accuracy": accuracy}
 
-    def step(params, opt_state, batch):
-        (loss, metrics), gradients = jax.value_and_grad(loss_fn, has_aux=True)(params, batch)
-        updates, opt_state = optimizer.update(gradients, opt_state, params)
-        return optax.apply_updates(params, updates), opt_state, {"loss": loss} | metrics
-
-    return step
+    return autoencoder.make_train_step(loss_fn, optimizer)
