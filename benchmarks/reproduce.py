@@ -48,7 +48,7 @@ class System:
     scaled: bool = True
 
 
-# Training MSE over the data variance: Keras's two published runs of R1. The other two print no final figure.
+# Training MSE over the data variance: Keras's two published runs of R1. R2, R3 and R4 print no final figure.
 _R1 = System(
     autoencoder.R1,
     autoencoder.vqvae,
@@ -104,23 +104,22 @@ def variance(system: System, images: np.ndarray) -> float:
     return sum((part**2).sum() for part in moments) / count - (mean / count) ** 2
 
 
-def error_scale(system: System, data: Any) -> float:
-    """Return what squared errors are divided by in the loss."""
-    return variance(system, data.train_images) if system.scaled else 1.0
-
-
 def train(
     system: System, seed: int, checkpoint: str | None, length: dict[str, int] | None = None
-) -> tuple[Any, Run, Callable[[jax.Array], dict[str, jax.Array]]]:
-    """Return (data, run, forward) of a system trained for `length`, or as long as was published."""
+) -> tuple[Any, float, Run, Callable[[jax.Array], dict[str, jax.Array]]]:
+    """Return (data, scale, run, forward) of a system trained for `length`, or as long as was published.
+
+    `scale` is what squared errors are divided by in the loss.
+    """
     data, settings = load_dataset(system.data), system.settings
     if data.name != system.data:
         print("These are not the published data: set VQTUTOR_DATA to a folder that has them.")
-    step, state, forward = build(system, error_scale(system, data), seed)
+    scale = variance(system, data.train_images) if system.scaled else 1.0
+    step, state, forward = build(system, scale, seed)
     length = length or {name: n for name in ("epochs", "steps") if (n := getattr(settings, name)) is not None}
     extra = dict(batch_size=settings.batch_size, seed=seed, prepare=system.prepare, checkpoint=checkpoint)
     run = fit(step, state, data.train_images, **length, **extra)
-    return data, run, partial(forward, run.state)
+    return data, scale, run, partial(forward, run.state)
 
 
 def asked_length(options: argparse.Namespace) -> dict[str, int] | None:
@@ -149,11 +148,10 @@ def evaluate(system: System, forward: Callable, images: np.ndarray, scale: float
             costs.append(np.mean((out["x_hat"] - x) ** 2) / scale)
         indices.append(out["indices"])
     indices = np.concatenate(indices)
-    usage = np.bincount(indices.ravel(), minlength=system.settings.num_codes) / indices.size
     return {
         "held_out_nats" if system.bernoulli else "held_out_reconstruction": float(np.mean(costs)),
-        "perplexity": float(np.exp(-np.sum(usage[usage > 0] * np.log(usage[usage > 0])))),
-        "codes_used": int((usage > 0).sum()),
+        "perplexity": float(losses.perplexity(indices, system.settings.num_codes)),
+        "codes_used": np.unique(indices).size,
         "num_codes": system.settings.num_codes,
         "bits_per_image": indices[0].size * math.log2(system.settings.num_codes),
     }
@@ -211,6 +209,18 @@ def code_maps(forward: Callable, images: np.ndarray) -> np.ndarray:
     return np.concatenate([forward(part)["indices"] for part in np.array_split(images, len(images) // 500)])
 
 
+def split(prior: Prior, options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the code maps to train on, those held out, and those of test images, int32 [N, H, W] each."""
+    if options.codes:
+        with np.load(options.codes) as file:
+            codes, test = file["train"], file["test"]
+    else:
+        data, _, _, forward = train(SYSTEMS[prior.system], options.seed, options.autoencoder)
+        codes, test = code_maps(forward, data.train_images), code_maps(forward, data.test_images)
+    first = round(prior.settings.held_out * len(codes))
+    return codes[first:], codes[:first], test  # in the order of the data set: a training never saw the first ones
+
+
 def likelihood(apply: Callable, codes: np.ndarray) -> tuple[float, float]:
     """Return (nats a code, share of codes that are the likeliest) of code maps under a prior."""
 
@@ -224,13 +234,10 @@ def likelihood(apply: Callable, codes: np.ndarray) -> tuple[float, float]:
 
 
 def run_prior(name: str, options: argparse.Namespace) -> None:
-    """Train an autoencoder, unless a checkpoint has it, and then a prior on its code maps."""
+    """Train a prior on the code maps of an autoencoder, which is trained first unless a checkpoint has it."""
     prior = PRIORS[name]
     system, settings = SYSTEMS[prior.system], prior.settings
-    data, run, forward = train(system, seed=options.seed, checkpoint=options.autoencoder)
-    codes, test = code_maps(forward, data.train_images), code_maps(forward, data.test_images)
-    first = round(settings.held_out * len(codes))
-    held_out, codes = codes[:first], codes[first:]  # in the order of the data set: a training never saw the first ones
+    codes, held_out, test = split(prior, options)
     network = hk.without_apply_rng(hk.transform(lambda codes: prior.network()(codes)))
     params, optimizer = network.init(jax.random.key(options.seed), codes[:1]), optax.adam(settings.learning_rate)
     step, state = pixelcnn.make_train_step(network, optimizer), (params, optimizer.init(params))
@@ -238,14 +245,13 @@ def run_prior(name: str, options: argparse.Namespace) -> None:
     run = fit(step, state, codes, **(asked_length(options) or {"epochs": settings.epochs}), **extra)
     per_epoch, apply = len(codes) // settings.batch_size, partial(network.apply, run.state[0])
     (held_nats, held_accuracy), (test_nats, test_accuracy) = likelihood(apply, held_out), likelihood(apply, test)
-    usage = np.bincount(codes.ravel(), minlength=system.settings.num_codes) / codes.size
     figures = {
         "system": name,
-        "data": data.name,
+        "codes": options.codes or "our own",
         "seed": options.seed,
         "parameters": hk.data_structures.tree_size(params),
         "steps": run.steps,
-        "perplexity_of_codes": float(np.exp(-np.sum(usage[usage > 0] * np.log(usage[usage > 0])))),
+        "perplexity_of_codes": float(losses.perplexity(codes, system.settings.num_codes)),
         "train_nats": float(run.history["loss"][-per_epoch:].mean()),
         "train_accuracy": float(run.history["accuracy"][-per_epoch:].mean()),
         "held_out_nats": held_nats,
@@ -269,14 +275,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--checkpoint", help="a file to keep the training in, and to go on from")
     parser.add_argument("--autoencoder", help="of a prior: the checkpoint of the autoencoder below it")
+    parser.add_argument("--codes", help="of a prior: a file of code maps to train on, such as keras_codes.py writes")
     parser.add_argument("--picture", help="a .png of test images beside their reconstructions")
     options = parser.parse_args()
     if options.system in PRIORS:
         run_prior(options.system, options)
         return
     system = SYSTEMS[options.system]
-    data, run, trained = train(system, options.seed, options.checkpoint, asked_length(options))
-    settings, scale = system.settings, error_scale(system, data)
+    data, scale, run, trained = train(system, options.seed, options.checkpoint, asked_length(options))
+    settings = system.settings
     per_epoch = len(data.train_images) // settings.batch_size
     cost, pull = (
         ("nats", "commitment") if system.bernoulli else ("reconstruction", "commitment" if system.is_ema else "vq")

@@ -1,0 +1,60 @@
+"""R1's plain prior against a gated one: held-out nats after equal training time, on the same code maps.
+
+    VQTUTOR_DATA=... python benchmarks/equal_time.py --minutes 10 --autoencoder r1.npz
+
+The two train in turns, whichever has trained for less time so far, so that a busy machine slows both alike. Compiling
+is not counted.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+import haiku as hk
+import jax
+import optax
+from reproduce import PRIORS, likelihood, split
+
+from vqtutor import fit
+from vqtutor.models import losses, pixelcnn
+
+CONTENDERS = ("R1-prior", "R1-gated-prior")
+STEPS_A_TURN = 400
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=10.0, help="of training, for each of the two")
+    parser.add_argument("--autoencoder", help="the checkpoint of R1's autoencoder; it is trained when there is none")
+    parser.add_argument("--codes", help="a file of code maps instead, such as keras_codes.py writes")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    codes, held_out, _ = split(PRIORS["R1-prior"], options)
+    print(f"perplexity of the codes {float(losses.perplexity(codes, 128)):.1f}")
+    seconds, steps, seen = (dict.fromkeys(CONTENDERS, start) for start in (0.0, 0, None))
+    with tempfile.TemporaryDirectory() as folder:
+        while (name := min(CONTENDERS, key=seconds.get)) and seconds[name] < 60 * options.minutes:
+            prior, optimizer = PRIORS[name], optax.adam(pixelcnn.R1_PRIOR.learning_rate)
+            network = hk.without_apply_rng(hk.transform(lambda codes, prior=prior: prior.network()(codes)))
+            params = network.init(jax.random.key(options.seed), codes[:1])
+            step, state = pixelcnn.make_train_step(network, optimizer), (params, optimizer.init(params))
+            steps[name] += STEPS_A_TURN
+            extra = dict(checkpoint=str(Path(folder) / f"{name}.npz"), seed=options.seed, progress=False)
+            run = fit(step, state, codes, steps=steps[name], batch_size=prior.settings.batch_size, **extra)
+            nats, accuracy = likelihood(lambda codes, run=run, net=network: net.apply(run.state[0], codes), held_out)
+            seconds[name] = run.seconds
+            seen[name] = {
+                "parameters": hk.data_structures.tree_size(params),
+                "seconds": run.seconds,
+                "steps": run.steps,
+                "train_nats": float(run.history["loss"][-STEPS_A_TURN:].mean()),
+                "held_out_nats": nats,
+                "held_out_accuracy": accuracy,
+            }
+            print(f"{name:15}", *(f"{what} {value:.5g}" for what, value in seen[name].items()), flush=True)
+    print(json.dumps(seen))
+
+
+if __name__ == "__main__":
+    main()
