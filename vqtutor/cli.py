@@ -1,10 +1,11 @@
-"""vqtutor run | test | lab | release | doctor: what `make` calls, one word a job."""
+"""vqtutor run | test | lab | release | grade | doctor: what `make` calls, one word a job."""
 
 import argparse
 import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,6 +19,20 @@ def main(arguments: list[str] | None = None) -> int:
     release = commands.add_parser("release", help="make notebooks/ from solutions/")
     release.add_argument("--execute", action="store_true", help="run the solutions first and store their outputs")
     release.add_argument("--check", action="store_true", help="only say what would change")
+    grade = commands.add_parser("grade", help="grade a folder or zip of notebooks, in a sandbox")
+    grade.add_argument(
+        "submissions", type=Path, help="student/01_quantizer.ipynb, student_01_quantizer.ipynb, or a zip"
+    )
+    grade.add_argument(
+        "--out", type=Path, required=True, help="a folder for the report; a run that was stopped goes on"
+    )
+    grade.add_argument("--workers", type=int, default=os.cpu_count(), help="how many answers run at a time")
+    grade.add_argument(
+        "--seconds", type=float, default=2.0, help="an answer's time, in multiples of its exercise's own"
+    )
+    grade.add_argument("--memory", type=float, default=6.0, help="an answer's memory, in GiB of address space")
+    grade.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster that does the work")
+    grade.add_argument("--unsafe", action="store_true", help="run answers with no sandbox: see the instructors' page")
     doctor = commands.add_parser("doctor", help="say what is installed here and which data can be had")
     doctor.add_argument("--checks", action="store_true", help="measure every check, and print the table")
     doctor.add_argument("--misconceptions", action="store_true", help="print how each misconception is rejected")
@@ -67,6 +82,26 @@ def _release(options) -> int:
         for name in authoring.execute_all(folder, authoring.quiet(folder)):
             print(f"executed {name}")
     print(f"released {', '.join(authoring.release_all(folder))}")
+    return 0
+
+
+def _grade(options) -> int:
+    try:
+        from vqtutor.grading.grade import grade
+        from vqtutor.grading.sandbox import Limits, SandboxError
+    except ModuleNotFoundError as error:
+        raise ValueError(f"Grading needs {error.name}: install vqtutor[instructor].") from error
+
+    if options.unsafe:
+        print("No sandbox: answers run as you do. They can read and change your files, and use the network.")
+    limits = Limits(options.seconds, int(options.memory * 2**30))
+    try:
+        book = grade(options.submissions, options.out, options.workers, limits, options.unsafe, options.scheduler)
+    except SandboxError as error:
+        raise ValueError(error) from error
+    print(f"{len(book.students())} students, {len(book.exercises())} exercises: {options.out / 'index.html'}")
+    for file, said in book.damaged():
+        print(f"Not graded: {file}. {said}")
     return 0
 
 

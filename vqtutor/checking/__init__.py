@@ -1,7 +1,7 @@
 """How an answer is judged: probes, misconceptions, verdicts, cards. Knows nothing about VQ-VAEs."""
 
 from vqtutor.checking.exercise import Exercise, Misconception, Probe, Question
-from vqtutor.checking.judge import CheckFailed, Verdict, judge
+from vqtutor.checking.judge import CheckFailed, ProbeVerdict, Verdict, judge
 from vqtutor.checking.probe import Observation, observe
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Misconception",
     "Observation",
     "Probe",
+    "ProbeVerdict",
     "Question",
     "Verdict",
     "judge",

@@ -1,6 +1,6 @@
 """From what the probes saw to a verdict: points, the misconception's name, and what to tell the student."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -133,21 +133,21 @@ def _remark(expected: Observation, found: Observation) -> str:
     return ""
 
 
+Look = Callable[[Exercise, Any], Sequence[Observation]]
+
+
 # One process asks about the same few dozen exercises again and again: what right and wrong look like is seen once.
 @cache
-def _expected(exercise: Exercise) -> list[Observation]:
-    return observe(exercise, exercise.reference, seconds=120)
+def _look(exercise: Exercise, answer: Any) -> Sequence[Observation]:
+    return observe(exercise, answer, seconds=120)
 
 
-@cache
-def _behaviours(exercise: Exercise, misconception: Misconception) -> list[list[Observation]]:
-    return [observe(exercise, wrong, seconds=120) for wrong in (misconception.answer, *misconception.also)]
-
-
-def _behaves_as(exercise: Exercise, answer: Sequence[Observation], wrong: Sequence[Observation]) -> bool:
+def _behaves_as(
+    exercise: Exercise, expected: Sequence[Observation], answer: Sequence[Observation], wrong: Sequence[Observation]
+) -> bool:
     """Whether an answer behaves as a misconception does, on every probe that it lived through."""
     gives_itself_away = False
-    for probe, right, a, b in zip(exercise.probes, _expected(exercise), answer, wrong, strict=True):
+    for probe, right, a, b in zip(exercise.probes, expected, answer, wrong, strict=True):
         if a.problem == "crash" and b.problem != "crash":
             continue  # a slip on top of the misconception: judge by what did run
         if (a.problem, a.error) != (b.problem, b.error) or set(a.arrays) != set(b.arrays):
@@ -162,17 +162,25 @@ def _behaves_as(exercise: Exercise, answer: Sequence[Observation], wrong: Sequen
     return gives_itself_away
 
 
-def _diagnose(exercise: Exercise, seen: Sequence[Observation]) -> Misconception | None:
+def _diagnose(exercise: Exercise, seen: Sequence[Observation], look: Look) -> Misconception | None:
+    expected = look(exercise, exercise.reference)
     for misconception in exercise.misconceptions:
-        if any(_behaves_as(exercise, seen, wrong) for wrong in _behaviours(exercise, misconception)):
-            return misconception
+        for wrong in (misconception.answer, *misconception.also):
+            if _behaves_as(exercise, expected, seen, look(exercise, wrong)):
+                return misconception
     return None
 
 
-def judge_observations(exercise: Exercise, seen: Sequence[Observation]) -> Verdict:
-    """Give the verdict on what the probes saw; the answer itself is not needed any more."""
+def judge_observations(exercise: Exercise, seen: Sequence[Observation], look: Look = _look) -> Verdict:
+    """Give the verdict on what the probes saw; the answer itself is not needed any more.
+
+    Args:
+      exercise: what was asked.
+      seen: one observation a probe.
+      look: (exercise, answer) -> what the probes see of the reference, or of a misconception's answer.
+    """
     results: list[ProbeVerdict] = []
-    for probe, wanted, found in zip(exercise.probes, _expected(exercise), seen, strict=True):
+    for probe, wanted, found in zip(exercise.probes, look(exercise, exercise.reference), seen, strict=True):
         difference = _difference(probe, wanted, found)
         if difference:
             results.append(ProbeVerdict(probe.name, 0, probe.points, message=difference))
@@ -181,7 +189,7 @@ def judge_observations(exercise: Exercise, seen: Sequence[Observation]) -> Verdi
     points = sum(result.points for result in results)
     if points == exercise.points:
         return Verdict(exercise.id, "passed", points, points, probes=tuple(results))
-    misconception = _diagnose(exercise, seen)
+    misconception = _diagnose(exercise, seen, look)
     message = f"{misconception.says}\n{misconception.look}" if misconception else _unnamed(seen, results)
     name = misconception.name if misconception else None
     return Verdict(exercise.id, "not yet", points, exercise.points, name, message, tuple(results))

@@ -104,7 +104,8 @@ def students_line(error: BaseException) -> str:
     return ""
 
 
-def _crash(probe: str, error: BaseException) -> Observation:
+def crash(probe: str, error: BaseException) -> Observation:
+    """Return what a probe saw of an answer that raised: a sentence, with the student's own line."""
     first_line = next(iter(str(error).strip().splitlines()), "")[:200]
     said = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
     if isinstance(error, (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError)):
@@ -120,7 +121,7 @@ def _run(probe, answer) -> Observation:
     except OddAnswerError as odd:
         return Observation(probe.name, {}, "odd", str(odd)[:1].upper() + str(odd)[1:])
     except BaseException as error:  # SystemExit and KeyboardInterrupt raised by an answer are crashes as well
-        return _crash(probe.name, error)
+        return crash(probe.name, error)
     return Observation(probe.name, seen)
 
 

@@ -469,11 +469,14 @@ def _started(answer):
     return {"counts": counts, "sums": sums}
 
 
+_reference_update = ref.update_codebook  # not by its own name, which is an exercise here
+
+
 def _first_steps(answer):
     counts, sums = answer(CODES)
     seen = {}
     for step in (1, 2):
-        counts, sums, codebook = ref.update_codebook(counts, sums, Z, Z_INDICES, 0.99, 1e-5)
+        counts, sums, codebook = _reference_update(counts, sums, Z, Z_INDICES, 0.99, 1e-5)
         # Distances, squeezed: a code that flew off 100,000 times too far is told from one that is 0 or in place.
         seen[f"where the unchosen code is after step {step}"] = jnp.arcsinh(codebook[5])
         seen[f"the chosen codes after step {step}"] = jnp.arcsinh(codebook[:5])

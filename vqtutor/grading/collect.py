@@ -1,0 +1,303 @@
+"""From a folder or a zip of notebooks to answers: whose they are, where they stand, and what they lean on.
+
+Nothing is run, unpacked or followed here. An answer is cut out with just the helpers and imports that it uses, so that
+it runs by itself, whatever else its notebook does.
+"""
+
+import ast
+import io
+import logging
+import re
+import stat
+import symtable
+import unicodedata
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from vqtutor.checking import Exercise
+from vqtutor.exercises import EXERCISES
+
+MAX_NOTEBOOK = 64 << 20  # bytes; a lesson with all its pictures is under 2 MB
+MAX_FILES = 20_000
+MAX_CELL = 100_000  # characters; a longer cell is no answer
+# What learning-management systems put around a name: Canvas's ids and LATE, Moodle's number and folder, resubmissions.
+_AROUND = re.compile(r"_(LATE|\d{3,}|assignsubmission_file)(?=_|$)|_+$")
+_LESSONS = {f"{i:02d}": lesson for i, lesson in enumerate(dict.fromkeys(e.lesson for e in EXERCISES.values()))}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer, ready to be run by itself.
+
+    Attributes:
+      exercise: the id.
+      source: Python that defines it; "" where there is none.
+      cell: what the student wrote, as it stands in the notebook.
+      given: (name, id) of earlier exercises whose references stand in.
+      problem: why it cannot be run, in a sentence; else "".
+      note: what an instructor may want to know of where it was found.
+    """
+
+    exercise: str
+    source: str = ""
+    cell: str = ""
+    given: tuple[tuple[str, str], ...] = ()
+    problem: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One notebook of one student."""
+
+    student: str
+    file: str
+    lesson: str
+    answers: dict[str, Answer]
+    free_text: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A file that is no notebook of the course, and why, in a sentence."""
+
+    file: str
+    sentence: str
+
+
+def collect(place: Path) -> Iterator[Submission | Damage]:
+    """Yield every submission below a folder or in a zip, in the order of their names, and what could not be read.
+
+    Args:
+      place: holds `student/01_quantizer.ipynb`, `student_01_quantizer.ipynb`, or zips of either.
+    """
+    for number, (name, data) in enumerate(_files(place)):
+        if number >= MAX_FILES:
+            yield Damage(name, f"There are over {MAX_FILES:,} files; the rest was left out.")
+            return
+        if isinstance(data, Damage):
+            yield data
+        elif name.lower().endswith(".ipynb"):
+            yield _submission(name, data)
+        elif PurePosixPath(name).name[0] != "." and "__MACOSX" not in name:
+            yield Damage(name, "It is not a notebook (.ipynb).")
+
+
+def _files(place: Path) -> Iterator[tuple[str, bytes | Damage]]:
+    if not place.exists():
+        raise FileNotFoundError(f"There is nothing at {place}: name a folder of notebooks, or a zip.")
+    if place.is_file():
+        yield from _zipped(place.name, place) if zipfile.is_zipfile(place) else [(place.name, place.read_bytes())]
+        return
+    for path in sorted(place.rglob("*")):
+        name = path.relative_to(place).as_posix()
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode) or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            yield name, Damage(name, "It is a link or a device, not a file, and was not opened.")
+        elif stat.S_ISREG(mode) and ".ipynb_checkpoints" not in path.parts:
+            if path.stat().st_size > MAX_NOTEBOOK and path.suffix != ".zip":
+                yield name, Damage(name, f"It is over {MAX_NOTEBOOK >> 20} MB and was not read.")
+            elif path.suffix == ".zip":
+                yield from _zipped(name, path)
+            else:
+                yield name, path.read_bytes()
+
+
+def _zipped(name: str, file: Any) -> Iterator[tuple[str, bytes | Damage]]:
+    """Yield what a zip holds. It is read in memory, member by member: no path in it is ever used as one."""
+    prefix = (
+        "" if isinstance(file, Path) and name == file.name else PurePosixPath(name).with_suffix("").as_posix() + "/"
+    )
+    try:
+        with zipfile.ZipFile(file) as archive:
+            for info in sorted(archive.infolist(), key=lambda info: info.filename):
+                inner = prefix + info.filename
+                if info.is_dir() or ".ipynb_checkpoints" in inner:
+                    continue
+                if stat.S_ISLNK(info.external_attr >> 16):
+                    yield inner, Damage(inner, "It is a link, not a file, and was not opened.")
+                elif ".." in PurePosixPath(inner).parts or inner.startswith(("/", "\\")) or "\\.." in inner:
+                    yield inner, Damage(inner, "Its name leads out of the zip; it was not opened.")
+                elif inner.lower().endswith(".zip") and not prefix and info.file_size <= 4 * MAX_NOTEBOOK:
+                    yield from _zipped(inner, io.BytesIO(archive.read(info)))
+                else:
+                    with archive.open(info) as member:
+                        data = member.read(MAX_NOTEBOOK + 1)  # what a zip says of its sizes is not to be trusted
+                    late = Damage(inner, f"It is over {MAX_NOTEBOOK >> 20} MB and was not read.")
+                    yield inner, data if len(data) <= MAX_NOTEBOOK else late
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
+        yield name, Damage(name, f"The zip cannot be read ({error}).")
+
+
+def _submission(name: str, data: bytes) -> Submission | Damage:
+    import nbformat
+
+    logging.getLogger("traitlets").setLevel(logging.CRITICAL)  # says of old notebooks what does not matter here
+    try:
+        cells = nbformat.reads(data.decode("utf-8-sig"), as_version=4).cells
+        cells = [
+            (cell.cell_type, str(cell.source), dict(cell.metadata.get("vqtutor", {})), str(cell.get("id", i)))
+            for i, cell in enumerate(cells)
+        ]
+    except Exception as error:  # nbformat has many ways to say that something is no notebook
+        return Damage(name, f"It cannot be read as a notebook ({type(error).__name__}).")
+    code = [_Cell(source, said) for kind, source, said, _ in cells if kind == "code" and len(source) <= MAX_CELL]
+    student, lesson = _whose(name)
+    lesson = lesson or _lesson(code)
+    if lesson is None:
+        return Damage(name, "It has no answer to any exercise of the course.")
+    answers = {id: _find(code, exercise) for id, exercise in EXERCISES.items() if exercise.lesson == lesson}
+    texts = {said.get("question", id): source for _, source, said, id in cells if said.get("role") == "free_text"}
+    return Submission(student, name, lesson, answers, texts)
+
+
+def _whose(name: str) -> tuple[str, str | None]:
+    """Return (student, lesson or None), as the path of a file tells them."""
+    path = PurePosixPath(unicodedata.normalize("NFC", name))
+    stem = path.stem
+    found = re.search(r"(?:^|[_\- ])(0\d)_[a-z_]+(?:[-_ ]?\(?\d+\)?)?$", stem)
+    lesson = _LESSONS.get(found[1]) if found else None
+    before = stem[: found.start()] if found else ""
+    folders = [part for part in path.parts[:-1] if part not in ("/", "")]
+    label = before or (folders[-1] if folders else stem)
+    label = _AROUND.sub("", label)
+    return (_AROUND.sub("", label).strip(" _-") or "unnamed"), lesson
+
+
+def _lesson(code: list["_Cell"]) -> str | None:
+    """Return the lesson that most of a notebook's answers belong to, for a file whose name does not tell."""
+    count = dict.fromkeys(_LESSONS.values(), 0)
+    for exercise in EXERCISES.values():
+        count[exercise.lesson] += any(
+            cell.said.get("exercise") == exercise.id or cell.defines(exercise.name) for cell in code
+        )
+    best = max(count, key=count.get)
+    return best if count[best] else None
+
+
+# -- cutting an answer out ---------------------------------------------------------------------------------------------
+
+
+class _Statement:
+    """A statement at the top of a cell: the names it binds, and those it needs from elsewhere."""
+
+    def __init__(self, node: ast.stmt, lines: list[str]):
+        first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", []))])
+        self.source = "".join(lines[first - 1 : node.end_lineno])
+        if "\n" not in self.source.strip() or first == node.end_lineno:
+            self.source = ast.unparse(node)  # several statements may share the line
+        self.node = node
+        self.star = isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
+        table = symtable.symtable(self.source, "<cell>", "exec")
+        self.binds = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
+        self.needs = {s.get_name() for s in table.get_symbols() if s.is_referenced()} | _globals(table)
+
+    @property
+    def recalls(self) -> str | None:
+        """The exercise's id, where this is `name = vqtutor.check("id", name)` or `vqtutor.recall("id")`."""
+        call = getattr(self.node, "value", None)
+        if isinstance(self.node, ast.Assign) and isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
+            if call.func.attr in ("check", "recall") and call.args and isinstance(call.args[0], ast.Constant):
+                return str(call.args[0].value)
+        return None
+
+
+def _globals(table: symtable.SymbolTable) -> set[str]:
+    needs = set()
+    for inner in table.get_children():
+        needs |= {s.get_name() for s in inner.get_symbols() if s.is_global() and s.is_referenced()} | _globals(inner)
+    return needs
+
+
+class _Cell:
+    def __init__(self, source: str, said: dict[str, Any]):
+        self.text, self.said, self.error, self.statements = source, said, "", []
+        try:
+            self.statements = _statements(source)
+        except SyntaxError as error:
+            try:
+                from IPython.core.inputtransformer2 import TransformerManager
+
+                self.statements = _statements(TransformerManager().transform_cell(source))  # magics: %time, !ls
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                self.error = f"{error.msg} in line {error.lineno}: {(error.text or '').strip()[:80]}"
+        except (ValueError, RecursionError, MemoryError) as error:
+            self.error = f"Python cannot read it ({type(error).__name__})"
+
+    def defining(self, name: str) -> list[_Statement]:
+        return [one for one in self.statements if name in one.binds and one.recalls is None]
+
+    def defines(self, name: str) -> bool:
+        if self.error:
+            return bool(re.search(rf"^(def|class) +{name}\b|^{name} *=", self.text, re.MULTILINE))
+        return bool(self.defining(name))
+
+    def is_open(self, name: str) -> bool:
+        """Whether the blank is still as it was handed out, as far as can be told without running it."""
+        nodes = [node for one in self.defining(name) for node in ast.walk(one.node)]
+        return not self.error and any(
+            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and node.value.value is ...
+            for node in nodes
+        )
+
+
+def _statements(source: str) -> list[_Statement]:
+    lines = source.splitlines(keepends=True)
+    return [_Statement(node, lines) for node in ast.parse(source).body]
+
+
+def _find(code: list[_Cell], exercise: Exercise) -> Answer:
+    """Return an exercise's answer: by the cell's metadata, or by the name it defines where that was lost."""
+    marked = [c for c in code if c.said.get("exercise") == exercise.id and c.said.get("role") == "answer"]
+    found = [cell for cell in marked if cell.defines(exercise.name)]
+    found = found or [cell for cell in code if cell.defines(exercise.name)]
+    if not found:
+        if marked and marked[-1].text.strip():
+            problem = f"The cell is there, but it does not define {exercise.name}."
+            if marked[-1].error:
+                problem = f"Python cannot read the cell: {marked[-1].error}"
+            return Answer(exercise.id, cell=marked[-1].text, problem=problem)
+        return Answer(exercise.id)
+    written = [cell for cell in found if not cell.is_open(exercise.name)]
+    cell = (written or found)[-1]
+    note = "" if marked else "found by its name: the cell's metadata is lost"
+    if len(written) > 1:
+        note = f"{len(written)} cells define {exercise.name}; the last one was graded"
+    if cell.error:
+        return Answer(exercise.id, cell=cell.text, problem=f"Python cannot read the cell: {cell.error}", note=note)
+    source, given = _cut(code, cell, exercise)
+    return Answer(exercise.id, source, cell.text, given, note=note)
+
+
+def _cut(code: list[_Cell], cell: _Cell, exercise: Exercise) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Return (an answer's source with the helpers that it uses, which earlier exercises it builds on)."""
+    ids = list(EXERCISES)
+    earlier = {EXERCISES[id].name: id for id in ids[: ids.index(exercise.id)]}
+    given, source, done = {}, [], {exercise.name}
+
+    def add(statements: list[_Statement]) -> None:
+        for one in statements:
+            for name in sorted(one.needs - done):
+                need(name)
+        source.extend(one.source.strip("\n") for one in statements)
+
+    def need(name: str) -> None:
+        done.add(name)
+        if name in earlier:
+            given[name] = earlier[name]
+            return
+        for other in [cell, *reversed([c for c in code if c is not cell])]:
+            recalled = [one.recalls for one in other.statements if name in one.binds and one.recalls]
+            if recalled and recalled[-1] in earlier.values():
+                given[name] = recalled[-1]
+                return
+            if statements := other.defining(name):
+                add(statements)
+                return
+
+    stars = [one.source.strip("\n") for c in code for one in c.statements if one.star]
+    add(cell.defining(exercise.name))
+    return "\n\n".join(dict.fromkeys([*stars, *source])) + "\n", tuple(sorted(given.items()))

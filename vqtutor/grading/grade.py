@@ -1,0 +1,241 @@
+"""vqtutor grade: every answer of a class driven in a sandbox, judged outside, and written down as it comes."""
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from vqtutor.checking import Exercise, Observation, Verdict
+from vqtutor.checking.judge import judge_observations
+from vqtutor.data.datasets import cache_folder
+from vqtutor.exercises import EXERCISES
+from vqtutor.grading import pages
+from vqtutor.grading.collect import Answer, collect
+from vqtutor.grading.gradebook import Gradebook
+from vqtutor.grading.sandbox import Limits, Sandbox, Seen, unpack
+
+IN_FLIGHT = 4  # tasks a worker has waiting: enough to keep it busy, few enough to keep memory flat
+
+
+@cache
+def course_version() -> str:
+    """Return what changes when a verdict could: a digest of the course's code and of the libraries under it."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
+        if path.parent.name in ("checking", "exercises", "models") or path.stem in ("sandbox", "worker", "collect"):
+            digest.update(path.read_bytes())
+    for name in ("jax", "jaxlib", "dm-haiku", "optax", "numpy"):
+        digest.update(f"{name} {version(name)}".encode())
+    return digest.hexdigest()[:16]
+
+
+def key_of(answer: Answer) -> str:
+    """Return the address of an answer's verdict: equal answers have one verdict, whoever wrote them."""
+    parts = [course_version(), answer.exercise, answer.source, answer.problem, *map(str, answer.given)]
+    return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()
+
+
+@dataclass
+class Grader:
+    """Judges answers by driving them in sandboxes, one for each thread that asks.
+
+    Args:
+      limits: of every answer.
+      unsafe: go without bubblewrap.
+      memory: where what right and wrong answers look like is remembered, between runs; by default the user's cache.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    unsafe: bool = False
+    memory: Path | None = None
+
+    def __post_init__(self):
+        self.memory = (self.memory or cache_folder() / "grading") / course_version()
+        self._idle: dict[bool, list[Sandbox]] = {True: [], False: []}
+        self._locks: dict[tuple, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def box(self, may_write: bool = False) -> Iterator[Sandbox]:
+        """Lend a sandbox; with `may_write`, one that the catalogue's wrong answers warm up."""
+        with self._lock:
+            idle = self._idle[may_write]
+            box = idle.pop() if idle else None
+        box = box or Sandbox(self.memory / "programs", self.unsafe, may_write)
+        try:
+            yield box
+        finally:
+            with self._lock:
+                idle.append(box)
+
+    def close(self) -> None:
+        for box in sum(self._idle.values(), []):
+            box.close()
+
+    def look(self, exercise: Exercise, answer: Any) -> tuple[Observation, ...]:
+        """Return what the probes see of the reference or of a misconception's answer; seen once, then remembered."""
+        number = _catalogue(exercise)[answer]
+        with self._lock:
+            lock = self._locks.setdefault((exercise, number), threading.Lock())
+        with lock:
+            return self._look(exercise, answer, number)
+
+    def _look(self, exercise: Exercise, answer: Any, number: int) -> tuple[Observation, ...]:
+        file = self.memory / f"{exercise.id}-{number}.json"
+        if file.exists():
+            return unpack(exercise, file.read_bytes()).observations
+        # Programs that the reference compiles are not kept: an answer could find them.
+        with self.box(may_write=number > 0) as box:
+            seen, text = box.run_own(exercise, answer, self.limits)
+        if seen.how != "seen":
+            raise RuntimeError(f"{exercise.id}, answer {number} of the course itself: {seen.sentence}")
+        part = file.with_suffix(f".{threading.get_ident()}.part")
+        part.write_bytes(text)
+        part.replace(file)
+        return seen.observations
+
+    def prepare(self, exercise: Exercise) -> None:
+        """Look at the reference and one wrong answer, whose compiled programs then serve every student's."""
+        self.look(exercise, exercise.misconceptions[0].answer)
+        self.look(exercise, exercise.reference)
+
+    def judge(self, answer: Answer) -> dict[str, Any]:
+        """Return the verdict on an answer as plain data, with `how` it went in the sandbox."""
+        exercise = EXERCISES[answer.exercise]
+        if answer.problem:
+            seen = Seen("crash", answer.problem)
+        elif not answer.source:
+            seen = Seen("missing", f"There is no {exercise.name} in the notebook.")
+        else:
+            with self.box() as box:
+                seen = box.run(exercise, answer.source, self.limits, answer.given)
+        if seen.how == "seen":
+            verdict = judge_observations(exercise, seen.observations, self.look)
+        elif seen.how in ("open", "missing"):
+            verdict = Verdict(exercise.id, "not written yet", 0, exercise.points, message=seen.sentence)
+        else:
+            verdict = Verdict(exercise.id, "not yet", 0, exercise.points, message=seen.sentence)
+        problems = [one.error or one.problem for one in seen.observations if one.problem]
+        return asdict(verdict) | {"how": seen.how, "problem": problems[0] if problems else ""}
+
+
+@cache
+def _catalogue(exercise: Exercise) -> dict[Any, int]:
+    wrong = [answer for one in exercise.misconceptions for answer in (one.answer, *one.also)]
+    return {exercise.reference: 0} | {answer: number for number, answer in enumerate(wrong, start=1)}
+
+
+# -- who does the work -------------------------------------------------------------------------------------------------
+
+
+def _here(workers: int, grader: Grader, tasks: Iterable[tuple[str, Answer]]) -> Iterator[tuple[str, dict]]:
+    """Judge on this machine, and yield (key, verdict) as they come, in any order."""
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            yield from _in_turn(lambda key, answer: pool.submit(grader.judge, answer), tasks, IN_FLIGHT * workers)
+        finally:
+            pool.shutdown(cancel_futures=True)
+            grader.close()
+
+
+def _in_turn(
+    submit: Callable[[str, Answer], Future], tasks: Iterable[tuple[str, Answer]], most: int
+) -> Iterator[tuple[str, dict]]:
+    waiting: dict[Future, str] = {}
+    for key, answer in tasks:
+        waiting[submit(key, answer)] = key
+        if len(waiting) >= most:
+            yield from _finished(waiting)
+    while waiting:
+        yield from _finished(waiting)
+
+
+def _finished(waiting: dict[Future, str]) -> Iterator[tuple[str, dict]]:
+    for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+        yield waiting.pop(future), future.result()
+
+
+@cache
+def _grader_of_this_process(limits: Limits, unsafe: bool) -> Grader:
+    return Grader(limits, unsafe)
+
+
+def _judge_there(answer: Answer, limits: Limits, unsafe: bool) -> dict[str, Any]:
+    return _grader_of_this_process(limits, unsafe).judge(answer)
+
+
+def _on_cluster(address: str, grader: Grader, tasks: Iterable[tuple[str, Answer]]) -> Iterator[tuple[str, dict]]:
+    """Judge on a Dask cluster. Each answer is one task with a key of its own, so one that is lost is done again."""
+    from distributed import Client, as_completed
+
+    with Client(address, timeout="20s") as client:
+        theirs = set(client.run(course_version).values())
+        if theirs - {course_version()}:
+            raise ValueError("A worker of the cluster has another version of the course or its libraries: update it.")
+        running, tasks = as_completed(), iter(tasks)
+        most = IN_FLIGHT * max(1, sum(client.nthreads().values()))
+
+        def add() -> None:
+            for key, answer in tasks:
+                running.add(client.submit(_judge_there, answer, grader.limits, grader.unsafe, key=key, retries=3))
+                if running.count() >= most:
+                    return
+
+        add()
+        for future in running:
+            yield future.key, future.result()
+            add()
+
+
+def grade(
+    submissions: Path,
+    out: Path,
+    workers: int = 2,
+    limits: Limits | None = None,
+    unsafe: bool = False,
+    scheduler: str | None = None,
+    progress: bool = True,
+) -> Gradebook:
+    """Grade a folder or zip of notebooks; write grades.csv, grades.json, index.html and a page for each student.
+
+    A run that was stopped goes on where it was; one on unchanged submissions has nothing to do.
+
+    Args:
+      submissions: see `collect.collect`.
+      out: a folder for the report.
+      workers: how many answers run at a time, on this machine.
+      limits: of each answer.
+      unsafe: go without bubblewrap, see `sandbox.bubblewrap`.
+      scheduler: the address of a Dask scheduler, whose workers then do the work.
+      progress: whether to show a bar.
+    Raises:
+      SandboxError: when there is no sandbox here and `unsafe` does not say to go without.
+      FileNotFoundError: when there is nothing to grade.
+    """
+    grader = Grader(limits or Limits(), unsafe)
+    book = Gradebook(out, course_version())
+    book.take_in(tqdm(collect(submissions), desc="reading", unit="file", disable=not progress), key_of)
+    with tqdm(total=book.count_open(), desc="grading", unit="answer", disable=not progress) as bar:
+        if bar.total:
+            if scheduler is None:
+                with grader.box():  # says at once when there is no sandbox
+                    pass
+                asked = [EXERCISES[id] for id in book.open_exercises()]
+                with ThreadPoolExecutor(workers) as pool:
+                    list(tqdm(pool.map(grader.prepare, asked), desc="what right looks like", total=len(asked)))
+                done = _here(workers, grader, book.open_answers())
+            else:
+                done = _on_cluster(scheduler, grader, book.open_answers())
+            for key, verdict in done:
+                book.add(key, verdict)
+                bar.update()
+    pages.write(book, out)
+    return book

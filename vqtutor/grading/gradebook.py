@@ -1,0 +1,178 @@
+"""What was handed in and what it earned, in one SQLite file: written as it comes, so a run that is killed goes on."""
+
+import ast
+import hashlib
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from vqtutor.exercises import EXERCISES
+from vqtutor.grading.collect import Answer, Damage, Submission
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS verdicts (key TEXT PRIMARY KEY, verdict TEXT);
+CREATE TABLE IF NOT EXISTS answers (student TEXT, lesson TEXT, exercise TEXT, key TEXT, answer TEXT, shape TEXT,
+  PRIMARY KEY (student, exercise));
+CREATE TABLE IF NOT EXISTS files (file TEXT PRIMARY KEY, student TEXT, lesson TEXT, note TEXT);
+CREATE TABLE IF NOT EXISTS texts (student TEXT, lesson TEXT, question TEXT, text TEXT);
+CREATE INDEX IF NOT EXISTS by_key ON answers (key);
+"""
+# Modules that no answer of the course needs, and names that reach around Python.
+_ODD = {
+    *("os", "sys", "subprocess", "socket", "ctypes", "gc", "inspect", "importlib", "builtins", "pathlib", "shutil"),
+    *("signal", "threading", "multiprocessing", "pickle", "urllib", "requests", "http", "asyncio", "mmap", "resource"),
+    *("open", "eval", "exec", "compile", "__import__", "globals", "__builtins__", "__subclasses__", "_getframe"),
+}
+
+
+class Gradebook:
+    """The answers and verdicts of one class.
+
+    Args:
+      folder: of the report; the book lies in it.
+      version: of the course; a verdict of another version is not used.
+    """
+
+    def __init__(self, folder: Path, version: str):
+        folder.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(folder / "grades.sqlite")
+        self._db.executescript(_TABLES)
+        self.version = version
+
+    def take_in(self, found: Iterable[Submission | Damage], key_of: Callable[[Answer], str]) -> None:
+        """Write down what was handed in, in place of what was there before; verdicts that are known stay."""
+        with self._db as db:
+            for table in ("answers", "files", "texts"):
+                db.execute(f"DELETE FROM {table}")
+            for one in found:
+                if isinstance(one, Damage):
+                    db.execute("INSERT OR REPLACE INTO files VALUES (?, '', '', ?)", (_text(one.file), one.sentence))
+                    continue
+                before = db.execute(
+                    "SELECT file FROM files WHERE student = ? AND lesson = ?", (one.student, one.lesson)
+                ).fetchone()
+                note = f"stands in place of {before[0]}, of the same student and lesson" if before else ""
+                db.execute(
+                    "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (one.file, one.student, one.lesson, note)
+                )
+                db.execute("DELETE FROM texts WHERE student = ? AND lesson = ?", (one.student, one.lesson))
+                for question, text in one.free_text.items():
+                    db.execute(
+                        "INSERT INTO texts VALUES (?, ?, ?, ?)", (one.student, one.lesson, question, _text(text))
+                    )
+                for id, answer in one.answers.items():
+                    kept = json.dumps({"cell": _text(answer.cell), "note": answer.note, "answer": _plain(answer)})
+                    shape = _shape(answer)
+                    row = (one.student, one.lesson, id, key_of(answer), kept, shape)
+                    db.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    _OPEN = "FROM answers WHERE key NOT IN (SELECT key FROM verdicts)"
+
+    def count_open(self) -> int:
+        return self._db.execute(f"SELECT COUNT(DISTINCT key) {self._OPEN}").fetchone()[0]
+
+    def open_exercises(self) -> list[str]:
+        asked = {row[0] for row in self._db.execute(f"SELECT DISTINCT exercise {self._OPEN}")}
+        return [id for id in EXERCISES if id in asked]
+
+    def open_answers(self) -> Iterator[tuple[str, Answer]]:
+        """Yield (key, answer) of what has no verdict yet, each key once."""
+        keys = [row[0] for row in self._db.execute(f"SELECT DISTINCT key {self._OPEN} ORDER BY rowid")]
+        for key in keys:
+            (kept,) = self._db.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
+            answer = json.loads(kept)["answer"]
+            yield key, Answer(**answer | {"given": tuple(map(tuple, answer["given"]))})
+
+    def add(self, key: str, verdict: dict[str, Any]) -> None:
+        """Write a verdict down at once; one that is there already stays."""
+        with self._db as db:
+            db.execute("INSERT OR IGNORE INTO verdicts VALUES (?, ?)", (key, json.dumps(verdict)))
+
+    # -- to be read ----------------------------------------------------------------------------------------------------
+
+    def students(self) -> list[str]:
+        return [row[0] for row in self._db.execute("SELECT DISTINCT student FROM answers ORDER BY student")]
+
+    def exercises(self) -> list[str]:
+        """Return the exercises of every lesson that anybody handed in."""
+        lessons = {row[0] for row in self._db.execute("SELECT DISTINCT lesson FROM answers")}
+        return [id for id, exercise in EXERCISES.items() if exercise.lesson in lessons]
+
+    def of_student(self, student: str) -> dict[str, dict[str, Any]]:
+        """Return {exercise: verdict, with "cell" and "note"} of what a student handed in."""
+        rows = self._db.execute(
+            "SELECT exercise, answer, verdict FROM answers JOIN verdicts USING (key) WHERE student = ?", (student,)
+        )
+        found = {}
+        for id, kept, verdict in rows:
+            kept = json.loads(kept)
+            found[id] = json.loads(verdict) | {"cell": kept["cell"], "note": kept["note"]}
+        return found
+
+    def damaged(self) -> list[tuple[str, str]]:
+        """Return (file, sentence) of what could not be read, and of what another file stands in for."""
+        return self._db.execute("SELECT file, note FROM files WHERE note != '' ORDER BY file").fetchall()
+
+    def texts(self) -> list[tuple[str, str, str, str]]:
+        """Return (student, lesson, question, text) of the free-text answers."""
+        return self._db.execute("SELECT * FROM texts ORDER BY lesson, question, student").fetchall()
+
+    def alike(self) -> Iterator[tuple[str, list[str]]]:
+        """Yield (exercise, students) of answers that are one up to names, comments and layout.
+
+        Only where few share one: a right answer of three lines is written alike by half a class.
+        """
+        rows = self._db.execute(
+            "SELECT exercise, json_group_array(student), COUNT(*) FROM answers WHERE shape != '' GROUP BY exercise, shape"
+            " HAVING COUNT(*) BETWEEN 2 AND 4"
+        )
+        for exercise, students, _ in rows:
+            yield exercise, sorted(json.loads(students))
+
+    def reaching(self) -> Iterator[tuple[str, str, list[str]]]:
+        """Yield (student, exercise, names) of answers that use what no answer needs."""
+        for student, exercise, kept in self._db.execute("SELECT student, exercise, answer FROM answers"):
+            if odd := _reaches(json.loads(kept)["answer"]["source"]):
+                yield student, exercise, odd
+
+
+def _text(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()  # lone surrogates, which no file can hold
+
+
+def _plain(answer: Answer) -> dict[str, Any]:
+    fields = {name: getattr(answer, name) for name in ("exercise", "given", "problem")}
+    return fields | {"source": _text(answer.source)}
+
+
+def _reaches(source: str) -> list[str]:
+    names = set()
+    for node in _nodes(source):
+        if isinstance(node, ast.Name):
+            names.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            names.add(node.attr)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+            names.add((getattr(node, "module", "") or "").split(".")[0])
+    return sorted(names & _ODD)
+
+
+def _nodes(source: str) -> list[ast.AST]:
+    try:
+        return list(ast.walk(ast.parse(source)))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+
+
+def _shape(answer: Answer) -> str:
+    """Return a digest of an answer without its names, comments and layout; "" where it is too short to tell."""
+    nodes = _nodes(answer.source)
+    if len(nodes) < 60:
+        return ""
+    kinds = [type(node).__name__ for node in nodes]
+    values = [repr(node.value) for node in nodes if isinstance(node, ast.Constant) and not isinstance(node.value, str)]
+    called = [node.attr for node in nodes if isinstance(node, ast.Attribute)]
+    return hashlib.sha256(repr((kinds, values, called)).encode()).hexdigest()
