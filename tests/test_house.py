@@ -23,8 +23,9 @@ MAY = {
     "authoring": {"exercises"},
     "codec": {"models", "training"},
     "tutor": {"checking", "exercises"},
+    "grading": {"grading", "checking", "exercises", "data"},
     "course": {"authoring", "exercises", "data", "models", "show", "training"},
-    "cli": {"authoring", "course", "exercises", "checking", "data"},
+    "cli": {"authoring", "course", "exercises", "checking", "data", "grading"},
     "__init__": set(),
 }
 

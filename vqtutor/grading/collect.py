@@ -184,11 +184,8 @@ def _lesson(code: list["_Cell"]) -> str | None:
 class _Statement:
     """A statement at the top of a cell: the names it binds, and those it needs from elsewhere."""
 
-    def __init__(self, node: ast.stmt, lines: list[str]):
-        first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", []))])
-        self.source = "".join(lines[first - 1 : node.end_lineno])
-        if "\n" not in self.source.strip() or first == node.end_lineno:
-            self.source = ast.unparse(node)  # several statements may share the line
+    def __init__(self, node: ast.stmt):
+        self.source = ast.unparse(node)  # without comments and layout, so that equal answers are graded once
         self.node = node
         self.star = isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
         table = symtable.symtable(self.source, "<cell>", "exec")
@@ -245,8 +242,7 @@ class _Cell:
 
 
 def _statements(source: str) -> list[_Statement]:
-    lines = source.splitlines(keepends=True)
-    return [_Statement(node, lines) for node in ast.parse(source).body]
+    return [_Statement(node) for node in ast.parse(source).body]
 
 
 def _find(code: list[_Cell], exercise: Exercise) -> Answer:
@@ -282,7 +278,7 @@ def _cut(code: list[_Cell], cell: _Cell, exercise: Exercise) -> tuple[str, tuple
         for one in statements:
             for name in sorted(one.needs - done):
                 need(name)
-        source.extend(one.source.strip("\n") for one in statements)
+        source.extend(one.source for one in statements)
 
     def need(name: str) -> None:
         done.add(name)
@@ -298,6 +294,6 @@ def _cut(code: list[_Cell], cell: _Cell, exercise: Exercise) -> tuple[str, tuple
                 add(statements)
                 return
 
-    stars = [one.source.strip("\n") for c in code for one in c.statements if one.star]
+    stars = [one.source for c in code for one in c.statements if one.star]
     add(cell.defining(exercise.name))
     return "\n\n".join(dict.fromkeys([*stars, *source])) + "\n", tuple(sorted(given.items()))

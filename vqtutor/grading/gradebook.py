@@ -111,6 +111,10 @@ class Gradebook:
             found[id] = json.loads(verdict) | {"cell": kept["cell"], "note": kept["note"]}
         return found
 
+    def verdicts(self) -> dict[str, dict[str, Any]]:
+        """Return every verdict by its key."""
+        return {key: json.loads(text) for key, text in self._db.execute("SELECT key, verdict FROM verdicts")}
+
     def damaged(self) -> list[tuple[str, str]]:
         """Return (file, sentence) of what could not be read, and of what another file stands in for."""
         return self._db.execute("SELECT file, note FROM files WHERE note != '' ORDER BY file").fetchall()
@@ -125,10 +129,10 @@ class Gradebook:
         Only where few share one: a right answer of three lines is written alike by half a class.
         """
         rows = self._db.execute(
-            "SELECT exercise, json_group_array(student), COUNT(*) FROM answers WHERE shape != '' GROUP BY exercise, shape"
+            "SELECT exercise, json_group_array(student) FROM answers WHERE shape != '' GROUP BY exercise, shape"
             " HAVING COUNT(*) BETWEEN 2 AND 4"
         )
-        for exercise, students, _ in rows:
+        for exercise, students in rows:
             yield exercise, sorted(json.loads(students))
 
     def reaching(self) -> Iterator[tuple[str, str, list[str]]]:

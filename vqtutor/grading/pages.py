@@ -62,7 +62,8 @@ _CLASS = (
 
 <h2>Scores</h2>
 <table><caption>How many students earned so much of all points</caption>
-<thead><tr><th scope="col">share of the points</th><th scope="col">students</th><th scope="col"></th></tr></thead><tbody>
+<thead><tr><th scope="col">share of the points</th><th scope="col">students</th>
+<th scope="col"></th></tr></thead><tbody>
 {% for label, count in histogram %}<tr><th scope="row">{{ label }}</th><td class="n">{{ count }}</td>
 <td aria-hidden="true"><span class="bar" style="width:{{ (20 * count / widest) | round(2) }}rem"></span></td></tr>
 {% endfor %}</tbody></table>
@@ -77,9 +78,11 @@ _CLASS = (
 
 <h2>The exercises that hurt</h2>
 <table><caption>Worst first; points are means over everybody who handed the lesson in</caption>
-<thead><tr><th scope="col">exercise</th><th scope="col">points</th><th scope="col">passed</th>
-<th scope="col">not yet</th><th scope="col">not written</th><th scope="col">wrong without a name</th></tr></thead><tbody>
-{% for row in hurts %}<tr><th scope="row">{{ row.id }}</th><td class="n">{{ "%.1f" | format(row.mean) }} of {{ row.most }}</td>
+<thead><tr><th scope="col">exercise</th><th scope="col">mean points</th><th scope="col">passed</th>
+<th scope="col">not yet</th><th scope="col">not written</th><th scope="col">wrong without a name</th></tr></thead>
+<tbody>
+{% for row in hurts %}<tr><th scope="row">{{ row.id }}</th>
+<td class="n">{{ "%.1f" | format(row.mean) }} of {{ row.most }}</td>
 <td class="n">{{ row.passed }}</td><td class="n">{{ row.wrong }}</td><td class="n">{{ row.open }}</td>
 <td class="n">{{ row.unnamed }}</td></tr>
 {% endfor %}</tbody></table>
@@ -125,7 +128,7 @@ def write(book: Gradebook, out: Path) -> None:
     ):
         rows = csv.writer(table)
         rows.writerow(["student", *asked, "points", "max_points"])
-        data.write('{"max_points": %d, "students": {' % most)
+        data.write(f'{{"max_points": {most}, "students": {{')
         for number, student in enumerate(book.students()):
             found = book.of_student(student)
             points = sum(verdict["points"] for verdict in found.values())

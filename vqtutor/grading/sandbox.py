@@ -18,6 +18,7 @@ import sys
 import sysconfig
 import threading
 import types
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -41,6 +42,10 @@ _DTYPES = {"bool", "bfloat16", *(f"{kind}{bits}" for kind in ("int", "uint") for
 }
 GRACE = 10.0  # seconds for what is not the probes: to start, to import, to define the answer
 _PROBLEMS = ("crash", "odd", "endless", "not run")
+
+
+# bubblewrap ends with the *thread* that started it; this one lives as long as the process does.
+_starter = ThreadPoolExecutor(1, "sandboxes")
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,9 @@ def _command(bwrap: str, programs: Path, may_write: bool) -> list[str]:
     folders = sorted(folder for folder in folders if not folder.startswith("/usr/"))
     command = [bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--cap-add", "CAP_SYS_ADMIN"]
     command += ["--uid", "65534", "--gid", "65534", "--hostname", "sandbox", "--dev", "/dev", "--tmpfs", "/tmp"]
-    for folder in ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives", "/proc/cpuinfo", "/sys/devices/system/cpu"):
+    # No /proc: it would show the worker. Of /proc and /sys, just what XLA's kernels ask about the processor.
+    system = ["/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/proc/cpuinfo", "/sys/devices/system/cpu"]
+    for folder in system:
         command += ["--ro-bind-try", folder, folder]
     for folder in folders:
         command += ["--ro-bind", folder, folder]
@@ -133,7 +140,7 @@ class Sandbox:
 
     def _start(self) -> None:
         pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self._environment)
-        self._process = subprocess.Popen(self._command, **pipes)
+        self._process = _starter.submit(subprocess.Popen, self._command, **pipes).result()
         hello = self._process.stdout.read(6)
         if hello[:5] != b"ready":
             said = self._process.stderr.read().decode(errors="replace").strip().splitlines()
@@ -276,7 +283,7 @@ def _custom_vjp(function, nondiff_argnums, forward, backward):
 
 
 def by_value(thing: Any) -> bytes:
-    """Pickle with everything of vqtutor that it uses inside, and nothing that it does not: the sandbox has no vqtutor."""
+    """Pickle with everything of vqtutor that it uses inside, and nothing that it does not."""
     parts = lambda f: (_custom_vjp, (f.fun, f.nondiff_argnums, f.fwd, f.bwd))  # noqa: E731
     with _pickling:
         copyreg.pickle(jax.custom_vjp, parts)

@@ -1,0 +1,401 @@
+"""Grading: fair to every student, safe from every student, and nothing lost when it is stopped."""
+
+import csv
+import inspect
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from types import FunctionType
+
+import made_class
+import nbformat
+import numpy as np
+import pytest
+
+from vqtutor import checking
+from vqtutor.exercises import EXERCISES
+from vqtutor.grading import sandbox
+from vqtutor.grading.collect import Answer, Damage, Submission, collect
+from vqtutor.grading.grade import Grader, grade, key_of
+from vqtutor.grading.sandbox import Limits, unpack
+
+QUICK = EXERCISES["start.to_unit_range"]
+RIGHT = "def to_unit_range(pixels):\n    return pixels.astype('float32') / 255\n"
+SHORT = Limits(seconds=0.3)  # three seconds for an exercise of ten
+
+needs_sandbox = pytest.mark.skipif(
+    shutil.which("bwrap") is None, reason="bubblewrap is not installed: apt-get install bubblewrap"
+)
+
+
+@pytest.fixture(scope="module")
+def memory(tmp_path_factory):
+    return tmp_path_factory.mktemp("memory")
+
+
+@pytest.fixture(scope="module")
+def grader(memory):
+    grader = Grader(SHORT, memory=memory)
+    yield grader
+    grader.close()
+
+
+# -- what goes in and what comes out -----------------------------------------------------------------------------------
+
+
+def functions(thing):
+    """Yield the functions that somebody wrote for an answer."""
+    if inspect.isclass(thing):
+        members = [inspect.unwrap(member) for member in vars(thing).values() if callable(member)]
+        yield from (member for member in members if isinstance(member, FunctionType))
+    else:
+        yield inspect.unwrap(thing)
+
+
+@pytest.mark.parametrize("id", EXERCISES)
+def test_what_goes_in_holds_no_answer_to_itself_or_to_what_comes_later(id):
+    ids = list(EXERCISES)
+    went_in = sandbox._tools(EXERCISES[id], ())
+    for later in ids[ids.index(id) :]:
+        for answer in (EXERCISES[later].reference, *EXERCISES[later].alternatives.values()):
+            for function in functions(answer):
+                code = getattr(function, "__code__", None)
+                if code is not None and function.__module__.startswith("vqtutor") and len(code.co_code) > 40:
+                    assert code.co_code not in went_in, (later, function.__qualname__)
+
+
+def test_what_comes_out_is_taken_for_what_it_is():
+    def how(reply):
+        return unpack(QUICK, reply if isinstance(reply, bytes) else json.dumps(reply).encode()).how
+
+    names = [probe.name for probe in QUICK.probes]
+    zero = ["float32", [], "AAAAAA=="]
+    fine = [{"probe": name, "arrays": {name: zero}} for name in names]
+    assert how(fine) == "seen"
+    for forged in (
+        b"", b"[", b"[" * 100_000, {}, [], [{"whole": "passed"}], [{"whole": "crash"}], [{"points": 9}], fine[:-1], None,
+        [{"probe": name, "arrays": {name: ["float32", [10**12], "AAAAAA=="]}} for name in names],
+        [{"probe": name, "arrays": {name: ["float32", [-1], "AAAAAA=="]}} for name in names],
+        [{"probe": name, "arrays": {name: ["object", [], "AAAAAA=="]}} for name in names],
+        [{"probe": name, "arrays": {name: ["float32", [2], "AAAAAA=="]}} for name in names],
+        [{"probe": name, "arrays": [zero]} for name in names],
+        [{"probe": name, "problem": "passed", "sentence": "", "error": ""} for name in names],
+        [{"probe": name, "problem": "crash", "sentence": {}, "error": ""} for name in names],
+    ):  # fmt: skip
+        assert how(forged) == "forged", forged
+
+
+def test_arrays_survive_the_way_out():
+    from vqtutor.grading import worker
+
+    for array in (
+        np.arange(6, dtype=np.int32).reshape(2, 3),
+        np.float32(2.5),
+        np.zeros((0, 3)),
+        np.array([True, False]),
+    ):
+        seen = [checking.Observation(probe.name, {"a": np.asarray(array)}) for probe in QUICK.probes]
+        (back, *_) = unpack(QUICK, json.dumps([worker.plain(one) for one in seen]).encode()).observations
+        assert back.arrays["a"].dtype == np.asarray(array).dtype
+        np.testing.assert_array_equal(back.arrays["a"], array)
+
+
+# -- safe --------------------------------------------------------------------------------------------------------------
+
+
+@needs_sandbox
+@pytest.mark.parametrize("name", made_class.ATTACKS)
+def test_an_attack_costs_its_own_exercise_only(name, grader, tmp_path):
+    (tmp_path / "grades.sqlite").write_text("secret")
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(0)
+    source = made_class.attack(name, QUICK, tmp_path, listener.getsockname()[1])
+    start = time.monotonic()
+    verdict = grader.judge(Answer(QUICK.id, source))
+    assert time.monotonic() - start < 60
+    assert verdict["points"] == 0, verdict
+    assert verdict["state"] == "not yet" and (verdict["message"] or verdict["misconception"]), verdict
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["grades.sqlite"]
+    with pytest.raises(BlockingIOError):
+        listener.accept()
+    assert grader.judge(Answer(QUICK.id, RIGHT))["state"] == "passed"  # in the same sandbox, right after
+
+
+@needs_sandbox
+def test_nothing_passes_from_one_answer_to_the_next(grader):
+    leave = (
+        "import builtins, sys, os, jax, numpy, threading\n"
+        "builtins.left = sys.left = numpy.left = jax.left = 'left'\n"
+        "open('/tmp/left', 'w').write('x'); os.environ['LEFT'] = 'x'; numpy.asarray = None\n"
+        "jax.config.update('jax_enable_x64', True)\n"
+    )
+    look = (
+        "import builtins, sys, os, jax, numpy\n"
+        "traces = [hasattr(m, 'left') for m in (builtins, sys, numpy, jax)]\n"
+        "traces += [os.path.exists('/tmp/left'), 'LEFT' in os.environ, jax.config.jax_enable_x64, os.getpid() != 1]\n"
+        "assert not any(traces), traces\n"
+    )
+    assert grader.judge(Answer(QUICK.id, leave + RIGHT))["points"] < QUICK.points
+    verdict = grader.judge(Answer(QUICK.id, look + RIGHT))
+    assert verdict["state"] == "passed", verdict["message"]
+
+
+@needs_sandbox
+def test_without_namespaces_each_answer_has_a_worker_of_its_own(grader, memory):
+    with sandbox.Sandbox(grader.memory / "programs") as box:
+        assert box._isolated  # on a machine that can; the slower way is for one that cannot
+        box._isolated = False
+        first = box._process
+        assert box.run(QUICK, RIGHT, SHORT).how == "seen"
+        assert first.poll() is not None and box._process is None
+        assert box.run(QUICK, RIGHT, SHORT).how == "seen"
+
+
+def test_where_there_is_no_sandbox_it_says_so(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(sandbox.SandboxError, match="apt-get install bubblewrap.*--unsafe"):
+        sandbox.Sandbox(tmp_path)
+
+
+def test_unsafe_grades_alike(memory):
+    grader = Grader(Limits(), unsafe=True, memory=memory / "unsafe")
+    assert grader.judge(Answer(QUICK.id, RIGHT))["state"] == "passed"
+    assert grader.judge(Answer(QUICK.id, RIGHT.replace("255", "256")))["points"] < QUICK.points
+    assert grader.judge(Answer(QUICK.id, made_class.attack("os._exit", QUICK)))["how"] == "died"
+    grader.close()
+
+
+def test_a_zip_can_lead_nowhere(tmp_path):
+    place = tmp_path / "hand-in.zip"
+    good = nbformat.writes(made_class.notebook("00_start_here", {QUICK.id: RIGHT}))
+    with zipfile.ZipFile(place, "w") as archive:
+        for name in ("../../escape/00_start_here.ipynb", "/etc/00_start_here.ipynb", "Åsa Öst_00_start_here.ipynb"):
+            archive.writestr(name, good)
+        link = zipfile.ZipInfo("link/00_start_here.ipynb")
+        link.external_attr = 0o120777 << 16
+        archive.writestr(link, "/etc/passwd")
+        archive.writestr("notes.txt", "hello")
+        with zipfile.ZipFile(tmp_path / "inner.zip", "w") as inner:
+            inner.writestr("00_start_here.ipynb", good)
+        archive.write(tmp_path / "inner.zip", "李雷.zip")
+    found = list(collect(place))
+    assert {one.student for one in found if isinstance(one, Submission)} == {"Åsa Öst", "李雷"}
+    said = {one.file: one.sentence for one in found if isinstance(one, Damage)}
+    assert "leads out" in said["../../escape/00_start_here.ipynb"] and "link" in said["link/00_start_here.ipynb"]
+    assert len(said) == 4
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hand-in.zip", "inner.zip"]
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "eve_00_start_here.ipynb").symlink_to("/etc/passwd")
+    assert ["link" in one.sentence for one in collect(folder)] == [True]
+
+
+# -- fair --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("harm", made_class.HARMED, ids=lambda harm: harm.__name__)
+@pytest.mark.parametrize("lesson", ["01_quantizer", "06_gated_pixelcnn"])
+def test_answers_are_found_in_a_notebook_that_came_to_harm(lesson, harm, tmp_path):
+    whole = made_class.notebook(lesson, {}, solved=True)
+    nbformat.write(whole, tmp_path / f"ada_{lesson}.ipynb")
+    (before,) = collect(tmp_path)
+    (tmp_path / f"ada_{lesson}.ipynb").write_text(nbformat.writes(harm(whole)), encoding="utf-8")
+    (after,) = collect(tmp_path)
+    for id, answer in before.answers.items():
+        assert answer.source and not answer.problem
+        assert (after.answers[id].source, after.answers[id].given) == (answer.source, answer.given), id
+
+
+def test_files_that_are_no_notebooks_are_named_and_the_rest_goes_on(tmp_path):
+    text = nbformat.writes(made_class.notebook("00_start_here", {QUICK.id: RIGHT}))
+    for i, harm in enumerate(made_class.DAMAGED.values()):
+        (tmp_path / f"s{i}_00_start_here.ipynb").write_text(harm(text))
+    (tmp_path / "t_00_start_here.ipynb").write_text(text)
+    found = list(collect(tmp_path))
+    assert [one.file for one in found if isinstance(one, Damage)] == [f"s{i}_00_start_here.ipynb" for i in range(4)]
+    assert [one.student for one in found if isinstance(one, Submission)] == ["t"]
+
+
+@pytest.mark.parametrize(
+    ("file", "student"),
+    [
+        ("Anna Karenina/00_start_here.ipynb", "Anna Karenina"),
+        ("李雷_00_start_here.ipynb", "李雷"),
+        ("doejane_LATE_12345_67890_00_start_here-1.ipynb", "doejane"),
+        ("Ömer Ak_123456_assignsubmission_file_/00_start_here.ipynb", "Ömer Ak"),
+        ("Ömer Ak_123456_assignsubmission_file_00_start_here.ipynb", "Ömer Ak"),
+        ("grace/my homework.ipynb", "grace"),
+    ],
+)
+def test_whose_a_notebook_is(file, student, tmp_path):
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(made_class.notebook("00_start_here", {QUICK.id: RIGHT}), tmp_path / file)
+    (found,) = collect(tmp_path)
+    assert (found.student, found.lesson) == (student, "start")
+
+
+@needs_sandbox
+def test_helpers_of_other_cells_come_along_and_nothing_else_does(grader, tmp_path):
+    made = made_class.notebook(
+        "00_start_here", {QUICK.id: "def to_unit_range(pixels):\n    return halve(pixels) * TWO\n"}
+    )
+    new = nbformat.v4.new_code_cell
+    made.cells.insert(0, new("x = 1 / 0\nprint(x)"))
+    made.cells.insert(1, new("from numpy import *\nTWO = 2 * one()"))
+    made.cells.insert(
+        2, new("def one():\n    return float32(1)\n\ndef halve(pixels):\n    x = 510\n    return pixels / float32(x)")
+    )
+    nbformat.write(made, tmp_path / "ada_00_start_here.ipynb")
+    (found,) = collect(tmp_path)
+    assert "1 / 0" not in found.answers[QUICK.id].source
+    assert grader.judge(found.answers[QUICK.id])["state"] == "passed"
+
+
+@needs_sandbox
+@pytest.mark.parametrize("id", EXERCISES)
+def test_the_same_verdict_as_the_students_own_check(id, grader, tmp_path):
+    exercise = EXERCISES[id]
+    answers = [next(iter(exercise.alternatives.values())), *(one.answer for one in exercise.misconceptions[:2])]
+    lesson = next(lesson for lesson, path in made_class.LESSONS.items() if f'"{id}"' in path.read_text())
+    for i, answer in enumerate(answers):
+        made = made_class.notebook(lesson, {id: made_class.cell_of(exercise, answer)})
+        nbformat.write(made, tmp_path / f"s{i}_{lesson}.ipynb")
+    patient = Grader(Limits(seconds=6), memory=grader.memory.parent)
+    for answer, found in zip(answers, collect(tmp_path), strict=True):
+        own, graded = checking.judge(exercise, answer, seconds=60), patient.judge(found.answers[id])
+        for what in ("state", "points", "max_points", "misconception", "message"):
+            assert graded[what] == getattr(own, what), (what, graded, own)
+    patient.close()
+
+
+@needs_sandbox
+def test_one_slip_costs_once(grader, tmp_path):
+    wrong = "def nearest_code(z, codebook):\n    return jnp.argmax(squared_distances(z.reshape(-1, z.shape[-1]), codebook))\n"
+    made = made_class.notebook("01_quantizer", {"quantizer.nearest_code": wrong}, solved=True)
+    nbformat.write(made, tmp_path / "ada_01_quantizer.ipynb")
+    (found,) = collect(tmp_path)
+    patient = Grader(memory=grader.memory.parent)
+    for id in ("quantizer.nearest_code", "quantizer.VectorQuantizer"):
+        passed = patient.judge(found.answers[id])["state"] == "passed"
+        assert passed == (id != "quantizer.nearest_code")
+    patient.close()
+
+
+# -- interruptible, and beyond one machine -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_class(tmp_path, memory, monkeypatch):
+    """A class of ten on the first lesson; what right looks like is remembered from test to test."""
+    monkeypatch.setenv("VQTUTOR_CACHE", str(memory / "cache"))
+    planted = made_class.write(tmp_path / "class", 20, ["00_start_here"])
+    return tmp_path / "class", planted
+
+
+@needs_sandbox
+def test_a_class_is_graded_once_and_what_was_planted_is_found(small_class, tmp_path, monkeypatch):
+    place, planted = small_class
+    out = tmp_path / "report"
+    book = grade(place, out, workers=2, limits=SHORT, progress=False)
+    said = json.loads((out / "grades.json").read_text())["students"]
+    for (student, id), what in planted.items():
+        if what.kind == "damaged":
+            assert student not in said
+            continue
+        verdict = said[student]["exercises"][id]
+        assert (verdict["state"] == "passed") == (what.kind in ("right", "harmed")), (student, what, verdict)
+        if what.kind == "wrong":
+            assert verdict["misconception"] == what.name
+    with open(out / "grades.csv", encoding="utf-8-sig") as table:
+        rows = {row["student"]: row for row in csv.DictReader(table)}
+    assert {name: int(row["points"]) for name, row in rows.items()} == {n: v["points"] for n, v in said.items()}
+    page = (out / "index.html").read_text()
+    assert all(what.name in page for what in planted.values() if what.kind == "wrong")
+    assert len(list((out / "feedback").iterdir())) == len(said) == len(book.students())
+
+    monkeypatch.setattr(Grader, "judge", None)  # a second run has nothing to judge
+    again = grade(place, out, workers=2, limits=SHORT, progress=False)
+    assert again.count_open() == 0 and json.loads((out / "grades.json").read_text())["students"] == said
+
+
+@needs_sandbox
+def test_a_run_that_is_killed_goes_on_and_repeats_nothing(small_class, tmp_path):
+    place, _ = small_class
+    out = tmp_path / "report"
+    command = [sys.executable, "-m", "vqtutor.cli", "grade", str(place), "--out", str(out), "--seconds", "0.3"]
+    whole = grade(place, tmp_path / "whole", workers=1, limits=SHORT, progress=False)
+    wanted = whole.verdicts()
+    first = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    from vqtutor.grading.gradebook import Gradebook
+
+    while first.poll() is None and (not out.exists() or not Gradebook(out, "").verdicts()):
+        time.sleep(0.02)
+    first.kill()
+    first.wait()
+    before = Gradebook(out, "").verdicts()
+    assert before
+    asked = []
+    judge = Grader.judge
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Grader, "judge", lambda self, answer: (asked.append(key_of(answer)), judge(self, answer))[1])
+        book = grade(place, out, workers=1, limits=SHORT, progress=False)
+    assert not set(asked) & set(before) and len(asked) == len(set(asked))
+    assert set(book.verdicts()) == set(wanted)
+    assert {k: (v["points"], v["misconception"]) for k, v in book.verdicts().items()} == {
+        k: (v["points"], v["misconception"]) for k, v in wanted.items()
+    }
+
+
+@needs_sandbox
+def test_a_cluster_loses_nothing_when_a_worker_dies(small_class, tmp_path):
+    pytest.importorskip("distributed")
+    from distributed import Client, LocalCluster
+
+    place, _ = small_class
+    wanted = grade(place, tmp_path / "here", workers=1, limits=SHORT, progress=False).verdicts()
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+        with Client(cluster) as client:
+            pids = list(client.run(os.getpid).values())
+        killed = []
+
+        def kill_one():
+            from vqtutor.grading.gradebook import Gradebook
+
+            while not (tmp_path / "there").exists() or not Gradebook(tmp_path / "there", "").verdicts():
+                time.sleep(0.02)
+            os.kill(pids[0], 9)
+            killed.append(True)
+
+        threading.Thread(target=kill_one, daemon=True).start()
+        book = grade(place, tmp_path / "there", limits=SHORT, scheduler=cluster.scheduler_address, progress=False)
+    assert killed
+    assert {k: (v["points"], v["misconception"]) for k, v in book.verdicts().items()} == {
+        k: (v["points"], v["misconception"]) for k, v in wanted.items()
+    }
+
+
+# -- what is read ------------------------------------------------------------------------------------------------------
+
+
+@needs_sandbox
+def test_pages_show_code_as_text_and_hold_no_answers(tmp_path, memory, monkeypatch):
+    monkeypatch.setenv("VQTUTOR_CACHE", str(memory / "cache"))
+    evil = "def to_unit_range(pixels):\n    raise ValueError('<script>alert(1)</script>')  # <img src=x onerror=alert(2)>\n"
+    made = made_class.notebook("00_start_here", {QUICK.id: evil})
+    (tmp_path / "class").mkdir()
+    for name in ("=cmd()", "<b>bold", "a" * 120):
+        nbformat.write(made, tmp_path / "class" / f"{name}_00_start_here.ipynb")
+    grade(tmp_path / "class", tmp_path / "report", workers=1, limits=SHORT, progress=False)
+    pages = [path.read_text() for path in (tmp_path / "report").rglob("*.html")]
+    assert len(pages) == 4
+    for page in pages:
+        assert "<script" not in page and "<img" not in page and "<b>bold" not in page
+        assert page.count("<h1>") == 1 and 'lang="en"' in page
+        assert inspect.getsource(QUICK.reference).splitlines()[-1].strip() not in page
+    assert "'=cmd()" in (tmp_path / "report" / "grades.csv").read_text(encoding="utf-8-sig")
