@@ -4,7 +4,7 @@ import base64
 import copy
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,8 @@ def duplicated(made):
         cells += [cell, copy.deepcopy(cell)] if authoring.about(cell).get("role") == "answer" else [cell]
     for i, cell in enumerate(cells):
         cell.id = f"cell-{i}"
-    return made | {"cells": cells}
+    made.cells = cells
+    return made
 
 
 def reordered(made):
