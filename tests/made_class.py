@@ -27,6 +27,10 @@ def cell_of(exercise: Any, answer: Any, mark: str = "") -> str:
     )
 
 
+def lesson_of(exercise: Any) -> str:
+    return list(LESSONS)[list(dict.fromkeys(one.lesson for one in EXERCISES.values())).index(exercise.lesson)]
+
+
 def notebook(lesson: str, cells: dict[str, str], solved: bool = False) -> nbformat.NotebookNode:
     """Return a lesson with these cells as answers; the others stay blank, or as in the solution."""
     made = authoring.read(LESSONS[lesson])

@@ -22,7 +22,7 @@ from vqtutor.exercises import EXERCISES
 
 MAX_NOTEBOOK = 64 << 20  # bytes; a lesson with all its pictures is under 2 MB
 MAX_FILES = 20_000
-MAX_CELL = 100_000  # characters; a longer cell is no answer
+MAX_CELL = 500_000  # characters; a longer cell is no answer
 # What learning-management systems put around a name: Canvas's ids and LATE, Moodle's number and folder, resubmissions.
 _AROUND = re.compile(r"_(LATE|\d{3,}|assignsubmission_file)(?=_|$)|_+$")
 _LESSONS = {f"{i:02d}": lesson for i, lesson in enumerate(dict.fromkeys(e.lesson for e in EXERCISES.values()))}
