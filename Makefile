@@ -7,10 +7,10 @@ INSTALLED := $(VENV)/.installed
 VQTUTOR := $(VENV)/bin/vqtutor
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lab release bench doctor clean
+.PHONY: help run test lab release bench nbgrader-demo doctor clean
 
 help:  ## say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(INSTALLED)  ## execute the reference course; its pages come to build/course/index.html
 	$(VQTUTOR) run
@@ -26,6 +26,9 @@ release: $(INSTALLED)  ## run solutions/, store their outputs, and make notebook
 
 bench: $(INSTALLED)  ## time a training step against Keras and plain Haiku (downloads TensorFlow into build/)
 	$(VENV)/bin/python benchmarks/speed.py
+
+nbgrader-demo: $(INSTALLED)  ## grade a made class with the real nbgrader and with vqtutor, and compare
+	$(VENV)/bin/python benchmarks/nbgrader_demo.py
 
 doctor: $(INSTALLED)  ## say what is installed here and which data can be had
 	$(VQTUTOR) doctor

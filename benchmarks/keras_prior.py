@@ -1,6 +1,7 @@
 """Keras's contender for R1's prior, run by priors.py with an interpreter that has TensorFlow and need not have vqtutor.
 
-python keras_prior.py codes.npy steps  ->  one line of JSON
+python keras_prior.py codes.npy steps          ->  one line of JSON: how fast
+python keras_prior.py codes.npz epochs learn   ->  the same: how well, on the code maps that keras_codes.py wrote
 """
 
 import json
@@ -56,11 +57,24 @@ def draw(model: keras.Model, count: int) -> np.ndarray:
     return codes
 
 
+def compiled() -> keras.Model:
+    model, loss = prior(), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer=keras.optimizers.Adam(3e-4), loss=loss, metrics=["accuracy"])
+    return model
+
+
+def learn(file: str, epochs: int) -> None:
+    """Train as published, with the first tenth held out, as in reproduce.py."""
+    codes = np.load(file)["train"]
+    held_out, codes = codes[: len(codes) // 10], codes[len(codes) // 10 :]
+    fit = dict(batch_size=BATCH, epochs=epochs, validation_data=(held_out, held_out), verbose=2)
+    history = compiled().fit(codes, codes, **fit).history
+    print(json.dumps({name: values[-1] for name, values in history.items()}))
+
+
 def main(file: str, steps: int) -> None:
     codes = np.load(file)[: steps * BATCH].astype("int32")
-    model = prior()
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer=keras.optimizers.Adam(3e-4), loss=loss, metrics=["accuracy"])
+    model = compiled()
     model.fit(codes[: 4 * BATCH], codes[: 4 * BATCH], batch_size=BATCH, verbose=0)
     start = time.perf_counter()
     model.fit(codes, codes, batch_size=BATCH, verbose=0)
@@ -75,4 +89,4 @@ def main(file: str, steps: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    (learn if "learn" in sys.argv else main)(sys.argv[1], int(sys.argv[2]))

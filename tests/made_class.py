@@ -36,8 +36,8 @@ def notebook(lesson: str, cells: dict[str, str], solved: bool = False) -> nbform
     made = authoring.read(LESSONS[lesson])
     made = authoring.stamp(made, lesson, ROOT) if solved else authoring.release(made, lesson, ROOT)
     for cell in made.cells:
-        cell.pop("outputs", None) if cell.cell_type != "code" else cell.update(outputs=[], execution_count=None)
-        cell.pop("attachments", None)
+        if cell.cell_type == "code":
+            cell.update(outputs=[], execution_count=None)
         if authoring.about(cell).get("role") == "answer":
             cell.source = cells.get(authoring.about(cell)["exercise"], cell.source)
     return made
@@ -188,8 +188,11 @@ class Planted:
     name: str | None = None
 
 
+KINDS = ("right", "wrong", "right", "half", "wrong", "right", "harmed", "wrong", "right", "hostile")
+
+
 def write(
-    folder: Path, students: int, lessons: list[str] | None = None, seed: int = 0
+    folder: Path, students: int, lessons: list[str] | None = None, seed: int = 0, kinds: tuple[str, ...] = KINDS
 ) -> dict[tuple[str, str], Planted]:
     """Write a class of notebooks, folder/student/lesson.ipynb, and return {(student, exercise): what was planted}.
 
@@ -200,7 +203,7 @@ def write(
     wrong = {id: _wrong_answers(exercise) for id, exercise in EXERCISES.items()}
     held = 0
     for number in range(students):
-        kind = ("right", "wrong", "right", "half", "wrong", "right", "harmed", "wrong", "right", "hostile")[number % 10]
+        kind = kinds[number % len(kinds)]
         student = f"{number:03d} {chance.choice(('Ada', 'Émile', '李雷', 'नेहा', 'Zoë'))}"
         held += kind == "wrong"
         for lesson in lessons or LESSONS:

@@ -23,7 +23,7 @@ MAY = {
     "authoring": {"exercises"},
     "codec": {"models", "training"},
     "tutor": {"checking", "exercises"},
-    "grading": {"grading", "checking", "exercises", "data"},
+    "grading": {"grading", "authoring", "checking", "exercises", "data"},
     "course": {"authoring", "exercises", "data", "models", "show", "training"},
     "cli": {"authoring", "course", "exercises", "checking", "data", "grading"},
     "__init__": set(),

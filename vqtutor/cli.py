@@ -1,4 +1,4 @@
-"""vqtutor run | test | lab | release | grade | doctor: what `make` calls, one word a job."""
+"""vqtutor run | test | lab | release | grade | export | doctor: what `make` calls, one word a job."""
 
 import argparse
 import os
@@ -33,6 +33,10 @@ def main(arguments: list[str] | None = None) -> int:
     grade.add_argument("--memory", type=float, default=6.0, help="an answer's memory, in GiB of address space")
     grade.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster that does the work")
     grade.add_argument("--unsafe", action="store_true", help="run answers with no sandbox: see the instructors' page")
+    export = commands.add_parser("export", help="write a report's points into a gradebook of nbgrader's")
+    export.add_argument("to", choices=["nbgrader"])
+    export.add_argument("report", type=Path, help="what `vqtutor grade` wrote")
+    export.add_argument("--gradebook", default="sqlite:///gradebook.db", help="its database: sqlite:///gradebook.db")
     doctor = commands.add_parser("doctor", help="say what is installed here and which data can be had")
     doctor.add_argument("--checks", action="store_true", help="measure every check, and print the table")
     doctor.add_argument("--misconceptions", action="store_true", help="print how each misconception is rejected")
@@ -102,6 +106,19 @@ def _grade(options) -> int:
     print(f"{len(book.students())} students, {len(book.exercises())} exercises: {options.out / 'index.html'}")
     for file, said in book.damaged():
         print(f"Not graded: {file}. {said}")
+    return 0
+
+
+def _export(options) -> int:
+    from vqtutor import authoring
+
+    try:
+        from vqtutor.grading import nbgrader
+
+        written = nbgrader.export(options.report, options.gradebook, authoring.course_folder())
+    except ModuleNotFoundError as error:
+        raise ValueError(f"This needs {error.name}: install vqtutor[nbgrader].") from error
+    print(f"Wrote {written} grades into {options.gradebook}.")
     return 0
 
 

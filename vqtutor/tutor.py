@@ -1,11 +1,13 @@
 """What a student calls: check, judge, hint, progress, recall, commit."""
 
 import inspect
+import io
 import json
 import linecache
 import os
 import textwrap
 import time
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from dataclasses import replace
 from types import CodeType
 from typing import Any
@@ -38,11 +40,12 @@ def check(id: str, answer: Any) -> Any:
     Raises:
       CheckFailed: when the answer is wrong; its traceback is the card.
     """
-    start = time.perf_counter()
-    verdict = judge(id, answer)
+    start, by_nbgrader = time.perf_counter(), os.environ.get("NBGRADER_EXECUTION") == "autograde"
+    with _silence() if by_nbgrader else nullcontext():
+        verdict = judge(id, answer)
     _log(verdict, time.perf_counter() - start)
     kept.record(verdict, _cell(answer))
-    if os.environ.get("NBGRADER_EXECUTION") == "autograde":
+    if by_nbgrader:
         # nbgrader reads partial credit from a cell's result, and scores any cell that raises 0.
         from IPython import get_ipython
 
@@ -53,6 +56,20 @@ def check(id: str, answer: Any) -> Any:
     else:
         card.show(verdict)
     return answer if verdict.passed else find(id).reference
+
+
+@contextmanager
+def _silence():
+    """Keep warnings off stderr, from Python and from XLA: nbgrader scores a cell that says anything there 0."""
+    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        with redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
 
 
 def recall(id: str) -> Any:
