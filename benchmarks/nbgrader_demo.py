@@ -36,6 +36,7 @@ def points(gradebook: Path) -> dict[tuple[str, str], float]:
 def main() -> int:
     import made_class
 
+    from vqtutor import authoring
     from vqtutor.grading import nbgrader
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -47,6 +48,11 @@ def main() -> int:
     shutil.rmtree(folder, ignore_errors=True)
     nbgrader.lay_out(ROOT, folder, options.lessons)
     made_class.write(folder / "handed-in", options.students, options.lessons, kinds=("right", "wrong", "half", "wrong"))
+    if "00_start_here" in options.lessons:  # warnings on stderr must not cost a student points
+        answer = "import sys, warnings\n\n\ndef to_unit_range(pixels):\n    warnings.warn('noisy')\n"
+        answer += "    print('noisy', file=sys.stderr)\n    return pixels.astype('float32') / 255\n"
+        noisy = made_class.notebook("00_start_here", {"start.to_unit_range": answer})
+        authoring.write(noisy, folder / "handed-in" / "noisy" / "00_start_here.ipynb")
     settings = os.environ | {
         "VQTUTOR_DATASET": "strokes",
         "VQTUTOR_PROGRESS": str(folder / "progress.json"),
@@ -65,7 +71,7 @@ def main() -> int:
     took = 0.0
     for lesson in options.lessons:
         call("nbgrader", "generate_assignment", lesson)
-        for student in (folder / "handed-in").iterdir():
+        for student in [path.parent for path in (folder / "handed-in").glob(f"*/{lesson}.ipynb")]:
             place = folder / "submitted" / student.name / lesson
             place.mkdir(parents=True)
             shutil.copy(student / f"{lesson}.ipynb", place)
@@ -94,7 +100,8 @@ def main() -> int:
     print(f"{sum(ours.values()):g} in vqtutor grade. Autograde took {took:.0f} s, vqtutor grade {ours_took:.0f} s the")
     print(f"first time ever, {again_took:.1f} s from then on: {took / again_took:.0f} times the throughput.")
     print(f"Feedback: {len(list((folder / 'feedback').rglob('*.html')))} pages of nbgrader's in {folder / 'feedback'}")
-    return 0 if theirs and theirs == ours else 1
+    fine = theirs == ours and theirs.get(("noisy", "check-to-unit-range"), 2) == 2
+    return 0 if fine else 1
 
 
 if __name__ == "__main__":

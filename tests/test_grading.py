@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import zipfile
+from pathlib import Path
 from types import FunctionType
 
 import made_class
@@ -125,7 +126,10 @@ def test_an_attack_costs_its_own_exercise_only(name, grader, tmp_path):
     listener.settimeout(0)
     source = made_class.attack(name, QUICK, tmp_path, listener.getsockname()[1])
     start = time.monotonic()
+    with grader.box() as box:
+        worker = box._process
     verdict = grader.judge(Answer(QUICK.id, source))
+    assert box._process is worker and worker.poll() is None  # it did not even reach the worker
     assert time.monotonic() - start < 60
     assert verdict["points"] == 0, verdict
     assert verdict["state"] == "not yet" and (verdict["message"] or verdict["misconception"]), verdict
@@ -403,3 +407,22 @@ def test_pages_show_code_as_text_and_hold_no_answers(tmp_path, memory, monkeypat
         assert page.count("<h1>") == 1 and 'lang="en"' in page
         assert inspect.getsource(QUICK.reference).splitlines()[-1].strip() not in page
     assert "'=cmd()" in (tmp_path / "report" / "grades.csv").read_text(encoding="utf-8-sig")
+
+
+@needs_sandbox
+def test_nbgraders_points_are_ours(tmp_path):
+    pytest.importorskip("nbgrader")
+    demo = Path(__file__).parents[1] / "benchmarks" / "nbgrader_demo.py"
+    command = [
+        sys.executable,
+        str(demo),
+        "--students",
+        "3",
+        "--lessons",
+        "00_start_here",
+        "--folder",
+        str(tmp_path / "x"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    assert "4 pages" in done.stdout  # one for each of three students and for the noisy one

@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment
+from jinja2 import Environment, FileSystemLoader
 
 from vqtutor.checking import ProbeVerdict, Verdict
 from vqtutor.exercises import EXERCISES
@@ -25,98 +25,12 @@ HOW = {
     "PermissionError": "was refused by the sandbox",
 }
 
-_HEAD = """<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{ title }}</title>
-<style>
-body{font:1rem/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}
-table{border-collapse:collapse;margin:.6rem 0} caption{text-align:left;font-style:italic}
-th,td{text-align:left;vertical-align:top;padding:.2rem 1rem .2rem 0;border-bottom:1px solid #ccc}
-td.n{text-align:right;font-variant-numeric:tabular-nums} pre{overflow-x:auto;background:#f4f4f4;padding:.6rem}
-.bar{display:inline-block;height:.8em;background:#0072b2}
-</style></head>
-<body>
-<h1>{{ title }}</h1>
-"""
-
-_STUDENT = (
-    _HEAD
-    + """<p>{{ points }} of {{ most }} points.</p>
-<table><caption>Points by exercise</caption>
-<thead><tr><th scope="col">exercise</th><th scope="col">state</th><th scope="col">points</th></tr></thead><tbody>
-{% for id, verdict in exercises %}<tr><th scope="row"><a href="#{{ id }}">{{ id }}</a></th><td>{{ verdict.state }}</td>
-<td class="n">{{ verdict.points }} of {{ verdict.max_points }}</td></tr>
-{% endfor %}</tbody></table>
-{% for id, verdict in exercises %}<h2 id="{{ id }}">{{ id }}</h2>
-{{ verdict.card | safe }}
-{% if verdict.note %}<p>Note: {{ verdict.note }}.</p>{% endif %}
-{% if verdict.cell %}<pre tabindex="0" aria-label="Your answer to {{ id }}">{{ verdict.cell }}</pre>{% endif %}
-{% endfor %}</body></html>
-"""
-)
-
-_CLASS = (
-    _HEAD
-    + """<p>{{ totals | length }} students, {{ hurts | length }} exercises, {{ most }} points to be had.
-{% if totals %}Median {{ median }}, from {{ low }} to {{ high }}.{% endif %}</p>
-
-<h2>Scores</h2>
-<table><caption>How many students earned so much of all points</caption>
-<thead><tr><th scope="col">share of the points</th><th scope="col">students</th>
-<th scope="col"></th></tr></thead><tbody>
-{% for label, count in histogram %}<tr><th scope="row">{{ label }}</th><td class="n">{{ count }}</td>
-<td aria-hidden="true"><span class="bar" style="width:{{ (20 * count / widest) | round(2) }}rem"></span></td></tr>
-{% endfor %}</tbody></table>
-
-<h2>What to teach again</h2>
-{% if held %}<table><caption>Misconceptions, and how many students hold each</caption>
-<thead><tr><th scope="col">students</th><th scope="col">misconception</th><th scope="col">exercise</th>
-<th scope="col">what is off</th></tr></thead><tbody>
-{% for row in held %}<tr><td class="n">{{ row.count }}</td><th scope="row">{{ row.name }}</th>
-<td>{{ row.exercise }}</td><td>{{ row.says }}</td></tr>
-{% endfor %}</tbody></table>{% else %}<p>No answer behaves as a known misconception does.</p>{% endif %}
-
-<h2>The exercises that hurt</h2>
-<table><caption>Worst first; points are means over everybody who handed the lesson in</caption>
-<thead><tr><th scope="col">exercise</th><th scope="col">mean points</th><th scope="col">passed</th>
-<th scope="col">not yet</th><th scope="col">not written</th><th scope="col">wrong without a name</th></tr></thead>
-<tbody>
-{% for row in hurts %}<tr><th scope="row">{{ row.id }}</th>
-<td class="n">{{ "%.1f" | format(row.mean) }} of {{ row.most }}</td>
-<td class="n">{{ row.passed }}</td><td class="n">{{ row.wrong }}</td><td class="n">{{ row.open }}</td>
-<td class="n">{{ row.unnamed }}</td></tr>
-{% endfor %}</tbody></table>
-
-<h2>Students</h2>
-<table><caption>Points of everybody</caption>
-<thead><tr><th scope="col">student</th><th scope="col">points</th></tr></thead><tbody>
-{% for name, points, page in totals %}<tr><th scope="row"><a href="{{ page }}">{{ name }}</a></th>
-<td class="n">{{ points }} of {{ most }}</td></tr>
-{% endfor %}</tbody></table>
-
-<h2>Places to look</h2>
-<p>These are places to look at, not verdicts.</p>
-<h3>Answers that were stopped</h3>
-{% if stopped %}<ul>{% for student, id, how in stopped %}<li>{{ student }}, {{ id }}: {{ how }}</li>
-{% endfor %}</ul>{% else %}<p>None.</p>{% endif %}
-<h3>Answers that use what no answer needs</h3>
-{% if reaching %}<ul>{% for student, id, names in reaching %}<li>{{ student }}, {{ id }}: {{ names | join(", ") }}</li>
-{% endfor %}</ul>{% else %}<p>None.</p>{% endif %}
-<h3>Answers that few share, and that differ in names, comments and layout at most</h3>
-{% if alike %}<ul>{% for students, ids in alike %}<li>{{ students | join(", ") }}: {{ ids | join(", ") }}</li>
-{% endfor %}</ul>{% else %}<p>None.</p>{% endif %}
-<h3>Files that were not graded</h3>
-{% if damaged %}<ul>{% for file, said in damaged %}<li>{{ file }}: {{ said }}</li>
-{% endfor %}</ul>{% else %}<p>None.</p>{% endif %}
-</body></html>
-"""
-)
-
 
 def write(book: Gradebook, out: Path) -> None:
     """Write everything that is read of a gradebook into `out`."""
-    templates = Environment(autoescape=True, trim_blocks=True)  # what students wrote is text, whatever it looks like
-    student_page, class_page = templates.from_string(_STUDENT), templates.from_string(_CLASS)
+    # Escaped: what students wrote is text, whatever it looks like.
+    templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True)
+    student_page, class_page = templates.get_template("student.html"), templates.get_template("class.html")
     asked = book.exercises()
     most = sum(EXERCISES[id].points for id in asked)
     totals, stopped, holders = [], [], defaultdict(int)

@@ -118,6 +118,7 @@ def plain(seen) -> dict:
 
 def _be_the_answer(request: tuple, out: int, isolated: bool) -> None:
     limits = request[-1]
+    os.setsid()  # a signal to its process group reaches nobody else
     if isolated:
         options = f"size={limits['scratch']},mode=1777".encode()
         _check(_libc.mount(b"scratch", b"/tmp", b"tmpfs", 6, options), "mount")  # nosuid, nodev
