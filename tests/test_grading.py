@@ -426,3 +426,27 @@ def test_nbgraders_points_are_ours(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     assert "4 pages" in done.stdout  # one for each of three students and for the noisy one
+
+
+def test_of_two_files_the_last_stands_and_one_that_is_gone_is_forgotten(tmp_path):
+    from vqtutor.grading.gradebook import Gradebook
+
+    def cells(folder):
+        book = Gradebook(tmp_path / "report", "a version")
+        found = list(collect(folder, book.known()))
+        book.take_in(found, lambda answer: answer.cell)
+        return [key for key, _ in book.open_answers()], [type(one).__name__ for one in found], book
+
+    place = tmp_path / "class"
+    place.mkdir()
+    for name, cell in (("ada_00_start_here", "def to_unit_range(pixels):\n    return 1"),
+                       ("ada_LATE_12345_00_start_here-1", "def to_unit_range(pixels):\n    return 2")):  # fmt: skip
+        nbformat.write(made_class.notebook("00_start_here", {QUICK.id: cell}), place / f"{name}.ipynb")
+    keys, kinds, book = cells(place)
+    assert [key[-1] for key in keys] == ["2"] and kinds == ["Submission"] * 2
+    assert [file for file, _ in book.damaged()] == ["ada_00_start_here.ipynb"]
+    assert cells(place)[1] == ["Unchanged"] * 2 and cells(place)[0] == keys
+    (place / "ada_LATE_12345_00_start_here-1.ipynb").unlink()
+    keys, kinds, book = cells(place)
+    assert [key[-1] for key in keys] == ["1"] and kinds == ["Unchanged"] and not book.damaged()
+    assert Gradebook(tmp_path / "report", "another version").known() == {}

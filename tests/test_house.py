@@ -122,7 +122,7 @@ def lines_of_code(path: Path) -> int:
 
 
 def test_the_package_stays_small():
-    """Exercises are data, and grow with every lesson. The rest a student gets is small, and so is the instructors' side."""
+    """Exercises are data, and grow with every lesson. What else a student gets is small, and so is the grader."""
     size = {"grading": 0, "rest": 0}
     for path in PACKAGE.rglob("*.py"):
         if path.parent.name != "exercises":

@@ -5,6 +5,7 @@ it runs by itself, whatever else its notebook does.
 """
 
 import ast
+import hashlib
 import io
 import logging
 import re
@@ -12,8 +13,8 @@ import stat
 import symtable
 import unicodedata
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -57,7 +58,15 @@ class Submission:
     file: str
     lesson: str
     answers: dict[str, Answer]
-    free_text: dict[str, str] = field(default_factory=dict)
+    free_text: dict[str, str]
+    digest: str
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """A file that was read before, and holds what it held then."""
+
+    file: str
 
 
 @dataclass(frozen=True)
@@ -68,11 +77,12 @@ class Damage:
     sentence: str
 
 
-def collect(place: Path) -> Iterator[Submission | Damage]:
+def collect(place: Path, known: Mapping[str, str] | None = None) -> Iterator[Submission | Damage | Unchanged]:
     """Yield every submission below a folder or in a zip, in the order of their names, and what could not be read.
 
     Args:
       place: holds `student/01_quantizer.ipynb`, `student_01_quantizer.ipynb`, or zips of either.
+      known: {file: digest} of what was read before.
     """
     for number, (name, data) in enumerate(_files(place)):
         if number >= MAX_FILES:
@@ -81,7 +91,8 @@ def collect(place: Path) -> Iterator[Submission | Damage]:
         if isinstance(data, Damage):
             yield data
         elif name.lower().endswith(".ipynb"):
-            yield _submission(name, data)
+            digest = hashlib.sha256(data).hexdigest()
+            yield Unchanged(name) if (known or {}).get(name) == digest else _submission(name, data, digest)
         elif PurePosixPath(name).name[0] != "." and "__MACOSX" not in name:
             yield Damage(name, "It is not a notebook (.ipynb).")
 
@@ -132,7 +143,7 @@ def _zipped(name: str, file: Any) -> Iterator[tuple[str, bytes | Damage]]:
         yield name, Damage(name, f"The zip cannot be read ({error}).")
 
 
-def _submission(name: str, data: bytes) -> Submission | Damage:
+def _submission(name: str, data: bytes, digest: str) -> Submission | Damage:
     import nbformat
 
     logging.getLogger("traitlets").setLevel(logging.CRITICAL)  # says of old notebooks what does not matter here
@@ -151,7 +162,7 @@ def _submission(name: str, data: bytes) -> Submission | Damage:
         return Damage(name, "It has no answer to any exercise of the course.")
     answers = {id: _find(code, exercise) for id, exercise in EXERCISES.items() if exercise.lesson == lesson}
     texts = {said.get("question", id): source for _, source, said, id in cells if said.get("role") == "free_text"}
-    return Submission(student, name, lesson, answers, texts)
+    return Submission(student, name, lesson, answers, texts, digest)
 
 
 def _whose(name: str) -> tuple[str, str | None]:

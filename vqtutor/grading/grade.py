@@ -222,7 +222,7 @@ def grade(
     """
     grader = Grader(limits or Limits(), unsafe)
     book = Gradebook(out, course_version())
-    book.take_in(tqdm(collect(submissions), desc="reading", unit="file", disable=not progress), key_of)
+    book.take_in(tqdm(collect(submissions, book.known()), desc="reading", unit="file", disable=not progress), key_of)
     with tqdm(total=book.count_open(), desc="grading", unit="answer", disable=not progress) as bar:
         if bar.total:
             if scheduler is None:

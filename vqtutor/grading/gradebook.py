@@ -4,20 +4,26 @@ import ast
 import hashlib
 import json
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from vqtutor.exercises import EXERCISES
-from vqtutor.grading.collect import Answer, Damage, Submission
+from vqtutor.grading.collect import Answer, Damage, Submission, Unchanged
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS verdicts (key TEXT PRIMARY KEY, verdict TEXT);
-CREATE TABLE IF NOT EXISTS answers (student TEXT, lesson TEXT, exercise TEXT, key TEXT, answer TEXT, shape TEXT,
-  PRIMARY KEY (student, exercise));
-CREATE TABLE IF NOT EXISTS files (file TEXT PRIMARY KEY, student TEXT, lesson TEXT, note TEXT);
-CREATE TABLE IF NOT EXISTS texts (student TEXT, lesson TEXT, question TEXT, text TEXT);
-CREATE INDEX IF NOT EXISTS by_key ON answers (key);
+CREATE TABLE IF NOT EXISTS files (file TEXT PRIMARY KEY, student TEXT, lesson TEXT, digest TEXT, note TEXT);
+CREATE TABLE IF NOT EXISTS handed_in (file TEXT, exercise TEXT, key TEXT, answer TEXT, shape TEXT,
+  PRIMARY KEY (file, exercise));
+CREATE TABLE IF NOT EXISTS texts (file TEXT, question TEXT, text TEXT, PRIMARY KEY (file, question));
+CREATE INDEX IF NOT EXISTS by_key ON handed_in (key);
+CREATE INDEX IF NOT EXISTS by_student ON files (student, lesson);
+-- Of two files of one student and lesson, the last by its name stands.
+CREATE VIEW IF NOT EXISTS standing AS SELECT MAX(file) AS file, student, lesson FROM files
+  WHERE digest != '' GROUP BY student, lesson;
+CREATE VIEW IF NOT EXISTS answers AS SELECT * FROM standing JOIN handed_in USING (file);
 """
 # Modules that no answer of the course needs, and names that reach around Python.
 _ODD = {
@@ -32,41 +38,50 @@ class Gradebook:
 
     Args:
       folder: of the report; the book lies in it.
-      version: of the course; a verdict of another version is not used.
+      version: of the course; what another version took in is read anew.
     """
 
     def __init__(self, folder: Path, version: str):
         folder.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(folder / "grades.sqlite")
         self._db.executescript(_TABLES)
-        self.version = version
+        self._number = zlib.crc32(version.encode()) >> 1
 
-    def take_in(self, found: Iterable[Submission | Damage], key_of: Callable[[Answer], str]) -> None:
+    def known(self) -> dict[str, str]:
+        """Return {file: digest} of what was taken in already, by this version of the course."""
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version != self._number:
+            return {}
+        return dict(self._db.execute("SELECT file, digest FROM files WHERE digest != ''"))
+
+    def take_in(self, found: Iterable[Submission | Damage | Unchanged], key_of: Callable[[Answer], str]) -> None:
         """Write down what was handed in, in place of what was there before; verdicts that are known stay."""
+        seen = set()
         with self._db as db:
-            for table in ("answers", "files", "texts"):
-                db.execute(f"DELETE FROM {table}")
             for one in found:
-                if isinstance(one, Damage):
-                    db.execute("INSERT OR REPLACE INTO files VALUES (?, '', '', ?)", (_text(one.file), one.sentence))
+                file = _text(one.file)
+                seen.add(file)
+                if isinstance(one, Unchanged):
                     continue
-                before = db.execute(
-                    "SELECT file FROM files WHERE student = ? AND lesson = ?", (one.student, one.lesson)
-                ).fetchone()
-                note = f"stands in place of {before[0]}, of the same student and lesson" if before else ""
-                db.execute(
-                    "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (one.file, one.student, one.lesson, note)
-                )
-                db.execute("DELETE FROM texts WHERE student = ? AND lesson = ?", (one.student, one.lesson))
+                self._forget(file)
+                if isinstance(one, Damage):
+                    db.execute("INSERT INTO files VALUES (?, '', '', '', ?)", (file, one.sentence))
+                    continue
+                db.execute("INSERT INTO files VALUES (?, ?, ?, ?, '')", (file, one.student, one.lesson, one.digest))
                 for question, text in one.free_text.items():
-                    db.execute(
-                        "INSERT INTO texts VALUES (?, ?, ?, ?)", (one.student, one.lesson, question, _text(text))
-                    )
+                    db.execute("INSERT OR REPLACE INTO texts VALUES (?, ?, ?)", (file, question, _text(text)))
                 for id, answer in one.answers.items():
                     kept = json.dumps({"cell": _text(answer.cell), "note": answer.note, "answer": _plain(answer)})
-                    shape = _shape(answer)
-                    row = (one.student, one.lesson, id, key_of(answer), kept, shape)
-                    db.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?)", row)
+                    row = (file, id, key_of(answer), kept, _shape(answer))
+                    db.execute("INSERT INTO handed_in VALUES (?, ?, ?, ?, ?)", row)
+            for (file,) in db.execute("SELECT file FROM files").fetchall():
+                if file not in seen:
+                    self._forget(file)
+            db.execute(f"PRAGMA user_version = {self._number}")
+
+    def _forget(self, file: str) -> None:
+        for table in ("files", "handed_in", "texts"):
+            self._db.execute(f"DELETE FROM {table} WHERE file = ?", (file,))
 
     _OPEN = "FROM answers WHERE key NOT IN (SELECT key FROM verdicts)"
 
@@ -79,7 +94,7 @@ class Gradebook:
 
     def open_answers(self) -> Iterator[tuple[str, Answer]]:
         """Yield (key, answer) of what has no verdict yet, each key once."""
-        keys = [row[0] for row in self._db.execute(f"SELECT DISTINCT key {self._OPEN} ORDER BY rowid")]
+        keys = [row[0] for row in self._db.execute(f"SELECT DISTINCT key {self._OPEN}")]
         for key in keys:
             (kept,) = self._db.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
             answer = json.loads(kept)["answer"]
@@ -117,11 +132,19 @@ class Gradebook:
 
     def damaged(self) -> list[tuple[str, str]]:
         """Return (file, sentence) of what could not be read, and of what another file stands in for."""
-        return self._db.execute("SELECT file, note FROM files WHERE note != '' ORDER BY file").fetchall()
+        damaged = self._db.execute("SELECT file, note FROM files WHERE note != ''").fetchall()
+        replaced = self._db.execute(
+            "SELECT files.file, standing.file FROM files JOIN standing USING (student, lesson)"
+            " WHERE files.digest != '' AND files.file != standing.file"
+        )
+        return sorted([*damaged, *((old, f"{new} stands, of the same student and lesson.") for old, new in replaced)])
 
     def texts(self) -> list[tuple[str, str, str, str]]:
         """Return (student, lesson, question, text) of the free-text answers."""
-        return self._db.execute("SELECT * FROM texts ORDER BY lesson, question, student").fetchall()
+        return self._db.execute(
+            "SELECT student, lesson, question, text FROM texts JOIN standing USING (file)"
+            " ORDER BY lesson, question, student"
+        ).fetchall()
 
     def alike(self) -> Iterator[tuple[str, list[str]]]:
         """Yield (exercise, students) of answers that are one up to names, comments and layout.
