@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--codes", help="a file of code maps instead, such as keras_codes.py writes")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    codes, held_out, _ = split(PRIORS["R1-prior"], options)
+    codes, held_out, *_ = split(PRIORS["R1-prior"], options)
     print(f"perplexity of the codes {float(losses.perplexity(codes, 128)):.1f}")
     seconds, steps, seen = (dict.fromkeys(CONTENDERS, start) for start in (0.0, 0, None))
     with tempfile.TemporaryDirectory() as folder:

@@ -20,7 +20,7 @@ import numpy as np
 import optax
 
 from vqtutor import Run, fit, load_dataset
-from vqtutor.models import autoencoder, ema, gated, losses, pixelcnn
+from vqtutor.models import autoencoder, ema, gated, losses, pixelcnn, sampling
 
 
 @dataclass(frozen=True)
@@ -175,12 +175,15 @@ class Prior:
       system: the name of the autoencoder.
       network: () -> a module: codes [B, H, W] -> logits [B, H, W, K].
       published: figure -> what the published runs gave.
+      decoder: of the autoencoder, for pictures; `black` is the value it gives to black.
     """
 
     system: str
     settings: pixelcnn.Settings
     network: Callable[[], Any]
     published: dict[str, str]
+    decoder: Callable[[], Any] = autoencoder.Decoder
+    black: float = -0.5
 
 
 _R1_PRIOR = Prior(
@@ -199,7 +202,7 @@ PRIORS = {
     "R1-prior": _R1_PRIOR,
     "R1-ema-prior": replace(_R1_PRIOR, system="R1-ema"),
     "R1-gated-prior": replace(_R1_PRIOR, network=partial(gated.GatedPixelCNN, 128, channels=64, blocks=6)),
-    "R2-prior": Prior("R2", pixelcnn.R2_PRIOR, gated.GatedPixelCNN, {}),
+    "R2-prior": Prior("R2", pixelcnn.R2_PRIOR, gated.GatedPixelCNN, {}, autoencoder.SmallDecoder, black=0.0),
 }
 
 
@@ -209,16 +212,54 @@ def code_maps(forward: Callable, images: np.ndarray) -> np.ndarray:
     return np.concatenate([forward(part)["indices"] for part in np.array_split(images, len(images) // 500)])
 
 
-def split(prior: Prior, options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the code maps to train on, those held out, and those of test images, int32 [N, H, W] each."""
+def split(
+    prior: Prior, options: argparse.Namespace
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, Callable[[Any], Any] | None]:
+    """Return the code maps to train on, those held out, those of test images, int32 [N, H, W] each, and `decode`.
+
+    `decode` makes images in [0, 1] of code maps; there is none for codes that come from a file.
+    """
+    decode = None
     if options.codes:
         with np.load(options.codes) as file:
             codes, test = file["train"], file["test"]
     else:
-        data, _, _, forward = train(SYSTEMS[prior.system], options.seed, options.autoencoder)
+        data, _, trained, forward = train(SYSTEMS[prior.system], options.seed, options.autoencoder)
+        decode = partial(decoded, prior, trained.state)
         codes, test = code_maps(forward, data.train_images), code_maps(forward, data.test_images)
     first = round(prior.settings.held_out * len(codes))
-    return codes[first:], codes[:first], test  # in the order of the data set: a training never saw the first ones
+    return (
+        codes[first:],
+        codes[:first],
+        test,
+        decode,
+    )  # in the order of the data set: a training never saw the first ones
+
+
+def decoded(prior: Prior, state: tuple, codes: np.ndarray) -> jax.Array:
+    (codebook,) = (leaf for path, leaf in jax.tree_util.tree_leaves_with_path(state[:2]) if path[-1].key == "codebook"
+                   and path[0].idx == int(SYSTEMS[prior.system].is_ema))  # fmt: skip
+    return autoencoder.decode(state[0], codebook[codes], prior.decoder)[..., 0] - prior.black
+
+
+def draw_prior(prior: Prior, params: Any, decode: Callable, test: np.ndarray, num_codes: int, file: str) -> None:
+    """Save what the prior guesses of test images, each code given the true ones before it, and what it draws."""
+    from vqtutor.show import figures
+
+    network, shape = hk.without_apply_rng(hk.transform(lambda codes: prior.network()(codes))), test[:10].shape
+    begin = hk.without_apply_rng(hk.transform(lambda: prior.network().begin(shape)))
+    at = hk.without_apply_rng(hk.transform(lambda *place: prior.network().at(*place)))
+    logits, key = partial(network.apply, params), jax.random.key(0)
+    drawn = sampling.draw(key, partial(at.apply, params), begin.apply(params), shape)
+    rows = {
+        "test images": test[:10],
+        "guessed code by code": jnp.argmax(logits(test[:10]), axis=-1),
+        "uniform prior": jax.random.randint(key, shape, 0, num_codes),
+        "learned prior": drawn,
+    }
+    figures.rows_of_images(
+        {name: np.asarray(decode(codes)) for name, codes in rows.items()}, "Four rows of ten images."
+    ).save(file)
 
 
 def likelihood(apply: Callable, codes: np.ndarray) -> tuple[float, float]:
@@ -237,7 +278,7 @@ def run_prior(name: str, options: argparse.Namespace) -> None:
     """Train a prior on the code maps of an autoencoder, which is trained first unless a checkpoint has it."""
     prior = PRIORS[name]
     system, settings = SYSTEMS[prior.system], prior.settings
-    codes, held_out, test = split(prior, options)
+    codes, held_out, test, decode = split(prior, options)
     network = hk.without_apply_rng(hk.transform(lambda codes: prior.network()(codes)))
     params, optimizer = network.init(jax.random.key(options.seed), codes[:1]), optax.adam(settings.learning_rate)
     step, state = pixelcnn.make_train_step(network, optimizer), (params, optimizer.init(params))
@@ -264,6 +305,8 @@ def run_prior(name: str, options: argparse.Namespace) -> None:
         "seconds": run.seconds,
         "ms_per_step": 1e3 / run.steps_per_second,
     }
+    if options.picture and decode is not None:
+        draw_prior(prior, run.state[0], decode, test, system.settings.num_codes, options.picture)
     tell(figures, prior.published if asked_length(options) is None else {})
 
 
@@ -276,7 +319,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", help="a file to keep the training in, and to go on from")
     parser.add_argument("--autoencoder", help="of a prior: the checkpoint of the autoencoder below it")
     parser.add_argument("--codes", help="of a prior: a file of code maps to train on, such as keras_codes.py writes")
-    parser.add_argument("--picture", help="a .png of test images beside their reconstructions")
+    parser.add_argument("--picture", help="a .png: test images beside reconstructions, or a prior's drawings")
     options = parser.parse_args()
     if options.system in PRIORS:
         run_prior(options.system, options)

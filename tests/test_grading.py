@@ -450,3 +450,16 @@ def test_of_two_files_the_last_stands_and_one_that_is_gone_is_forgotten(tmp_path
     keys, kinds, book = cells(place)
     assert [key[-1] for key in keys] == ["1"] and kinds == ["Unchanged"] and not book.damaged()
     assert Gradebook(tmp_path / "report", "another version").known() == {}
+
+
+def test_the_exercise_that_the_instructors_page_shows_works():
+    page = (Path(__file__).parents[1] / "docs" / "instructors.md").read_text()
+    source = page.split("```python\n")[1].split("```")[0]
+    assert len(source.strip().splitlines()) <= 40
+    space = {}
+    exec(source, space)
+    exercise = space["usage_exercise"]
+    for misconception in exercise.misconceptions:
+        assert checking.judge(exercise, misconception.answer).misconception == misconception.name
+    for answer in exercise.alternatives.values():
+        assert checking.judge(exercise, answer).passed
