@@ -194,7 +194,7 @@ def test_fields_tell_what_is_missed_and_what_leaks():
     seen = np.zeros((3, 4), bool)
     seen[0, :3] = seen[2, 3] = True
     picture = figures.fields({"net": (seen, (1, 1))}, "x")
-    assert "past unseen: 2, future seen: 1" in picture._figure.axes[0].get_title()
+    assert "past unseen: 2\nfuture seen: 1" in picture._figure.axes[0].get_title()
 
 
 @pytest.mark.parametrize("make", [

@@ -90,6 +90,8 @@ def _release(options) -> int:
 
 
 def _grade(options) -> int:
+    if sys.platform == "win32":
+        raise ValueError("Grading forks, which Windows cannot: run it in WSL.")
     try:
         from vqtutor.grading.grade import grade
         from vqtutor.grading.sandbox import Limits, SandboxError

@@ -347,6 +347,12 @@ QUESTIONS = (
                 "He sees his own place: the residual link of the first block hands the code through that is to be "
                 "predicted. His loss falls to nearly 0, and what he draws is noise.",
             ),
+            "d": (
+                "Gus, before he mended anything",
+                "He sees nothing that he must not, but only since his two slips cancel: blanked one place too far, "
+                "read one place too late. He mends one, as he should, and his own place leaks. A probe of each piece "
+                "finds both; a probe of the whole finds no leak.",
+            ),
         },
         best="b",
     ),

@@ -33,6 +33,7 @@ import vqtutor
 from vqtutor.checking import Exercise, Observation, probe
 from vqtutor.checking.probe import MAX_ELEMENTS
 from vqtutor.exercises import EXERCISES
+from vqtutor.grading import worker
 
 # What an answer may use without saying where from: the imports of every lesson.
 PREAMBLE = "import haiku as hk, jax, jax.numpy as jnp, numpy as np, optax, math"
@@ -94,7 +95,7 @@ def _command(bwrap: str, programs: Path, may_write: bool) -> list[str]:
         if (Path(site) / "vqtutor").is_dir():  # an installed course: nobody looks its answers up
             command += ["--tmpfs", str(Path(site) / "vqtutor"), "--remount-ro", str(Path(site) / "vqtutor")]
     command += ["--bind" if may_write else "--ro-bind", str(programs), "/programs"]
-    command += ["--ro-bind", str(Path(__file__).with_name("worker.py")), "/worker.py"]
+    command += ["--ro-bind", worker.__file__, "/worker.py"]
     command += ["--remount-ro", "/dev", "--remount-ro", "/"]
     for name, value in _environment("/programs").items():
         command += ["--setenv", name, value]
@@ -130,7 +131,7 @@ class Sandbox:
     def __init__(self, programs: Path, unsafe: bool = False, may_write: bool = False):
         programs.mkdir(parents=True, exist_ok=True)
         if unsafe:
-            self._command = [sys.executable, "-I", str(Path(__file__).with_name("worker.py"))]
+            self._command = [sys.executable, "-I", worker.__file__]
             self._environment = os.environ | _environment(str(programs))
         else:
             self._command, self._environment = _command(bubblewrap(), programs, may_write), None
@@ -173,10 +174,10 @@ class Sandbox:
     ) -> tuple["Seen", bytes]:
         if self._process is None:
             self._start()
-        told = {"memory": limits.memory, "scratch": limits.scratch, "seconds": seconds, "grace": GRACE}
-        frame = pickle.dumps((tools, source, PREAMBLE, told))
+        frame = pickle.dumps((tools, source, PREAMBLE))
+        head = struct.pack(worker.HEAD, len(frame), limits.memory, limits.scratch, seconds, GRACE)
         try:
-            self._process.stdin.write(struct.pack(">q", len(frame)) + frame)
+            self._process.stdin.write(head + frame)
             self._process.stdin.flush()
             reply = self._process.stdout.read(struct.unpack(">q", self._process.stdout.read(8))[0])
             status, size = struct.unpack(">iq", reply[:12])

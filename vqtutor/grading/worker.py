@@ -1,7 +1,9 @@
 """What runs inside the sandbox: imports JAX once, then forks for every answer. Uses nothing of vqtutor.
 
-Frames come on stdin and go to stdout: eight bytes of length, then so many bytes. A request is a pickle, made by the
-grader, who is trusted: (tools, source, name, preamble, limits). A reply is JSON, since it is made by nobody who is.
+A request comes on stdin: a head with its length and the answer's limits, then a pickle, made by the grader, who is
+trusted: (tools, source, preamble). Only the process that becomes the answer reads the pickle, so that nothing of it
+stays behind in the one that forks. A reply goes to stdout: its length, how the process ended, and JSON, since whoever
+made that is not trusted.
 
 Each answer runs as the only process of a namespace of its own, with a scratch folder of its own, without privileges,
 and without the right to make processes; when it ends, all it left behind ends with it.
@@ -12,16 +14,30 @@ import ctypes
 import json
 import linecache
 import os
+import pickle
 import platform
 import resource
-import select
 import signal
 import struct
 import sys
 import time
+from typing import NamedTuple
 
+HEAD = ">qqqdd"
 MAX_REPLY = 64 << 20  # bytes of JSON; probes are small, and a right answer's observations are far below 1 MB
 NEWNS, NEWIPC, NEWPID = 0x20000, 0x08000000, 0x20000000
+
+
+class Limits(NamedTuple):
+    """What HEAD holds: the bytes of a request, of memory and of files; the seconds of the probes and of the rest."""
+
+    size: int
+    memory: int
+    scratch: int
+    seconds: float
+    grace: float
+
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 # System calls that an answer has no use for. Threads are allowed, processes are not: a fork bomb is one EPERM.
@@ -43,9 +59,9 @@ def _check(result: int, what: str) -> None:
 
 
 def forbid_processes() -> None:
-    """Install a seccomp filter. On an architecture that is not listed above, none."""
+    """Install a seccomp filter, on Linux and the architectures listed above."""
     machine = platform.machine()
-    if machine not in _CLONE:
+    if sys.platform != "linux" or machine not in _CLONE:
         return
     clone, architecture = _CLONE[machine]
     # Classic BPF: (code, jump if true, jump if false, k). 0x20 loads a word of the call, 0x15 and 0x45 compare, 6 ends.
@@ -68,27 +84,24 @@ def drop_privileges() -> None:
     _check(_libc.capset(header, bytes(24)), "capset")
 
 
-def _limit(limits: dict) -> None:
-    memory, seconds = limits["memory"], int(limits["seconds"])
+def _limit(limits: Limits) -> None:
     for what, most in (
-        (resource.RLIMIT_AS, memory),
-        (resource.RLIMIT_CPU, 4 * seconds),
-        (resource.RLIMIT_FSIZE, limits["scratch"]),
+        (resource.RLIMIT_AS, limits.memory),
+        (resource.RLIMIT_CPU, int(4 * (limits.seconds + limits.grace))),
+        (resource.RLIMIT_FSIZE, limits.scratch),
         (resource.RLIMIT_NOFILE, 256),
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(what, (most, most))
 
 
-def run_answer(request: tuple) -> list[dict]:
+def run_answer(frame: bytes, seconds: float) -> list[dict]:
     """Define the answer, drive it with the probes, and return plain observations; or one that says why there are none.
 
     `tools` are the probes and the functions of `checking.probe` that drive them, pickled by value.
     """
-    import cloudpickle
-
-    tools, source, preamble, limits = request
-    probe, exercise, given, face = cloudpickle.loads(tools)
+    tools, source, preamble = pickle.loads(frame)
+    probe, exercise, given, face = pickle.loads(tools)
     sys.modules["vqtutor"] = face  # what a lesson's own cells use of the course: not the course
     space: dict = {"__name__": "__main__", "vqtutor": face}
     exec(preamble, space)
@@ -103,7 +116,7 @@ def run_answer(request: tuple) -> list[dict]:
         return [{"whole": "open", "sentence": ""}]
     if sentence := probe.misfit(exercise, answer):
         return [{"whole": "misfit", "sentence": sentence}]
-    return [plain(seen) for seen in probe.observe(exercise, answer, limits["seconds"])]
+    return [plain(seen) for seen in probe.observe(exercise, answer, seconds)]
 
 
 def plain(seen) -> dict:
@@ -116,11 +129,13 @@ def plain(seen) -> dict:
     )
 
 
-def _be_the_answer(request: tuple, out: int, isolated: bool) -> None:
-    limits = request[-1]
+def _be_the_answer(limits: Limits, out: int, isolated: bool) -> None:
+    frame = b""
+    while len(frame) < limits.size:
+        frame += os.read(0, limits.size - len(frame))
     os.setsid()  # a signal to its process group reaches nobody else
     if isolated:
-        options = f"size={limits['scratch']},mode=1777".encode()
+        options = f"size={limits.scratch},mode=1777".encode()
         _check(_libc.mount(b"scratch", b"/tmp", b"tmpfs", 6, options), "mount")  # nosuid, nodev
     null = os.open("/dev/null", os.O_RDWR)
     for standard in (0, 1, 2):
@@ -132,40 +147,42 @@ def _be_the_answer(request: tuple, out: int, isolated: bool) -> None:
     _limit(limits)
     forbid_processes()
     os.chdir("/tmp")
-    text = json.dumps(run_answer(request)).encode()
+    text = json.dumps(run_answer(frame, limits.seconds)).encode()
     while text:
         text = text[os.write(3, text) :]
     os._exit(0)
 
 
-def _keep(request: tuple, out: int, isolated: bool) -> int:
+def _keep(limits: Limits, out: int, isolated: bool) -> int:
     """Start the answer, end it at its deadline, and return how it went: 0, 124 for too late, or 128 + a signal."""
     if isolated:
         _check(_libc.unshare(NEWNS | NEWPID | NEWIPC), "unshare")
     child = os.fork()
     if child == 0:
         try:
-            _be_the_answer(request, out, isolated)
+            _be_the_answer(limits, out, isolated)
         finally:
             os._exit(70)
     os.close(out)
-    deadline = time.monotonic() + request[-1]["seconds"] + request[-1]["grace"]
-    watch = os.pidfd_open(child)
-    late = not select.select([watch], [], [], max(0, deadline - time.monotonic()))[0]
-    if late:
-        os.kill(child, signal.SIGKILL)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    deadline = time.monotonic() + limits.seconds + limits.grace
+    late = False
+    while not (ended := os.waitpid(child, os.WNOHANG))[0]:
+        if not late and time.monotonic() > deadline:
+            late = True
+            os.kill(child, signal.SIGKILL)
+        time.sleep(0.005)
+    status = os.waitstatus_to_exitcode(ended[1])
     return 124 if late else 128 - status if status < 0 else status
 
 
-def serve(request: tuple, isolated: bool) -> bytes:
+def serve(limits: Limits, isolated: bool) -> bytes:
     read, out = os.pipe()
     keeper = os.fork()
     if keeper == 0:
         code = 71
         try:
             os.close(read)
-            code = _keep(request, out, isolated)
+            code = _keep(limits, out, isolated)
         finally:
             os._exit(code)
     os.close(out)
@@ -186,21 +203,19 @@ def can_isolate() -> bool:
 
 
 def main() -> None:
-    import pickle
-
-    import haiku  # noqa: F401 - here, before the first fork, so that no answer pays for it
+    import cloudpickle  # noqa: F401 - here, before the first fork, so that no answer pays for it
+    import haiku  # noqa: F401
     import optax  # noqa: F401
 
-    _libc.prctl(4, 0, 0, 0, 0)  # not dumpable: nobody reads this process's memory
+    if sys.platform == "linux":
+        _libc.prctl(4, 0, 0, 0, 0)  # not dumpable: nobody reads this process's memory
     isolated = "isolate" in sys.argv and can_isolate()
-    frames, replies = sys.stdin.buffer, sys.stdout.buffer
-    replies.write(b"ready" + (b"1" if isolated else b"0"))
-    replies.flush()
-    while head := frames.read(8):
-        request = pickle.loads(frames.read(struct.unpack(">q", head)[0]))
-        reply = serve(request, isolated)
-        replies.write(struct.pack(">q", len(reply)) + reply)
-        replies.flush()
+    os.write(1, b"ready" + (b"1" if isolated else b"0"))
+    while head := os.read(0, struct.calcsize(HEAD)):
+        reply = serve(Limits(*struct.unpack(HEAD, head)), isolated)
+        reply = memoryview(struct.pack(">q", len(reply)) + reply)
+        while reply:
+            reply = reply[os.write(1, reply) :]
 
 
 if __name__ == "__main__":

@@ -353,7 +353,7 @@ def fields(seen: Mapping[str, tuple[np.ndarray, tuple[int, int]]], alt: str) -> 
             axis.tick_params(length=0)
             missed = int(np.sum(before & ~field))
             leaked = int(np.sum(field & ~before))
-            axis.set_title(f"{title}\npast unseen: {missed}, future seen: {leaked}")
+            axis.set_title(f"{title}\npast unseen: {missed}\nfuture seen: {leaked}")
     return Picture(figure, alt, {title: field for title, (field, _) in seen.items()})
 
 
