@@ -404,11 +404,11 @@ def test_pages_show_code_as_text_and_hold_no_answers(tmp_path, memory, monkeypat
     evil = "def to_unit_range(pixels):\n    raise ValueError('<script>alert(1)</script>')  # <img src=x onerror=f()>\n"
     made = made_class.notebook("00_start_here", {QUICK.id: evil})
     (tmp_path / "class").mkdir()
-    for name in ("=cmd()", "<b>bold", "a" * 120):
+    for name in ("=cmd()", "<b>bold", "नेहा"):
         nbformat.write(made, tmp_path / "class" / f"{name}_00_start_here.ipynb")
     grade(tmp_path / "class", tmp_path / "report", workers=1, limits=SHORT, progress=False)
     pages = [path.read_text() for path in (tmp_path / "report").rglob("*.html")]
-    assert len(pages) == 4
+    assert len(pages) == 4 and (tmp_path / "report" / "feedback" / "नेहा.html").exists()
     for page in pages:
         assert "<script" not in page and "<img" not in page and "<b>bold" not in page
         assert page.count("<h1>") == 1 and 'lang="en"' in page
@@ -470,3 +470,15 @@ def test_the_exercise_that_the_instructors_page_shows_works():
         assert checking.judge(exercise, misconception.answer).misconception == misconception.name
     for answer in exercise.alternatives.values():
         assert checking.judge(exercise, answer).passed
+
+
+def test_places_to_look_are_what_no_answer_needs():
+    from vqtutor.grading import gradebook
+
+    assert gradebook._reaches("def gate(x):\n    signal, os = x\n    return signal.open * os") == []
+    assert gradebook._reaches("import os.path, jax\nfrom socket import create_connection") == ["os", "socket"]
+    assert gradebook._reaches("def f(x):\n    return eval('x'), x.__globals__") == ["__globals__", "eval"]
+    lines = "def f(X):\n    Y = X + 1  # Y\n" + 12 * "    Y = Y * X\n" + "    return Y"
+    same = [Answer("a.b", lines.replace("X", x).replace("Y", y)) for x, y in ("xy", "ab")]
+    assert gradebook._shape(same[0]) == gradebook._shape(same[1]) != ""
+    assert gradebook._shape(Answer("a.b", same[0].source.replace("+", "-"))) != gradebook._shape(same[0])

@@ -25,12 +25,13 @@ CREATE VIEW IF NOT EXISTS standing AS SELECT MAX(file) AS file, student, lesson 
   WHERE digest != '' GROUP BY student, lesson;
 CREATE VIEW IF NOT EXISTS answers AS SELECT * FROM standing JOIN handed_in USING (file);
 """
-# Modules that no answer of the course needs, and names that reach around Python.
-_ODD = {
+# What no answer of the course needs: modules that it may import, built-in names, attributes that reach around Python.
+_MODULES = {
     *("os", "sys", "subprocess", "socket", "ctypes", "gc", "inspect", "importlib", "builtins", "pathlib", "shutil"),
     *("signal", "threading", "multiprocessing", "pickle", "urllib", "requests", "http", "asyncio", "mmap", "resource"),
-    *("open", "eval", "exec", "compile", "__import__", "globals", "__builtins__", "__subclasses__", "_getframe"),
 }
+_NAMES = {"open", "eval", "exec", "compile", "__import__", "globals", "__builtins__"}
+_ATTRIBUTES = {"__builtins__", "__globals__", "__subclasses__", "__code__", "_getframe", "f_back", "f_globals"}
 
 
 class Gradebook:
@@ -178,13 +179,13 @@ def _reaches(source: str) -> list[str]:
     names = set()
     for node in _nodes(source):
         if isinstance(node, ast.Name):
-            names.add(node.id)
+            names |= {node.id} & _NAMES
         elif isinstance(node, ast.Attribute):
-            names.add(node.attr)
+            names |= {node.attr} & _ATTRIBUTES
         elif isinstance(node, ast.Import | ast.ImportFrom):
-            names |= {alias.name.split(".")[0] for alias in node.names}
-            names.add((getattr(node, "module", "") or "").split(".")[0])
-    return sorted(names & _ODD)
+            modules = [getattr(node, "module", "") or "", *(alias.name for alias in node.names)]
+            names |= {module.split(".")[0] for module in modules} & _MODULES
+    return sorted(names)
 
 
 def _nodes(source: str) -> list[ast.AST]:

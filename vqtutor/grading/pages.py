@@ -101,7 +101,7 @@ def _card(verdict: dict[str, Any]) -> str:
 
 def _file_name(student: str) -> str:
     """Return a name that any file system takes, and that no other student has."""
-    safe = re.sub(r"[^\w. -]", "_", student).strip(". ")[:80]
+    safe = re.sub(r'[\x00-\x1f/\\:*?"<>|]', "_", student).strip(". ")[:80]
     return safe if safe == student else f"{safe}-{sha256(student.encode()).hexdigest()[:8]}"
 
 
