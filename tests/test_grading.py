@@ -482,3 +482,15 @@ def test_places_to_look_are_what_no_answer_needs():
     same = [Answer("a.b", lines.replace("X", x).replace("Y", y)) for x, y in ("xy", "ab")]
     assert gradebook._shape(same[0]) == gradebook._shape(same[1]) != ""
     assert gradebook._shape(Answer("a.b", same[0].source.replace("+", "-"))) != gradebook._shape(same[0])
+
+
+def test_what_cannot_be_graded_is_said_in_one_sentence(tmp_path, capsys):
+    from vqtutor import cli
+
+    assert cli.main(["grade", str(tmp_path / "none"), "--out", str(tmp_path / "out")]) == 1
+    assert "There is nothing at" in capsys.readouterr().err
+    (tmp_path / "class").mkdir()
+    assert cli.main(["grade", str(tmp_path / "class"), "--out", str(tmp_path / "class" / "out")]) == 1
+    assert "outside" in capsys.readouterr().err
+    assert cli.main(["export", "nbgrader", str(tmp_path)]) == 1
+    assert "vqtutor grade" in capsys.readouterr().err

@@ -92,19 +92,22 @@ def _release(options) -> int:
 def _grade(options) -> int:
     if sys.platform == "win32":
         raise ValueError("Grading forks, which Windows cannot: run it in WSL.")
+    if options.unsafe:
+        print("No sandbox: answers run as you do. They can read and change your files, and use the network.")
     try:
         from vqtutor.grading.grade import grade
         from vqtutor.grading.sandbox import Limits, SandboxError
-    except ModuleNotFoundError as error:
-        raise ValueError(f"Grading needs {error.name}: install vqtutor[instructor].") from error
 
-    if options.unsafe:
-        print("No sandbox: answers run as you do. They can read and change your files, and use the network.")
-    limits = Limits(options.seconds, int(options.memory * 2**30))
-    try:
-        book = grade(options.submissions, options.out, options.workers, limits, options.unsafe, options.scheduler)
+        limits, place, out = Limits(options.seconds, int(options.memory * 2**30)), options.submissions, options.out
+        book = grade(place, out, options.workers, limits, options.unsafe, options.scheduler)
+    except ModuleNotFoundError as error:
+        extra = "instructor" if options.scheduler is None else "cluster"
+        raise ValueError(f"Grading needs {error.name}: install vqtutor[{extra}].") from error
     except SandboxError as error:
         raise ValueError(error) from error
+    except KeyboardInterrupt:
+        print(f"Stopped. Nothing is lost: the same command goes on from what is in {options.out}.")
+        return 130
     print(f"{len(book.students())} students, {len(book.exercises())} exercises: {options.out / 'index.html'}")
     for file, said in book.damaged():
         print(f"Not graded: {file}. {said}")

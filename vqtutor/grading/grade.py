@@ -219,7 +219,10 @@ def grade(
     Raises:
       SandboxError: when there is no sandbox here and `unsafe` does not say to go without.
       FileNotFoundError: when there is nothing to grade.
+      ValueError: when the report would lie among the submissions.
     """
+    if submissions.resolve() in (out.resolve(), *out.resolve().parents):
+        raise ValueError(f"The report would lie among the submissions: name a folder outside {submissions}.")
     grader = Grader(limits or Limits(), unsafe)
     book = Gradebook(out, course_version())
     book.take_in(tqdm(collect(submissions, book.known()), desc="reading", unit="file", disable=not progress), key_of)
@@ -230,7 +233,8 @@ def grade(
                     pass
                 asked = [EXERCISES[id] for id in book.open_exercises()]
                 with ThreadPoolExecutor(workers) as pool:
-                    list(tqdm(pool.map(grader.prepare, asked), desc="what right looks like", total=len(asked)))
+                    prepared = pool.map(grader.prepare, asked)
+                    list(tqdm(prepared, "what right looks like", len(asked), unit="exercise", disable=not progress))
                 done = _here(workers, grader, book.open_answers())
             else:
                 done = _on_cluster(scheduler, grader, book.open_answers())

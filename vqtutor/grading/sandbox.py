@@ -145,7 +145,10 @@ class Sandbox:
         hello = self._process.stdout.read(6)
         if hello[:5] != b"ready":
             said = self._process.stderr.read().decode(errors="replace").strip().splitlines()
-            raise SandboxError(f"The sandbox does not start here: {said[-1] if said else 'it says nothing'}")
+            raise SandboxError(
+                f"The sandbox does not start here ({said[-1] if said else 'it does not say why'}). Containers often "
+                "forbid it: grade on a machine of your own, or, where there is nothing to lose, with --unsafe."
+            )
         self._isolated = hello[5:] == b"1"
 
     def run(
