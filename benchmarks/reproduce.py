@@ -237,8 +237,8 @@ def split(
 
 
 def decoded(prior: Prior, state: tuple, codes: np.ndarray) -> jax.Array:
-    (codebook,) = (leaf for path, leaf in jax.tree_util.tree_leaves_with_path(state[:2]) if path[-1].key == "codebook"
-                   and path[0].idx == int(SYSTEMS[prior.system].is_ema))  # fmt: skip
+    holders = state[int(SYSTEMS[prior.system].is_ema)]  # parameters, or the state of an EMA codebook
+    (codebook,) = (own["codebook"] for own in holders.values() if "codebook" in own)
     return autoencoder.decode(state[0], codebook[codes], prior.decoder)[..., 0] - prior.black
 
 

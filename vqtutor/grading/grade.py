@@ -60,8 +60,9 @@ class Grader:
     def __post_init__(self):
         self.memory = (self.memory or cache_folder() / "grading") / course_version()
         self._idle: dict[bool, list[Sandbox]] = {True: [], False: []}
-        self._locks: dict[tuple, threading.Lock] = {}
+        self._locks: dict[tuple[Exercise, int], threading.Lock] = {}
         self._lock = threading.Lock()
+        self._seen: dict[tuple[Exercise, int], tuple[Observation, ...]] = {}
 
     @contextmanager
     def box(self, may_write: bool = False) -> Iterator[Sandbox]:
@@ -86,7 +87,9 @@ class Grader:
         with self._lock:
             lock = self._locks.setdefault((exercise, number), threading.Lock())
         with lock:
-            return self._look(exercise, answer, number)
+            if (exercise, number) not in self._seen:
+                self._seen[exercise, number] = self._look(exercise, answer, number)
+            return self._seen[exercise, number]
 
     def _look(self, exercise: Exercise, answer: Any, number: int) -> tuple[Observation, ...]:
         file = self.memory / f"{exercise.id}-{number}.json"
