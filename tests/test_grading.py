@@ -321,7 +321,8 @@ def test_a_class_is_graded_once_and_what_was_planted_is_found(small_class, tmp_p
     said = json.loads((out / "grades.json").read_text())["students"]
     for (student, id), what in planted.items():
         if what.kind == "damaged":
-            assert student not in said
+            assert said[student] == {"points": 0, "exercises": {}}
+            assert "00_start_here.ipynb: It cannot be read" in (out / "feedback" / f"{student}.html").read_text()
             continue
         verdict = said[student]["exercises"][id]
         assert (verdict["state"] == "passed") == (what.kind in ("right", "harmed")), (student, what, verdict)

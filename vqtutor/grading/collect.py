@@ -71,10 +71,11 @@ class Unchanged:
 
 @dataclass(frozen=True)
 class Damage:
-    """A file that is no notebook of the course, and why, in a sentence."""
+    """A file that is no notebook of the course, why, in a sentence, and whose it is, if it was to be one."""
 
     file: str
     sentence: str
+    student: str = ""
 
 
 def collect(place: Path, known: Mapping[str, str] | None = None) -> Iterator[Submission | Damage | Unchanged]:
@@ -146,6 +147,7 @@ def _zipped(name: str, file: Any) -> Iterator[tuple[str, bytes | Damage]]:
 def _submission(name: str, data: bytes, digest: str) -> Submission | Damage:
     import nbformat
 
+    student, lesson = _whose(name)
     logging.getLogger("traitlets").setLevel(logging.CRITICAL)  # says of old notebooks what does not matter here
     try:
         cells = nbformat.reads(data.decode("utf-8-sig"), as_version=4).cells
@@ -154,12 +156,11 @@ def _submission(name: str, data: bytes, digest: str) -> Submission | Damage:
             for i, cell in enumerate(cells)
         ]
     except Exception as error:  # nbformat has many ways to say that something is no notebook
-        return Damage(name, f"It cannot be read as a notebook ({type(error).__name__}).")
+        return Damage(name, f"It cannot be read as a notebook ({type(error).__name__}).", student)
     code = [_Cell(source, said) for kind, source, said, _ in cells if kind == "code" and len(source) <= MAX_CELL]
-    student, lesson = _whose(name)
     lesson = lesson or _lesson(code)
     if lesson is None:
-        return Damage(name, "It has no answer to any exercise of the course.")
+        return Damage(name, "It has no answer to any exercise of the course.", student)
     answers = {id: _find(code, exercise) for id, exercise in EXERCISES.items() if exercise.lesson == lesson}
     texts = {said.get("question", id): source for _, source, said, id in cells if said.get("role") == "free_text"}
     return Submission(student, name, lesson, answers, texts, digest)

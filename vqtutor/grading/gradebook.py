@@ -66,7 +66,7 @@ class Gradebook:
                     continue
                 self._forget(file)
                 if isinstance(one, Damage):
-                    db.execute("INSERT INTO files VALUES (?, '', '', '', ?)", (file, one.sentence))
+                    db.execute("INSERT INTO files VALUES (?, ?, '', '', ?)", (file, one.student, one.sentence))
                     continue
                 db.execute("INSERT INTO files VALUES (?, ?, ?, ?, '')", (file, one.student, one.lesson, one.digest))
                 for question, text in one.free_text.items():
@@ -109,7 +109,9 @@ class Gradebook:
     # -- to be read ----------------------------------------------------------------------------------------------------
 
     def students(self) -> list[str]:
-        return [row[0] for row in self._db.execute("SELECT DISTINCT student FROM answers ORDER BY student")]
+        """Return everybody who handed anything in, readable or not."""
+        rows = self._db.execute("SELECT DISTINCT student FROM files WHERE student != '' ORDER BY student")
+        return [row[0] for row in rows]
 
     def exercises(self) -> list[str]:
         """Return the exercises of every lesson that anybody handed in."""
@@ -131,14 +133,14 @@ class Gradebook:
         """Return every verdict by its key."""
         return {key: json.loads(text) for key, text in self._db.execute("SELECT key, verdict FROM verdicts")}
 
-    def damaged(self) -> list[tuple[str, str]]:
+    def damaged(self, student: str | None = None) -> list[tuple[str, str]]:
         """Return (file, sentence) of what could not be read, and of what another file stands in for."""
-        damaged = self._db.execute("SELECT file, note FROM files WHERE note != ''").fetchall()
-        replaced = self._db.execute(
-            "SELECT files.file, standing.file FROM files JOIN standing USING (student, lesson)"
-            " WHERE files.digest != '' AND files.file != standing.file"
+        rows = self._db.execute(
+            "SELECT student, file, note FROM files WHERE note != '' UNION"
+            " SELECT student, files.file, standing.file || ' stands, of the same student and lesson.'"
+            " FROM files JOIN standing USING (student, lesson) WHERE digest != '' AND files.file != standing.file"
         )
-        return sorted([*damaged, *((old, f"{new} stands, of the same student and lesson.") for old, new in replaced)])
+        return sorted((file, note) for who, file, note in rows if student in (None, who))
 
     def texts(self) -> list[tuple[str, str, str, str]]:
         """Return (student, lesson, question, text) of the free-text answers."""

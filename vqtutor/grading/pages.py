@@ -63,7 +63,8 @@ def write(book: Gradebook, out: Path) -> None:
                 if how := HOW.get(verdict["how"]) or HOW.get(verdict["problem"]):
                     stopped.append((student, id, how))
             shown = [(id, verdict | {"card": _card(verdict)}) for id, verdict in sorted(found.items(), key=_in_course)]
-            text = student_page.render(title=f"Feedback for {student}", points=points, most=most, exercises=shown)
+            told = dict(points=points, most=most, exercises=shown, damaged=book.damaged(student))
+            text = student_page.render(title=f"Feedback for {student}", **told)
             (out / page).write_text(text, encoding="utf-8")
         data.write("\n}}\n")
     with open(out / "free_text.csv", "w", newline="", encoding="utf-8-sig") as table:
