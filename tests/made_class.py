@@ -136,7 +136,7 @@ ATTACKS: dict[str, str] = {
     "memory, bit by bit": "kept = []\n    while True: kept.append(bytearray(2**24))",
     "a gigabyte of prints": "[print('x' * 2**20) for _ in range(1024)]; return args[0]",
     "a gigabyte of reply": "import os\n    while True: os.write(3, b'x' * 2**20)",
-    "a gigabyte of files": "open('/tmp/x', 'wb').write(bytes(2**30)); return args[0]",
+    "a gigabyte of files": "open('x', 'wb').write(bytes(2**30)); return args[0]",
     "os._exit": "import os; os._exit(0)",
     "sys.exit": "import sys; sys.exit(0)",
     "segmentation fault": "import ctypes; ctypes.string_at(0)",

@@ -151,13 +151,14 @@ def test_nothing_passes_from_one_answer_to_the_next(grader):
     leave = (
         "import builtins, sys, os, jax, numpy, threading\n"
         "builtins.left = sys.left = numpy.left = jax.left = 'left'\n"
-        "open('/tmp/left', 'w').write('x'); os.environ['LEFT'] = 'x'; numpy.asarray = None\n"
+        "open('left', 'w').write('x'); os.environ['LEFT'] = 'x'; numpy.asarray = None\n"
         "jax.config.update('jax_enable_x64', True)\n"
     )
     look = (
         "import builtins, sys, os, jax, numpy\n"
         "traces = [hasattr(m, 'left') for m in (builtins, sys, numpy, jax)]\n"
-        "traces += [os.path.exists('/tmp/left'), 'LEFT' in os.environ, jax.config.jax_enable_x64, os.getpid() != 1]\n"
+        "traces += [os.path.exists('left'), os.getcwd() != '/scratch', 'LEFT' in os.environ]\n"
+        "traces += [jax.config.jax_enable_x64, os.getpid() != 1]\n"
         "assert not any(traces), traces\n"
     )
     assert grader.judge(Answer(QUICK.id, leave + RIGHT))["points"] < QUICK.points

@@ -84,7 +84,7 @@ def _command(bwrap: str, programs: Path, may_write: bool) -> list[str]:
     folders = {sys.prefix, sys.base_prefix, *map(str, map(sysconfig.get_path, ("purelib", "platlib", "stdlib")))}
     folders = sorted(folder for folder in folders if not folder.startswith("/usr/"))
     command = [bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--cap-add", "CAP_SYS_ADMIN"]
-    command += ["--uid", "65534", "--gid", "65534", "--hostname", "sandbox", "--dev", "/dev", "--tmpfs", "/tmp"]
+    command += ["--uid", "65534", "--gid", "65534", "--dev", "/dev", "--tmpfs", worker.SCRATCH]
     # No /proc: it would show the worker. Of /proc and /sys, just what XLA's kernels ask about the processor.
     system = ["/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/proc/cpuinfo", "/sys/devices/system/cpu"]
     for folder in system:
@@ -104,7 +104,8 @@ def _command(bwrap: str, programs: Path, may_write: bool) -> list[str]:
 
 def _environment(programs: str) -> dict[str, str]:
     return {
-        "HOME": "/tmp",
+        "HOME": worker.SCRATCH,
+        "TMPDIR": worker.SCRATCH,
         "PATH": "/usr/bin:/bin",
         "JAX_PLATFORMS": "cpu",
         "JAX_COMPILATION_CACHE_DIR": programs,  # programs of wrong answers, compiled once: most of a probe is the same

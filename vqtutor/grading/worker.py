@@ -20,10 +20,12 @@ import resource
 import signal
 import struct
 import sys
+import tempfile
 import time
 from typing import NamedTuple
 
 HEAD = ">qqqdd"
+SCRATCH = "/scratch"  # not /tmp: the Python that runs here may lie in there
 MAX_REPLY = 64 << 20  # bytes of JSON; probes are small, and a right answer's observations are far below 1 MB
 NEWNS, NEWIPC, NEWPID = 0x20000, 0x08000000, 0x20000000
 
@@ -136,7 +138,7 @@ def _be_the_answer(limits: Limits, out: int, isolated: bool) -> None:
     os.setsid()  # a signal to its process group reaches nobody else
     if isolated:
         options = f"size={limits.scratch},mode=1777".encode()
-        _check(_libc.mount(b"scratch", b"/tmp", b"tmpfs", 6, options), "mount")  # nosuid, nodev
+        _check(_libc.mount(b"scratch", SCRATCH.encode(), b"tmpfs", 6, options), "mount")  # nosuid, nodev
     null = os.open("/dev/null", os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(null, standard)
@@ -146,7 +148,7 @@ def _be_the_answer(limits: Limits, out: int, isolated: bool) -> None:
         drop_privileges()
     _limit(limits)
     forbid_processes()
-    os.chdir("/tmp")
+    os.chdir(SCRATCH if os.path.isdir(SCRATCH) else tempfile.gettempdir())
     text = json.dumps(run_answer(frame, limits.seconds)).encode()
     while text:
         text = text[os.write(3, text) :]
