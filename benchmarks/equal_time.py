@@ -12,12 +12,10 @@ import tempfile
 from pathlib import Path
 
 import haiku as hk
-import jax
-import optax
-from reproduce import PRIORS, likelihood, split
+from reproduce import PRIORS, build_prior, likelihood, split
 
 from vqtutor import fit
-from vqtutor.models import losses, pixelcnn
+from vqtutor.models import losses
 
 CONTENDERS = ("R1-prior", "R1-gated-prior")
 STEPS_A_TURN = 400
@@ -32,20 +30,18 @@ def main() -> None:
     options = parser.parse_args()
     codes, held_out, *_ = split(PRIORS["R1-prior"], options)
     print(f"perplexity of the codes {float(losses.perplexity(codes, 128)):.1f}")
+    made = {name: build_prior(PRIORS[name], codes, options.seed) for name in CONTENDERS}
     seconds, steps, seen = (dict.fromkeys(CONTENDERS, start) for start in (0.0, 0, None))
     with tempfile.TemporaryDirectory() as folder:
         while (name := min(CONTENDERS, key=seconds.get)) and seconds[name] < 60 * options.minutes:
-            prior, optimizer = PRIORS[name], optax.adam(pixelcnn.R1_PRIOR.learning_rate)
-            network = hk.without_apply_rng(hk.transform(lambda codes, prior=prior: prior.network()(codes)))
-            params = network.init(jax.random.key(options.seed), codes[:1])
-            step, state = pixelcnn.make_train_step(network, optimizer), (params, optimizer.init(params))
+            network, step, state = made[name]
             steps[name] += STEPS_A_TURN
             extra = dict(checkpoint=str(Path(folder) / f"{name}.npz"), seed=options.seed, progress=False)
-            run = fit(step, state, codes, steps=steps[name], batch_size=prior.settings.batch_size, **extra)
+            run = fit(step, state, codes, steps=steps[name], batch_size=PRIORS[name].settings.batch_size, **extra)
             nats, accuracy = likelihood(lambda codes, run=run, net=network: net.apply(run.state[0], codes), held_out)
             seconds[name] = run.seconds
             seen[name] = {
-                "parameters": hk.data_structures.tree_size(params),
+                "parameters": hk.data_structures.tree_size(state[0]),
                 "seconds": run.seconds,
                 "steps": run.steps,
                 "train_nats": float(run.history["loss"][-STEPS_A_TURN:].mean()),

@@ -228,12 +228,15 @@ def split(
         decode = partial(decoded, prior, trained.state)
         codes, test = code_maps(forward, data.train_images), code_maps(forward, data.test_images)
     first = round(prior.settings.held_out * len(codes))
-    return (
-        codes[first:],
-        codes[:first],
-        test,
-        decode,
-    )  # in the order of the data set: a training never saw the first ones
+    # In the order of the data set: a training never saw the first ones.
+    return codes[first:], codes[:first], test, decode
+
+
+def build_prior(prior: Prior, codes: np.ndarray, seed: int) -> tuple[hk.Transformed, Any, tuple]:
+    """Return (network, step, state) of a prior that has not learned yet; `codes` are looked at for their shape."""
+    network = hk.without_apply_rng(hk.transform(lambda codes: prior.network()(codes)))
+    params, optimizer = network.init(jax.random.key(seed), codes[:1]), optax.adam(prior.settings.learning_rate)
+    return network, pixelcnn.make_train_step(network, optimizer), (params, optimizer.init(params))
 
 
 def decoded(prior: Prior, state: tuple, codes: np.ndarray) -> jax.Array:
@@ -242,18 +245,19 @@ def decoded(prior: Prior, state: tuple, codes: np.ndarray) -> jax.Array:
     return autoencoder.decode(state[0], codebook[codes], prior.decoder)[..., 0] - prior.black
 
 
-def draw_prior(prior: Prior, params: Any, decode: Callable, test: np.ndarray, num_codes: int, file: str) -> None:
+def draw_prior(
+    prior: Prior, apply: Callable, params: Any, decode: Callable, test: np.ndarray, num_codes: int, file: str
+) -> None:
     """Save what the prior guesses of test images, each code given the true ones before it, and what it draws."""
     from vqtutor.show import figures
 
-    network, shape = hk.without_apply_rng(hk.transform(lambda codes: prior.network()(codes))), test[:10].shape
+    shape, key = test[:10].shape, jax.random.key(0)
     begin = hk.without_apply_rng(hk.transform(lambda: prior.network().begin(shape)))
     at = hk.without_apply_rng(hk.transform(lambda *place: prior.network().at(*place)))
-    logits, key = partial(network.apply, params), jax.random.key(0)
     drawn = sampling.draw(key, partial(at.apply, params), begin.apply(params), shape)
     rows = {
         "test images": test[:10],
-        "guessed code by code": jnp.argmax(logits(test[:10]), axis=-1),
+        "guessed code by code": jnp.argmax(apply(test[:10]), axis=-1),
         "uniform prior": jax.random.randint(key, shape, 0, num_codes),
         "learned prior": drawn,
     }
@@ -279,9 +283,7 @@ def run_prior(name: str, options: argparse.Namespace) -> None:
     prior = PRIORS[name]
     system, settings = SYSTEMS[prior.system], prior.settings
     codes, held_out, test, decode = split(prior, options)
-    network = hk.without_apply_rng(hk.transform(lambda codes: prior.network()(codes)))
-    params, optimizer = network.init(jax.random.key(options.seed), codes[:1]), optax.adam(settings.learning_rate)
-    step, state = pixelcnn.make_train_step(network, optimizer), (params, optimizer.init(params))
+    network, step, state = build_prior(prior, codes, options.seed)
     extra = dict(batch_size=settings.batch_size, seed=options.seed, checkpoint=options.checkpoint)
     run = fit(step, state, codes, **(asked_length(options) or {"epochs": settings.epochs}), **extra)
     per_epoch, apply = len(codes) // settings.batch_size, partial(network.apply, run.state[0])
@@ -290,7 +292,7 @@ def run_prior(name: str, options: argparse.Namespace) -> None:
         "system": name,
         "codes": options.codes or "our own",
         "seed": options.seed,
-        "parameters": hk.data_structures.tree_size(params),
+        "parameters": hk.data_structures.tree_size(state[0]),
         "steps": run.steps,
         "perplexity_of_codes": float(losses.perplexity(codes, system.settings.num_codes)),
         "train_nats": float(run.history["loss"][-per_epoch:].mean()),
@@ -306,7 +308,7 @@ def run_prior(name: str, options: argparse.Namespace) -> None:
         "ms_per_step": 1e3 / run.steps_per_second,
     }
     if options.picture and decode is not None:
-        draw_prior(prior, run.state[0], decode, test, system.settings.num_codes, options.picture)
+        draw_prior(prior, apply, run.state[0], decode, test, system.settings.num_codes, options.picture)
     tell(figures, prior.published if asked_length(options) is None else {})
 
 

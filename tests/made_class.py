@@ -224,17 +224,17 @@ def _wrong_answers(exercise: Any) -> list[tuple[str, Any]]:
 
 
 def _lesson(lesson, kind, held, chance, wrong, mark) -> tuple[nbformat.NotebookNode, dict[str, Planted]]:
-    name = authoring.read(LESSONS[lesson])
-    ids = [authoring.about(cell)["exercise"] for cell in name.cells if authoring.about(cell).get("role") == "answer"]
+    made = notebook(lesson, {}, solved=True)
+    answers = {authoring.about(c)["exercise"]: c for c in made.cells if authoring.about(c).get("role") == "answer"}
     cells, told = {}, {}
     harm: Callable = chance.choice(HARMED) if kind == "harmed" else (lambda made: made)
-    for i, id in enumerate(ids):
+    for i, id in enumerate(answers):
         exercise, own = EXERCISES[id], mark if chance.random() < 0.5 else ""  # half of all answers are one of a kind
         told[id] = Planted("right")
         if kind == "wrong":
             name, answer = wrong[id][held % len(wrong[id])]
             cells[id], told[id] = cell_of(exercise, answer, own), Planted("wrong", name)
-        elif kind == "half" and i >= len(ids) // 2:
+        elif kind == "half" and i >= len(answers) // 2:
             told[id] = Planted("open")
         elif kind == "hostile":
             name = chance.choice(list(ATTACKS))
@@ -242,11 +242,6 @@ def _lesson(lesson, kind, held, chance, wrong, mark) -> tuple[nbformat.NotebookN
                 cells[id], told[id] = attack(name, exercise), Planted("hostile", name)
         elif kind == "right" and held % 2:
             cells[id] = cell_of(exercise, chance.choice(list(exercise.alternatives.values())), own)
-    made = notebook(lesson, {}, solved=True)
-    blank = {authoring.about(c).get("exercise"): c.source for c in notebook(lesson, {}).cells
-             if authoring.about(c).get("role") == "answer"}  # fmt: skip
-    for cell in made.cells:
-        if authoring.about(cell).get("role") == "answer":
-            id = authoring.about(cell)["exercise"]
-            cell.source = blank[id] if told[id].kind == "open" else cells.get(id, cell.source)
+    for id, cell in answers.items():
+        cell.source = authoring.blank(cell.source) if told[id].kind == "open" else cells.get(id, cell.source)
     return harm(made), told

@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -141,29 +141,23 @@ def _catalogue(exercise: Exercise) -> dict[Any, int]:
 
 def _here(workers: int, grader: Grader, tasks: Iterable[tuple[str, Answer]]) -> Iterator[tuple[str, dict]]:
     """Judge on this machine, and yield (key, verdict) as they come, in any order."""
+    waiting: dict[Future, str] = {}
+
+    def finished() -> Iterator[tuple[str, dict]]:
+        for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+            yield waiting.pop(future), future.result()
+
     with ThreadPoolExecutor(workers) as pool:
         try:
-            yield from _in_turn(lambda key, answer: pool.submit(grader.judge, answer), tasks, IN_FLIGHT * workers)
+            for key, answer in tasks:
+                waiting[pool.submit(grader.judge, answer)] = key
+                if len(waiting) >= IN_FLIGHT * workers:
+                    yield from finished()
+            while waiting:
+                yield from finished()
         finally:
             pool.shutdown(cancel_futures=True)
             grader.close()
-
-
-def _in_turn(
-    submit: Callable[[str, Answer], Future], tasks: Iterable[tuple[str, Answer]], most: int
-) -> Iterator[tuple[str, dict]]:
-    waiting: dict[Future, str] = {}
-    for key, answer in tasks:
-        waiting[submit(key, answer)] = key
-        if len(waiting) >= most:
-            yield from _finished(waiting)
-    while waiting:
-        yield from _finished(waiting)
-
-
-def _finished(waiting: dict[Future, str]) -> Iterator[tuple[str, dict]]:
-    for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-        yield waiting.pop(future), future.result()
 
 
 @cache

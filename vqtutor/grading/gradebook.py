@@ -5,6 +5,7 @@ import hashlib
 import json
 import sqlite3
 import zlib
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -133,14 +134,21 @@ class Gradebook:
         """Return every verdict by its key."""
         return {key: json.loads(text) for key, text in self._db.execute("SELECT key, verdict FROM verdicts")}
 
-    def damaged(self, student: str | None = None) -> list[tuple[str, str]]:
-        """Return (file, sentence) of what could not be read, and of what another file stands in for."""
+    def damaged_by_student(self) -> dict[str, list[tuple[str, str]]]:
+        """Return {student, or "": (file, sentence)} of what could not be read, or has another file in its place."""
         rows = self._db.execute(
             "SELECT student, file, note FROM files WHERE note != '' UNION"
             " SELECT student, files.file, standing.file || ' stands, of the same student and lesson.'"
             " FROM files JOIN standing USING (student, lesson) WHERE digest != '' AND files.file != standing.file"
         )
-        return sorted((file, note) for who, file, note in rows if student in (None, who))
+        found = defaultdict(list)
+        for student, file, note in sorted(rows):
+            found[student].append((file, note))
+        return found
+
+    def damaged(self) -> list[tuple[str, str]]:
+        """Return the same of everybody, by file."""
+        return sorted(sum(self.damaged_by_student().values(), []))
 
     def texts(self) -> list[tuple[str, str, str, str]]:
         """Return (student, lesson, question, text) of the free-text answers."""

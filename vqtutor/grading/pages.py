@@ -33,7 +33,7 @@ def write(book: Gradebook, out: Path) -> None:
     student_page, class_page = templates.get_template("student.html"), templates.get_template("class.html")
     asked = book.exercises()
     most = sum(EXERCISES[id].points for id in asked)
-    totals, stopped, holders = [], [], defaultdict(int)
+    totals, stopped, holders, damaged = [], [], defaultdict(int), book.damaged_by_student()
     seen = {id: Counter() for id in asked}
     (out / "feedback").mkdir(exist_ok=True)
     with (
@@ -49,9 +49,8 @@ def write(book: Gradebook, out: Path) -> None:
             page = f"feedback/{_file_name(student)}.html"
             totals.append((student, points, page))
             rows.writerow([_cell(student), *(found[id]["points"] if id in found else "" for id in asked), points, most])
-            kept = {
-                id: {k: v for k, v in found[id].items() if k not in ("cell", "exercise")} for id in asked if id in found
-            }
+            found = {id: found[id] for id in asked if id in found}  # in the order of the course
+            kept = {id: {k: v for k, v in one.items() if k not in ("cell", "exercise")} for id, one in found.items()}
             entry = json.dumps({"points": points, "exercises": kept}, ensure_ascii=False)
             data.write(f"{',' if number else ''}\n{json.dumps(student, ensure_ascii=False)}: {entry}")
             for id, verdict in found.items():
@@ -62,8 +61,8 @@ def write(book: Gradebook, out: Path) -> None:
                     seen[id]["unnamed"] += 1
                 if how := HOW.get(verdict["how"]) or HOW.get(verdict["problem"]):
                     stopped.append((student, id, how))
-            shown = [(id, verdict | {"card": _card(verdict)}) for id, verdict in sorted(found.items(), key=_in_course)]
-            told = dict(points=points, most=most, exercises=shown, damaged=book.damaged(student))
+            shown = [(id, verdict | {"card": _card(verdict)}) for id, verdict in found.items()]
+            told = dict(points=points, most=most, exercises=shown, damaged=damaged[student])
             text = student_page.render(title=f"Feedback for {student}", **told)
             (out / page).write_text(text, encoding="utf-8")
         data.write("\n}}\n")
@@ -88,10 +87,6 @@ def write(book: Gradebook, out: Path) -> None:
         damaged=book.damaged(),
     )
     (out / "index.html").write_text(text, encoding="utf-8")
-
-
-def _in_course(item: tuple[str, Any]) -> int:
-    return list(EXERCISES).index(item[0])
 
 
 def _card(verdict: dict[str, Any]) -> str:
