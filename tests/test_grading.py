@@ -24,6 +24,7 @@ from vqtutor.exercises import EXERCISES
 from vqtutor.grading import sandbox
 from vqtutor.grading.collect import Answer, Damage, Submission, collect
 from vqtutor.grading.grade import Grader, grade, key_of
+from vqtutor.grading.gradebook import Gradebook
 from vqtutor.grading.sandbox import Limits, unpack
 
 QUICK = EXERCISES["start.to_unit_range"]
@@ -39,7 +40,8 @@ def no_sandbox():
     return f"bubblewrap does not work here: {done.stderr}" if done.returncode else ""
 
 
-needs_sandbox = pytest.mark.skipif(bool(no_sandbox()), reason=no_sandbox())
+WHY_NOT = no_sandbox()
+needs_sandbox = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +191,24 @@ def test_unsafe_grades_alike(memory):
     assert grader.judge(Answer(QUICK.id, RIGHT.replace("255", "256")))["points"] < QUICK.points
     assert grader.judge(Answer(QUICK.id, made_class.attack("os._exit", QUICK)))["how"] == "died"
     grader.close()
+
+
+def test_a_zip_of_one_students_files_is_named_after_the_student(tmp_path):
+    good = nbformat.writes(made_class.notebook("00_start_here", {QUICK.id: RIGHT}))
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in ("李雷.zip", "asa/Åsa Öst.ZIP"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        with zipfile.ZipFile(folder / name, "w") as archive:
+            archive.writestr("00_start_here.ipynb", good)
+    with zipfile.ZipFile(folder / "the rest.zip", "w") as archive:
+        archive.writestr("noor_00_start_here.ipynb", good)
+        archive.write(folder / "李雷.zip", "韩梅梅.zip")
+    assert {one.student for one in collect(folder)} == {"李雷", "Åsa Öst", "noor", "韩梅梅"}
+    (folder / "broken.zip").write_bytes(b"PK no zip")
+    for place in (folder, folder / "broken.zip"):
+        damaged = [one for one in collect(place) if isinstance(one, Damage)]
+        assert [one.file for one in damaged] == ["broken.zip"]
 
 
 def test_a_zip_can_lead_nowhere(tmp_path):
@@ -349,8 +369,6 @@ def test_a_run_that_is_killed_goes_on_and_repeats_nothing(small_class, tmp_path)
     whole = grade(place, tmp_path / "whole", workers=1, limits=SHORT, progress=False)
     wanted = whole.verdicts()
     first = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    from vqtutor.grading.gradebook import Gradebook
-
     while first.poll() is None and (not out.exists() or not Gradebook(out, "").verdicts()):
         time.sleep(0.02)
     first.kill()
@@ -382,8 +400,6 @@ def test_a_cluster_loses_nothing_when_a_worker_dies(small_class, tmp_path):
         killed = []
 
         def kill_one():
-            from vqtutor.grading.gradebook import Gradebook
-
             while not (tmp_path / "there").exists() or not Gradebook(tmp_path / "there", "").verdicts():
                 time.sleep(0.02)
             os.kill(pids[0], 9)
@@ -438,8 +454,6 @@ def test_nbgraders_points_are_ours(tmp_path):
 
 
 def test_of_two_files_the_last_stands_and_one_that_is_gone_is_forgotten(tmp_path):
-    from vqtutor.grading.gradebook import Gradebook
-
     def cells(folder):
         book = Gradebook(tmp_path / "report", "a version")
         found = list(collect(folder, book.known()))

@@ -25,7 +25,7 @@ MAX_NOTEBOOK = 64 << 20  # bytes; a lesson with all its pictures is under 2 MB
 MAX_FILES = 20_000
 MAX_CELL = 500_000  # characters; a longer cell is no answer
 # What learning-management systems put around a name: Canvas's ids and LATE, Moodle's number and folder, resubmissions.
-_AROUND = re.compile(r"_(LATE|\d{3,}|assignsubmission_file)(?=_|$)|_+$")
+_AROUND = re.compile(r"_(LATE|\d{3,}|assignsubmission_file)(?=_|$)")
 _LESSONS = {f"{i:02d}": lesson for i, lesson in enumerate(dict.fromkeys(e.lesson for e in EXERCISES.values()))}
 
 
@@ -102,7 +102,7 @@ def _files(place: Path) -> Iterator[tuple[str, bytes | Damage]]:
     if not place.exists():
         raise FileNotFoundError(f"There is nothing at {place}: name a folder of notebooks, or a zip.")
     if place.is_file():
-        yield from _zipped(place.name, place) if zipfile.is_zipfile(place) else [(place.name, place.read_bytes())]
+        yield from _zipped("", place) if zipfile.is_zipfile(place) else [(place.name, place.read_bytes())]
         return
     for path in sorted(place.rglob("*")):
         name = path.relative_to(place).as_posix()
@@ -110,19 +110,20 @@ def _files(place: Path) -> Iterator[tuple[str, bytes | Damage]]:
         if stat.S_ISLNK(mode) or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             yield name, Damage(name, "It is a link or a device, not a file, and was not opened.")
         elif stat.S_ISREG(mode) and ".ipynb_checkpoints" not in path.parts:
-            if path.stat().st_size > MAX_NOTEBOOK and path.suffix != ".zip":
-                yield name, Damage(name, f"It is over {MAX_NOTEBOOK >> 20} MB and was not read.")
-            elif path.suffix == ".zip":
+            if path.suffix.lower() == ".zip":
                 yield from _zipped(name, path)
+            elif path.stat().st_size > MAX_NOTEBOOK:
+                yield name, Damage(name, f"It is over {MAX_NOTEBOOK >> 20} MB and was not read.")
             else:
                 yield name, path.read_bytes()
 
 
-def _zipped(name: str, file: Any) -> Iterator[tuple[str, bytes | Damage]]:
-    """Yield what a zip holds. It is read in memory, member by member: no path in it is ever used as one."""
-    prefix = (
-        "" if isinstance(file, Path) and name == file.name else PurePosixPath(name).with_suffix("").as_posix() + "/"
-    )
+def _zipped(name: str, file: Path | io.BytesIO) -> Iterator[tuple[str, bytes | Damage]]:
+    """Yield what a zip holds. It is read in memory, member by member: no path in it is ever used as one.
+
+    Its name may be the student's, so it stands for a folder; "" is the zip that holds everything.
+    """
+    prefix = PurePosixPath(name).with_suffix("").as_posix() + "/" if name else ""
     try:
         with zipfile.ZipFile(file) as archive:
             for info in sorted(archive.infolist(), key=lambda info: info.filename):
@@ -133,7 +134,7 @@ def _zipped(name: str, file: Any) -> Iterator[tuple[str, bytes | Damage]]:
                     yield inner, Damage(inner, "It is a link, not a file, and was not opened.")
                 elif ".." in PurePosixPath(inner).parts or inner.startswith(("/", "\\")) or "\\.." in inner:
                     yield inner, Damage(inner, "Its name leads out of the zip; it was not opened.")
-                elif inner.lower().endswith(".zip") and not prefix and info.file_size <= 4 * MAX_NOTEBOOK:
+                elif inner.lower().endswith(".zip") and isinstance(file, Path) and info.file_size <= 4 * MAX_NOTEBOOK:
                     yield from _zipped(inner, io.BytesIO(archive.read(info)))
                 else:
                     with archive.open(info) as member:
@@ -141,6 +142,7 @@ def _zipped(name: str, file: Any) -> Iterator[tuple[str, bytes | Damage]]:
                     late = Damage(inner, f"It is over {MAX_NOTEBOOK >> 20} MB and was not read.")
                     yield inner, data if len(data) <= MAX_NOTEBOOK else late
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
+        name = name or file.name
         yield name, Damage(name, f"The zip cannot be read ({error}).")
 
 
@@ -173,9 +175,7 @@ def _whose(name: str) -> tuple[str, str | None]:
     found = re.search(r"(?:^|[_\- ])(0\d)_[a-z_]+(?:[-_ ]?\(?\d+\)?)?$", stem)
     lesson = _LESSONS.get(found[1]) if found else None
     before = stem[: found.start()] if found else ""
-    folders = [part for part in path.parts[:-1] if part not in ("/", "")]
-    label = before or (folders[-1] if folders else stem)
-    label = _AROUND.sub("", label)
+    label = before or path.parent.name or stem
     return (_AROUND.sub("", label).strip(" _-") or "unnamed"), lesson
 
 
