@@ -246,3 +246,18 @@ def test_a_terminal_gets_the_card_as_text():
     environment = os.environ | {"VQTUTOR_PROGRESS": os.devnull + "/none"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert done.returncode == 1 and "You look one row too high." in done.stderr
+
+
+def test_probes_compile_in_a_hurry_and_what_comes_after_does_not():
+    def hurried():
+        return jax.config.read("jax_disable_most_optimizations")
+
+    seen = []
+    observe(double, lambda x: seen.append(hurried()))
+    assert seen and all(seen) and not hurried()
+    jax.config.update("jax_disable_most_optimizations", True)  # somebody's own wish is kept
+    try:
+        observe(double, double.reference)
+        assert hurried()
+    finally:
+        jax.config.update("jax_disable_most_optimizations", False)

@@ -11,7 +11,7 @@ import optax
 from jax import Array
 
 from vqtutor.models import autoencoder, ema
-from vqtutor.training import Run, fit
+from vqtutor.training import Run, fit, run_once
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def train_codec(
     optimizer = optax.adam(autoencoder.R1.learning_rate)
     variance = float(np.var(images[:5000] / 255.0))
     shown = autoencoder.prepare(jnp.asarray(images[:1]))
-    params, state = jax.jit(lambda key: network.init(key, shown, True))(jax.random.key(seed))
+    params, state = run_once(lambda key: network.init(key, shown, True))(jax.random.key(seed))
     loss_fn = ema.make_loss(network, num_codes, variance=variance)
     step = ema.make_train_step(loss_fn, optimizer, threshold=0.5, restart=restart)
     start = params, state, optimizer.init(params), jax.random.key(seed + 1)

@@ -43,6 +43,11 @@ class Run:
         return self.steps / max(self.seconds, 1e-9)
 
 
+def run_once(function: Callable) -> Callable:
+    """Return `jax.jit(function)` that compiles in a hurry: for what runs only once, such as a network's init."""
+    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
+
+
 def fit(
     step: Callable[..., tuple],
     state: tuple,

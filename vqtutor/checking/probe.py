@@ -134,6 +134,9 @@ def observe(exercise: Exercise, answer: Any, seconds: float | None = None) -> li
     seconds = seconds or exercise.seconds
     seen: list[Observation] = []
     stopped = threading.Event()
+    # A probe runs each of its many small programs once or twice: compiling them well takes longer than it saves.
+    hasty = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
 
     def work():
         for probe in exercise.probes:
@@ -145,6 +148,7 @@ def observe(exercise: Exercise, answer: Any, seconds: float | None = None) -> li
     try:
         worker.join(seconds)
     finally:  # also when the student presses stop
+        jax.config.update("jax_disable_most_optimizations", hasty)
         stopped.set()
         if worker.is_alive() and worker.ident is not None:  # ends a Python loop; a compiled one runs on, unheard
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker.ident), ctypes.py_object(SystemExit))
