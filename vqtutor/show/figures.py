@@ -196,6 +196,11 @@ def planes(
     return Picture(figure, alt, data)
 
 
+def smooth(values: Sequence[float], width: int = 20) -> np.ndarray:
+    """Return the mean of every `width` neighbours: [N] -> [N - width + 1]."""
+    return np.convolve(values, np.ones(width) / width, mode="valid")
+
+
 def curves(series: Mapping[str, Sequence[float]], xlabel: str, ylabel: str, alt: str) -> Picture:
     """Draw one line a series against its step; lines differ in dash as well as colour."""
     return panels_of_curves({ylabel: series}, xlabel, alt)
@@ -294,10 +299,11 @@ def code_maps(images: np.ndarray, indices: np.ndarray, limits: tuple[float, floa
             _bare(below)
         for line, name in zip(axes, ("image", "codes"), strict=True):
             line[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    used = np.count_nonzero(counts)
     share = counts.max() / max(1, np.sum(indices >= 0))
     alt = (
         f"{len(images)} images and below each its code map of {indices.shape[1]} x {indices.shape[2]} numbered places; "
-        f"{len(codes)} codes occur, and code {order[0]} fills {share:.0%} of all places."
+        f"{used} code{' occurs' if used == 1 else 's occur'}, and code {order[0]} fills {share:.0%} of all places."
     )
     return Picture(figure, alt, {"images": images, "indices": indices})
 
