@@ -9,6 +9,7 @@ is not counted.
 import argparse
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import haiku as hk
@@ -27,17 +28,22 @@ def main() -> None:
     parser.add_argument("--autoencoder", help="the checkpoint of R1's autoencoder; it is trained when there is none")
     parser.add_argument("--codes", help="a file of code maps instead, such as keras_codes.py writes")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--learning-rate", type=float, help="of both (default: R1's own)")
     options = parser.parse_args()
     codes, held_out, *_ = split(PRIORS["R1-prior"], options)
     print(f"perplexity of the codes {float(losses.perplexity(codes, 128)):.1f}")
-    made = {name: build_prior(PRIORS[name], codes, options.seed) for name in CONTENDERS}
+    rate = options.learning_rate or PRIORS["R1-prior"].settings.learning_rate
+    contenders = {
+        name: replace(PRIORS[name], settings=replace(PRIORS[name].settings, learning_rate=rate)) for name in CONTENDERS
+    }
+    made = {name: build_prior(prior, codes, options.seed) for name, prior in contenders.items()}
     seconds, steps, seen = (dict.fromkeys(CONTENDERS, start) for start in (0.0, 0, None))
     with tempfile.TemporaryDirectory() as folder:
         while (name := min(CONTENDERS, key=seconds.get)) and seconds[name] < 60 * options.minutes:
             network, step, state = made[name]
             steps[name] += STEPS_A_TURN
             extra = dict(checkpoint=str(Path(folder) / f"{name}.npz"), seed=options.seed, progress=False)
-            run = fit(step, state, codes, steps=steps[name], batch_size=PRIORS[name].settings.batch_size, **extra)
+            run = fit(step, state, codes, steps=steps[name], batch_size=contenders[name].settings.batch_size, **extra)
             nats, accuracy = likelihood(lambda codes, run=run, net=network: net.apply(run.state[0], codes), held_out)
             seconds[name] = run.seconds
             seen[name] = {

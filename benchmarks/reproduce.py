@@ -201,7 +201,11 @@ _R1_PRIOR = Prior(
 PRIORS = {
     "R1-prior": _R1_PRIOR,
     "R1-ema-prior": replace(_R1_PRIOR, system="R1-ema"),
-    "R1-gated-prior": replace(_R1_PRIOR, network=partial(gated.GatedPixelCNN, 128, channels=64, blocks=4)),
+    "R1-gated-prior": replace(
+        _R1_PRIOR,
+        settings=replace(pixelcnn.R1_PRIOR, learning_rate=1e-3),
+        network=partial(gated.GatedPixelCNN, 128, channels=64, blocks=4),
+    ),
     "R2-prior": Prior("R2", pixelcnn.R2_PRIOR, gated.GatedPixelCNN, {}, autoencoder.SmallDecoder, black=0.0),
 }
 

@@ -209,3 +209,11 @@ def test_compiled_programs_are_kept_between_sessions(tmp_path):
 
 def test_fit_is_on_the_public_face():
     assert vqtutor.fit is training.fit
+
+
+def test_run_once_gives_what_the_function_gives():
+    def init(key, x):
+        return {"w": jax.random.normal(key, x.shape) * x}
+
+    x = jnp.arange(6.0)
+    np.testing.assert_allclose(vqtutor.run_once(init)(jax.random.key(0), x)["w"], init(jax.random.key(0), x)["w"], 1e-5)
