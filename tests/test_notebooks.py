@@ -74,7 +74,7 @@ TRAININGS = {
     ),
     "06_gated_pixelcnn": (
         ("imports", "recalled", "half-convolution", "sight", "codec", "network", "on-demand", "halves"),
-        {"**parts)": "steps=3, **parts)", "steps=450": "steps=3"},
+        {"**parts)": "steps=3, **parts)", "STEPS = 350": "STEPS = 3"},
         "dict(pictures=pictures, loss=run.history['nats a code'], completed=rows['its digit, 1'])",
     ),
     "05_pixelcnn_prior": (
