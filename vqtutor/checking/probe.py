@@ -134,9 +134,6 @@ def observe(exercise: Exercise, answer: Any, seconds: float | None = None) -> li
     seconds = seconds or exercise.seconds
     seen: list[Observation] = []
     stopped = threading.Event()
-    # A probe runs each of its many small programs once or twice: compiling them well takes longer than it saves.
-    hasty = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
 
     def work():
         for probe in exercise.probes:
@@ -144,8 +141,11 @@ def observe(exercise: Exercise, answer: Any, seconds: float | None = None) -> li
                 seen.append(_run(probe, answer))
 
     worker = threading.Thread(target=work, daemon=True, name=f"check {exercise.id}")
-    worker.start()
+    # A probe runs each of its many small programs once or twice: compiling them well takes longer than it saves.
+    hasty = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
     try:
+        worker.start()
         worker.join(seconds)
     finally:  # also when the student presses stop
         jax.config.update("jax_disable_most_optimizations", hasty)
