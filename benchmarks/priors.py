@@ -8,13 +8,12 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from speed import peer_python
+from speed import contend, peer_python
 
 STEPS = 60
 CONTENDERS = ("vqtutor", "whole network", "Keras")
@@ -61,18 +60,6 @@ def ours(file: str, whole: bool) -> dict:
     return seen | {"versions": f"jax {jax.__version__}, dm-haiku {hk.__version__}"}
 
 
-def contend(contender: str, file: str, python: Path, cache: str) -> dict:
-    if contender == "Keras":
-        command = [python, Path(__file__).with_name("keras_prior.py"), file, str(STEPS)]
-    else:
-        command = [sys.executable, __file__, "--contender", contender, file]
-    environment = os.environ | {"VQTUTOR_CACHE": cache, "PYTHONPATH": ""}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    if done.returncode:
-        raise SystemExit(f"{contender} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
@@ -92,7 +79,11 @@ def main() -> None:
         np.save(file, np.random.default_rng(0).integers(0, 128, (STEPS * 128, 7, 7), np.int32))
         for turn in range(options.rounds):
             for contender, results in seen.items():
-                results.append(contend(contender, file, python, folder))
+                if contender == "Keras":
+                    command = [python, Path(__file__).with_name("keras_prior.py"), file, str(STEPS)]
+                else:
+                    command = [sys.executable, __file__, "--contender", contender, file]
+                results.append(contend(contender, command, folder))
                 print(f"round {turn + 1}, {contender}: {results[-1]}", flush=True)
     for a, b in zip(seen["vqtutor"], seen["whole network"], strict=True):
         if a["10 images, sum"] != b["10 images, sum"]:

@@ -78,12 +78,8 @@ def ours(system: str, images: str, steps: int, plain: bool) -> dict:
     return {"ms": ms, "first_s": first, "versions": versions}
 
 
-def contend(contender: str, system: str, images: str, python: Path, cache: str) -> dict:
-    steps = str(STEPS[contender])
-    if contender == "Keras":
-        command = [python, Path(__file__).with_name("keras_peer.py"), system, images, steps]
-    else:
-        command = [sys.executable, __file__, "--contender", contender, "--system", system, images, steps]
+def contend(contender: str, command: list, cache: str) -> dict:
+    """Run one contender in a process of its own and return what its last line says."""
     done = subprocess.run(
         command, capture_output=True, text=True, env=os.environ | {"VQTUTOR_CACHE": cache, "PYTHONPATH": ""}
     )
@@ -116,7 +112,12 @@ def main() -> None:
         seen = {contender: [] for contender in STEPS}
         for turn in range(options.rounds):
             for contender, results in seen.items():
-                results.append(contend(contender, options.system, images, python, folder))
+                if contender == "Keras":
+                    command = [python, Path(__file__).with_name("keras_peer.py")]
+                else:
+                    command = [sys.executable, __file__, "--contender", contender, "--system"]
+                command += [options.system, images, str(STEPS[contender])]
+                results.append(contend(contender, command, folder))
                 print(f"round {turn + 1}, {contender}: {results[-1]['ms']:.1f} ms a step", flush=True)
     report(options.system, seen)
 
