@@ -16,7 +16,7 @@ _rng = np.random.default_rng(8)
 
 
 def _normal(*shape):
-    return jnp.asarray(_rng.normal(size=shape), jnp.float32)
+    return jnp.asarray(_rng.normal(size=shape).astype(np.float32))
 
 
 # -- stack_masks ------------------------------------------------------------------------------------------------------

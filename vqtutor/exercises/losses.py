@@ -17,10 +17,10 @@ _rng = np.random.default_rng(3)
 
 
 def _uniform(*shape):
-    return jnp.asarray(_rng.uniform(0.1, 0.9, shape), jnp.float32)
+    return jnp.asarray(_rng.uniform(0.1, 0.9, shape).astype(np.float32))
 
 
-CODES = quantizer.look_up(quantizer.nearest_code(MAP, CODEBOOK), CODEBOOK)
+CODES = quantizer.look_up(jax.jit(quantizer.nearest_code)(MAP, CODEBOOK), CODEBOOK)
 
 
 def _pulls(answer, *inputs, names):

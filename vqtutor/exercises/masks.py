@@ -15,7 +15,7 @@ _rng = np.random.default_rng(5)
 
 
 def _normal(*shape):
-    return jnp.asarray(_rng.normal(size=shape), jnp.float32)
+    return jnp.asarray(_rng.normal(size=shape).astype(np.float32))
 
 
 # -- causal_mask ------------------------------------------------------------------------------------------------------

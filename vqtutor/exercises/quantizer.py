@@ -12,17 +12,19 @@ _rng = np.random.default_rng(1)
 
 
 def _normal(*shape):
-    return jnp.asarray(_rng.normal(size=shape), jnp.float32)
+    return jnp.asarray(_rng.normal(size=shape).astype(np.float32))
 
 
 # Codes of unequal norm in no order, K != D, and no vector near the border of two cells: slips cannot pass by luck.
-CODEBOOK = jnp.array([[2.0, -1.0, 0.5], [-0.4, 0.3, 0.2], [0.6, 2.2, -1.4], [-1.8, -0.9, 1.1], [0.9, 0.4, 2.6]])
-Z = CODEBOOK[jnp.array([3, 1, 4, 0, 2, 1, 3])] + 0.25 * _normal(7, 3)
+# Made by NumPy: whatever JAX computes here is compiled, and the first check would wait for it.
+_CODES = np.array([[2.0, -1.0, 0.5], [-0.4, 0.3, 0.2], [0.6, 2.2, -1.4], [-1.8, -0.9, 1.1], [0.9, 0.4, 2.6]])
+_Z = _CODES[[3, 1, 4, 0, 2, 1, 3]] + 0.25 * _rng.normal(size=(7, 3))
+_CHOSEN = np.array([4, 0, 1, 1, 2, 3, 0, 2, 4, 3, 1, 2, 0, 4, 3, 1]).reshape(2, 4, 2)
+CODEBOOK = jnp.asarray(_CODES.astype(np.float32))
+Z = jnp.asarray(_Z.astype(np.float32))
 # The last vector's nearest code by summed absolute differences is another one than by squares.
-LIST = jnp.concatenate([Z, jnp.array([[-3.9, 2.2, -1.4]])])
-MAP = CODEBOOK[jnp.array([4, 0, 1, 1, 2, 3, 0, 2, 4, 3, 1, 2, 0, 4, 3, 1]).reshape(2, 4, 2)] + 0.25 * _normal(
-    2, 4, 2, 3
-)
+LIST = jnp.asarray(np.concatenate([_Z, [[-3.9, 2.2, -1.4]]]).astype(np.float32))
+MAP = jnp.asarray((_CODES[_CHOSEN] + 0.25 * _rng.normal(size=(2, 4, 2, 3))).astype(np.float32))
 INDICES = jnp.array([3, 0, 4, 4, 1])
 INDEX_MAP = jnp.array([[[2, 0, 1], [4, 4, 3]]])
 OTHER_CODES = _normal(6, 4)
