@@ -63,8 +63,8 @@ TRAININGS = {
         "{f'{name} {i}': part for name, stage in stages.items() for i, part in enumerate(stage)}",
     ),
     "03_vqvae": (
-        ("imports", "recalled", "data", "network", "loss-fn", "fit"),
-        {"steps=300": "steps=4"},
+        ("imports", "recalled", "data", "network", "loss-fn", "fit", "other-codebooks"),  # which leave params alone
+        {"steps=300": "steps=4", "steps=150": "steps=1"},
         "dict(network.apply(params, test[:8]), loss=run.history['loss'])",
     ),
     "04_ema_codebook": (
