@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import nbformat
 import pytest
@@ -77,3 +78,129 @@ def test_what_is_written_in_a_file_is_not_kept(monkeypatch, tmp_path):
     vqtutor.check("quantizer.look_up", lambda indices, codebook: codebook[indices])
     assert "source" not in json.loads((tmp_path / "progress.json").read_text())["quantizer.look_up"]
     assert os.path.exists(__file__)
+
+
+# -- an earlier answer that is wrong, or open, is not held against a later one -----------------------------------------
+
+WRONG_DISTANCES = {
+    "wrong": "def squared_distances(z, codebook):\n    return z @ codebook.T",
+    "turned round": "def squared_distances(z, codebook):\n    return -jnp.sum((z[:, None] - codebook) ** 2, -1)",
+    "crashing": "def squared_distances(z, codebook):\n    raise ValueError('no')",
+    "open": "def squared_distances(z, codebook):\n    ...",
+    "jitted": "@jax.jit\ndef squared_distances(z, codebook):\n    return z @ codebook.T",
+}
+USES = {
+    "plain": "def nearest_code(z, codebook):\n"
+    "    flat = z.reshape(-1, z.shape[-1])\n"
+    "    return squared_distances(flat, codebook).argmin(1).reshape(z.shape[:-1]).astype(jnp.int32)",
+    "through a helper": "def flat_nearest(z, codebook):\n    return squared_distances(z, codebook).argmin(1)\n"
+    "def nearest_code(z, codebook):\n"
+    "    return flat_nearest(z.reshape(-1, z.shape[-1]), codebook).reshape(z.shape[:-1])",
+    "through another name": "distances = squared_distances\n"
+    "def nearest_code(z, codebook):\n"
+    "    return distances(z.reshape(-1, z.shape[-1]), codebook).argmin(1).reshape(z.shape[:-1])",
+    "jitted": "@jax.jit\ndef nearest_code(z, codebook):\n"
+    "    flat = z.reshape(-1, z.shape[-1])\n"
+    "    return jnp.argmin(squared_distances(flat, codebook), 1).reshape(z.shape[:-1])",
+    "an object": "class Nearest:\n"
+    "    def __call__(self, z, codebook):\n"
+    "        flat = z.reshape(-1, z.shape[-1])\n"
+    "        return squared_distances(flat, codebook).argmin(1).reshape(z.shape[:-1])\n"
+    "nearest_code = Nearest()",
+}
+
+
+def cell(space, source):
+    exec(compile("import haiku as hk, jax, jax.numpy as jnp, numpy as np\n" + source, "<a cell>", "exec"), space)
+
+
+@pytest.fixture
+def tutor(tmp_path, monkeypatch):
+    monkeypatch.setenv("VQTUTOR_PROGRESS", str(tmp_path / "progress.json"))
+    import vqtutor
+    from vqtutor import tutor
+
+    monkeypatch.setattr(tutor, "_passed", {})
+    return vqtutor
+
+
+@pytest.mark.parametrize("uses", USES)
+@pytest.mark.parametrize("wrong", WRONG_DISTANCES)
+def test_a_wrong_answer_above_is_not_held_against_a_right_one(wrong, uses, tutor):
+    space = {"__name__": "__main__"}
+    cell(space, WRONG_DISTANCES[wrong])
+    kept = space["squared_distances"]
+    assert not tutor.judge("quantizer.squared_distances", kept).passed
+    cell(space, USES[uses])
+    verdict = tutor.judge("quantizer.nearest_code", space["nearest_code"])
+    assert verdict.passed, str(verdict)
+    assert space["squared_distances"] is kept  # the notebook is left as it was
+    assert ("yours has not passed" in str(verdict)) == (uses in ("plain", "jitted", "an object"))
+
+
+def test_a_wrong_answer_above_hides_no_wrong_answer_below(tutor):
+    space = {"__name__": "__main__"}
+    cell(space, WRONG_DISTANCES["turned round"])  # with argmax two slips cancel
+    cell(space, USES["plain"].replace("argmin", "argmax"))
+    assert not tutor.judge("quantizer.nearest_code", space["nearest_code"]).passed
+
+
+def test_an_answer_that_passed_is_what_later_ones_are_built_on(tutor):
+    space = {"__name__": "__main__", "calls": []}
+    right = (
+        "def squared_distances(z, codebook):\n    calls.append(1)\n    return jnp.sum((z[:, None] - codebook) ** 2, -1)"
+    )
+    cell(space, right.replace("jnp.sum((z[:, None] - codebook) ** 2, -1)", "_by_terms(z, codebook)"))
+    cell(
+        space,
+        "def _by_terms(z, codebook):\n"
+        "    return (z**2).sum(1, keepdims=True) - 2 * z @ codebook.T + (codebook**2).sum(1)",
+    )
+    assert tutor.judge("quantizer.squared_distances", space["squared_distances"]).passed
+    cell(space, USES["plain"])
+    space["calls"].clear()
+    assert tutor.judge("quantizer.nearest_code", space["nearest_code"]).message == "" and space["calls"]
+
+
+@pytest.mark.parametrize("name", ["nearest_code", "quantizer.nearest_code"])
+def test_an_exercise_is_found_by_its_name_alone(name, tutor, capsys):
+    tutor.hint(name)
+    assert "quantizer.nearest_code - hint 1" in capsys.readouterr().out
+    with pytest.raises(KeyError, match="nearest_code"):
+        tutor.hint("nearest")
+
+
+HINT = 'vqtutor.hint("look_up")'
+
+
+def hints_shown(tmp_path, *cells, restart=1):
+    """Run the cells as one notebook, `restart` times in a fresh kernel, and return the hints that came."""
+    environment = {"VQTUTOR_PROGRESS": str(tmp_path / "progress.json")}
+    shown = []
+    for _ in range(restart):
+        done = authoring.execute(notebook(FIRST, *cells), environment, tmp_path, allow_errors=True)
+        texts = [o.data.get("text/plain", "") for c in done.cells for o in c.outputs if "data" in o]
+        shown += [re.search(r"hint (\d) of", text)[1] for text in texts if "hint " in text and " of " in text]
+    return shown
+
+
+def test_hints_are_climbed_by_asking_and_not_by_running_all(tmp_path):
+    assert hints_shown(tmp_path, HINT, "1 + 1", restart=2) == ["1", "1"]  # Run All, twice
+    assert hints_shown(tmp_path, "1 + 1", HINT, "1 + 1", HINT, "1 + 1", HINT) == ["1", "1", "1"]
+    assert hints_shown(tmp_path, HINT, HINT, HINT) == ["1", "2", "3"]
+
+
+def test_another_try_is_worth_another_hint(tmp_path):
+    wrong = "def look_up(i, c): return c[i - {}]\nvqtutor.check('quantizer.look_up', look_up)"
+    assert hints_shown(tmp_path, wrong.format(1), HINT, wrong.format(2), HINT) == ["1", "2"]
+    assert hints_shown(tmp_path, wrong.format(2), HINT) == ["2"]
+
+
+@pytest.mark.parametrize("answer", ["def look_up(i, c): ...", "def look_up(i, c): return c[i - 1]"])
+def test_nbgraders_validate_fails_on_whatever_has_not_passed(answer, tmp_path):
+    environment = {"VQTUTOR_PROGRESS": str(tmp_path / "progress.json"), "NBGRADER_EXECUTION": "validate"}
+    done = authoring.execute(notebook(FIRST, answer, check("look_up")), environment, tmp_path, allow_errors=True)
+    assert done.cells[-1].outputs[-1].ename == "CheckFailed"
+    right = "def look_up(i, c): return c[i]"
+    done = authoring.execute(notebook(FIRST, right, check("look_up")), environment, tmp_path, allow_errors=True)
+    assert all(output.output_type != "error" for output in done.cells[-1].outputs)

@@ -5,17 +5,25 @@ import io
 import json
 import linecache
 import os
-import textwrap
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, redirect_stderr
 from dataclasses import replace
-from types import CodeType
+from functools import partial
+from importlib import import_module
+from types import CodeType, FunctionType
 from typing import Any
+
+import jax
 
 from vqtutor import checking
 from vqtutor.checking import CheckFailed, Exercise, Verdict, card
 from vqtutor.checking import progress as kept
-from vqtutor.exercises import EXERCISES, QUESTIONS, find
+from vqtutor.exercises import EXERCISES, QUESTIONS, earlier_exercises, find
+from vqtutor.exercises.answers import answer_of
+from vqtutor.source import PREAMBLE, Cell, cut
+
+_passed: dict[str, Any] = {}  # exercise's id -> the answer that passed last, in this session
 
 
 def judge(id: str, answer: Any) -> Verdict:
@@ -27,7 +35,16 @@ def judge(id: str, answer: Any) -> Verdict:
     Raises:
       KeyError: when there is no such exercise. A wrong answer raises nothing.
     """
-    return checking.judge(find(id), answer)
+    exercise = find(id)
+    with _references_for_what_has_not_passed(exercise, answer) as replaced:
+        verdict = checking.judge(exercise, answer)
+    if verdict.passed:
+        _passed[exercise.id] = answer
+    used = sorted({replaced[name] for name in _names(answer) if name in replaced})
+    if used and verdict.state != "not written yet":
+        said = f"Checked with the course's own {' and '.join(used)}, because yours has not passed its check yet."
+        verdict = replace(verdict, message="\n".join(filter(None, (verdict.message, said))))
+    return verdict
 
 
 def check(id: str, answer: Any) -> Any:
@@ -38,24 +55,78 @@ def check(id: str, answer: Any) -> Any:
       answer: the function or class to judge.
     Returns: `answer` itself when it is right; the course's own while the blank is still open.
     Raises:
-      CheckFailed: when the answer is wrong; its traceback is the card.
+      CheckFailed: when the answer is wrong; its traceback is the card. Under nbgrader's Validate also when the blank
+        is still open.
     """
-    start, by_nbgrader = time.perf_counter(), os.environ.get("NBGRADER_EXECUTION") == "autograde"
-    with _silence() if by_nbgrader else nullcontext():
+    start, nbgrader = time.perf_counter(), os.environ.get("NBGRADER_EXECUTION")
+    with _silence() if nbgrader == "autograde" else nullcontext():
         verdict = judge(id, answer)
     _log(verdict, time.perf_counter() - start)
-    kept.record(verdict, _cell(answer))
-    if by_nbgrader:
+    kept.record(verdict, _source(find(id), answer))
+    if nbgrader == "autograde":
         # nbgrader reads partial credit from a cell's result, and scores any cell that raises 0.
         from IPython import get_ipython
 
         card.show(verdict)
         get_ipython().displayhook(verdict.points)
-    elif verdict.state == "not yet":
+    elif verdict.state == "not yet" or (nbgrader == "validate" and not verdict.passed):
         raise CheckFailed(verdict)
     else:
         card.show(verdict)
     return answer if verdict.passed else find(id).reference
+
+
+@contextmanager
+def _references_for_what_has_not_passed(exercise: Exercise, answer: Any) -> Iterator[dict[str, str]]:
+    """Put the references in place of the lesson's earlier answers that have not passed, so that none is blamed twice.
+
+    Yields: {name that was replaced: name of its exercise}.
+    """
+    saved, replaced = [], {}
+    for space in _spaces(answer):
+        for name, id in _blanks(exercise).items():
+            right, found = find(id).reference, space.get(name)
+            if found is None or found is right or found is _passed.get(id):
+                continue
+            own = [alias for alias, value in space.items() if value is found or _is_jit_of(value, found)]
+            saved += [(space, alias, space[alias]) for alias in own]
+            replaced |= dict.fromkeys(own, name)
+            space.update(dict.fromkeys(own, right))
+    try:
+        yield replaced
+    finally:
+        for space, name, found in saved:
+            space[name] = found
+
+
+def _is_jit_of(value: Any, function: Any) -> bool:
+    return type(value) is type(jax.jit(len)) and value.__wrapped__ is function
+
+
+def _functions(answer: Any) -> list[FunctionType]:
+    """Return the functions that an answer consists of, as they were written: unwrapped of Haiku, jit and partial."""
+    while isinstance(answer, partial):
+        answer = answer.func
+    if not inspect.isclass(answer) and not hasattr(inspect.unwrap(answer), "__code__"):
+        answer = type(answer)
+    parts = vars(answer).values() if inspect.isclass(answer) else [answer]
+    parts = [inspect.unwrap(part) for part in parts if callable(part)]
+    return [part for part in parts if isinstance(part, FunctionType)]
+
+
+def _spaces(answer: Any) -> list[dict[str, Any]]:
+    """Return the namespaces that an answer takes its names from: its own notebook's or file's."""
+    spaces = {id(function.__globals__): function.__globals__ for function in _functions(answer)}
+    return [space for space in spaces.values() if not space.get("__name__", "").startswith("vqtutor.")]
+
+
+def _names(answer: Any) -> set[str]:
+    """Return the global names that an answer's own code speaks of."""
+    codes, names = [function.__code__ for function in _functions(answer)], set()
+    for code in codes:
+        names |= set(code.co_names)
+        codes += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    return names
 
 
 @contextmanager
@@ -78,42 +149,68 @@ def recall(id: str) -> Any:
     Args:
       id: an exercise, such as "quantizer.VectorQuantizer".
     """
-    exercise, done = find(id), kept.load()
+    exercise = find(id)
     try:
-        answer = _run_again(exercise, {key: entry.get("source", "") for key, entry in done.items()})
-    except Exception as error:  # a cell may have used what only its own notebook had
-        said = f"Your answer is kept, but does not run by itself here ({type(error).__name__}: {error})"
+        answer = _run_again(exercise, kept.load(), {})
+    except Exception as error:  # it may use what only its own notebook had
+        said = f"Your answer is kept, but it does not run outside its notebook ({type(error).__name__}: {error})"
     else:
-        # It passed when it was kept. Whether it runs here, without its notebook, one probe tells.
+        # It passed when it was kept. One probe tells whether it runs here, without its notebook.
         if answer is not None and checking.judge(replace(exercise, probes=exercise.probes[:1]), answer).passed:
-            card.show(card.Note(f"{id} - yours, from its lesson"))
+            _passed[exercise.id] = answer
+            card.show(card.Note(f"{exercise.id} - yours, from its lesson"))
             return answer
-        said = "No answer of yours that passed is kept here"
-    card.show(card.Note(f"{id} - the course's own", (f"{said}, so the course's own stands in.",)))
+        said = (
+            "No answer of yours that passed is kept here" if answer is None else "Your answer is kept, but fails here"
+        )
+    card.show(card.Note(f"{exercise.id} - the course's own", (f"{said}, so the course's own stands in.",)))
     return exercise.reference
 
 
-def _cell(answer: Any) -> str:
-    """Return the notebook cell in which an answer was written, or "" where it was not written in one."""
-    written = answer.__dict__.get("__call__") if inspect.isclass(answer) else answer
-    code = getattr(inspect.unwrap(written), "__code__", None)  # Haiku and jit wrap what was written
-    if not isinstance(code, CodeType) or os.path.exists(code.co_filename):
+def _source(exercise: Exercise, answer: Any) -> str:
+    """Return an answer's source with all it uses, cut out of the notebook's cells; "" where there is no notebook."""
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    if shell is None:
         return ""
-    return "".join(linecache.getlines(code.co_filename))
+    names = [name for name, value in shell.user_ns.items() if value is answer and not name.startswith("_")]
+    name = exercise.name if exercise.name in names else next(iter(names), exercise.name)
+    code = [Cell(text) for text in shell.history_manager.input_hist_raw]
+    cell = next((cell for cell in reversed(code) if cell.defining(name)), None)
+    if cell is None:
+        return ""
+    text, _ = cut(code, cell, name, _blanks(exercise))
+    return text if name == exercise.name else f"{text}\n{exercise.name} = {name}\n"
 
 
-def _run_again(exercise: Exercise, sources: dict[str, str]) -> Any:
-    """Run a lesson's kept cells up to an exercise's own, and return what that one defines; None when it is not kept."""
-    if not sources.get(exercise.id):
+def _blanks(exercise: Exercise) -> dict[str, str]:
+    """Return {name: id} of the exercises that come before this one in its lesson."""
+    return {name: id for name, id in earlier_exercises(exercise).items() if EXERCISES[id].lesson == exercise.lesson}
+
+
+def _run_again(exercise: Exercise, done: dict[str, dict[str, Any]], made: dict[str, Any]) -> Any:
+    """Return what a kept answer's source defines, built on your own earlier answers; None when it is not kept.
+
+    Args:
+      done: what progress keeps.
+      made: {id: answer} of those that were run already; added to.
+    """
+    source = done.get(exercise.id, {}).get("source")
+    if not source:
         return None
-    space: dict[str, Any] = {"__name__": "__main__"}
-    exec("import haiku as hk, jax, jax.numpy as jnp, numpy as np, optax, vqtutor", space)
-    for id, earlier in EXERCISES.items():
-        if earlier.lesson == exercise.lesson:
-            space[earlier.name] = earlier.reference
-            exec(sources.get(id, ""), space)
-        if id == exercise.id:
-            return space[exercise.name]
+    earlier, whole = earlier_exercises(exercise), Cell(source)
+    space: dict[str, Any] = {"__name__": "__main__", "vqtutor": import_module("vqtutor")}
+    exec(PREAMBLE, space)
+    for name in set.union(set(), *(one.needs for one in whole.statements)) & set(earlier):
+        other = find(earlier[name])
+        if other.id not in made:
+            made[other.id] = _run_again(other, done, made) or other.reference
+        space[name] = made[other.id]
+    file = f"<your {exercise.id}>"
+    linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file  # so that a card can quote it
+    exec(compile(source, file, "exec"), space)
+    return space[exercise.name]
 
 
 def _log(verdict: Verdict, seconds: float) -> None:
@@ -126,24 +223,40 @@ def _log(verdict: Verdict, seconds: float) -> None:
 
 
 def hint(id: str, step: int | None = None) -> None:
-    """Show the next step of an exercise's ladder of hints; the last is the reference answer.
+    """Show a step of an exercise's ladder of hints; the last is an answer that passes when it is pasted.
+
+    The ladder is climbed by asking twice in a row, or again after another try. Running the whole notebook once more
+    shows the same step once more.
 
     Args:
       id: an exercise, such as "quantizer.nearest_code".
-      step: which step to show again, from 1.
+      step: which step to show, from 1; it does not count as used.
     """
     exercise = find(id)
     ladder = len(exercise.hints) + 1
     if step is None:
-        step = kept.next_hint(id, ladder)
+        step = kept.next_hint(exercise.id, ladder, _asked_again(exercise.id))
     if not 1 <= step <= ladder:
-        raise ValueError(f"{id} has {ladder} hints: ask for a step from 1 to {ladder}.")
-    title = f"{id} - hint {step} of {ladder}"
+        raise ValueError(f"{exercise.id} has {ladder} hints: ask for a step from 1 to {ladder}.")
+    title = f"{exercise.id} - hint {step} of {ladder}"
     if step < ladder:
-        card.show(card.Note(title, (exercise.hints[step - 1],)))
+        card.show(card.Note(title, (exercise.hints[step - 1], "Run the cell again for the next hint.")))
     else:
-        source = textwrap.dedent(inspect.getsource(exercise.reference))
-        card.show(card.Note(title, ("One way to write it:",), code=source))
+        card.show(card.Note(title, ("One way to write it:",), code=answer_of(exercise.id)))
+
+
+_asked: dict[str, int] = {}  # exercise's id -> number of the cell that asked for its last hint
+
+
+def _asked_again(id: str) -> bool:
+    """Whether a hint was asked for twice in a row: no other cell ran in between. Without a notebook, always."""
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    if shell is None:
+        return True
+    last, _asked[id] = _asked.get(id), shell.execution_count
+    return last is not None and shell.execution_count - last <= 1
 
 
 def progress() -> None:

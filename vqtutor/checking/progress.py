@@ -1,5 +1,6 @@
 """What is done so far, kept in one local file and sent nowhere."""
 
+import hashlib
 import json
 import os
 import tempfile
@@ -55,7 +56,7 @@ def record(verdict: Verdict, source: str = "") -> None:
 
     Args:
       verdict: of this attempt.
-      source: the cell that the answer was written in; kept when it passed, so that later lessons can go on with it.
+      source: of the answer, with all it uses; kept when it passed, so that later lessons can go on with it.
     """
     kept = load()
     entry = kept.setdefault(verdict.exercise, {"state": "not written yet", "points": 0, "attempts": 0, "hints": 0})
@@ -66,13 +67,23 @@ def record(verdict: Verdict, source: str = "") -> None:
             entry |= {"state": verdict.state, "points": verdict.points}
     if verdict.passed and source:
         entry["source"] = source
+    elif verdict.state == "not yet":
+        entry["tried"] = hashlib.sha256(source.encode()).hexdigest()[:16]
     _save(kept)
 
 
-def next_hint(exercise: str, steps: int) -> int:
-    """Return the number, from 1, of the hint to show next; the last one is shown again and again."""
+def next_hint(exercise: str, steps: int, asked_again: bool) -> int:
+    """Return the number, from 1, of the hint to show: the last one again, unless there is a reason for the next.
+
+    Args:
+      exercise: the id.
+      steps: of its ladder.
+      asked_again: the same was asked for just before. Another wrong answer since then is a reason as well.
+    """
     kept = load()
     entry = kept.setdefault(exercise, {"state": "not written yet", "points": 0, "attempts": 0, "hints": 0})
-    entry["hints"] = min(entry.get("hints", 0) + 1, steps)
+    if asked_again or not entry.get("hints") or entry.get("tried") != entry.get("tried_before_hint"):
+        entry["hints"] = min(entry.get("hints", 0) + 1, steps)
+    entry["tried_before_hint"] = entry.get("tried")
     _save(kept)
     return entry["hints"]

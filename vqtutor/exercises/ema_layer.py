@@ -35,7 +35,7 @@ def _forward(answer):
     seen = {}
     for said, training in (("when training", True), ("at evaluation", False)):
         out, _ = _apply(answer, training, **OPTIONS)
-        seen |= {f"{name} {said}": out[name] for name in ("z_q", "codes", "indices")}
+        seen |= {f"{name} {said}": out[name] for name in ("z_q", "codes", "indices") if name in out}
     return seen
 
 

@@ -316,6 +316,7 @@ sample = Exercise(
     id="pixelcnn.sample",
     reference=sampling.sample,
     arguments=("key", "logits_fn", "shape"),
+    seconds=30.0,
     probes=(
         Probe("order", _obeys),
         Probe("frequencies", _frequencies),

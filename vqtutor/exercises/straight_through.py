@@ -142,7 +142,8 @@ def _parameters(answer):
 
 def _forward(answer):
     _, apply, planted = _layer(answer)
-    return {name: apply(planted, MAP)[name] for name in ("z_q", "codes", "indices")}
+    out = apply(planted, MAP)
+    return {name: out[name] for name in ("z_q", "codes", "indices") if name in out}
 
 
 def _gradients(answer):

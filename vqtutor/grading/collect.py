@@ -4,22 +4,20 @@ Nothing is run, unpacked or followed here. An answer is cut out with just the he
 it runs by itself, whatever else its notebook does.
 """
 
-import ast
 import hashlib
 import io
 import logging
 import re
 import stat
-import symtable
 import unicodedata
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from vqtutor.checking import Exercise
-from vqtutor.exercises import EXERCISES
+from vqtutor.exercises import EXERCISES, earlier_exercises
+from vqtutor.source import Cell, cut
 
 MAX_NOTEBOOK = 64 << 20  # bytes; a lesson with all its pictures is under 2 MB
 MAX_FILES = 20_000
@@ -159,7 +157,7 @@ def _submission(name: str, data: bytes, digest: str) -> Submission | Damage:
         ]
     except Exception as error:  # nbformat has many ways to say that something is no notebook
         return Damage(name, f"It cannot be read as a notebook ({type(error).__name__}).", student)
-    code = [_Cell(source, said) for kind, source, said, _ in cells if kind == "code" and len(source) <= MAX_CELL]
+    code = [Cell(source, said) for kind, source, said, _ in cells if kind == "code" and len(source) <= MAX_CELL]
     lesson = lesson or _lesson(code)
     if lesson is None:
         return Damage(name, "It has no answer to any exercise of the course.", student)
@@ -179,7 +177,7 @@ def _whose(name: str) -> tuple[str, str | None]:
     return (_AROUND.sub("", label).strip(" _-") or "unnamed"), lesson
 
 
-def _lesson(code: list["_Cell"]) -> str | None:
+def _lesson(code: list[Cell]) -> str | None:
     """Return the lesson that most of a notebook's answers belong to, for a file whose name does not tell."""
     count = dict.fromkeys(_LESSONS.values(), 0)
     for exercise in EXERCISES.values():
@@ -190,74 +188,7 @@ def _lesson(code: list["_Cell"]) -> str | None:
     return best if count[best] else None
 
 
-# -- cutting an answer out ---------------------------------------------------------------------------------------------
-
-
-class _Statement:
-    """A statement at the top of a cell: the names it binds, and those it needs from elsewhere."""
-
-    def __init__(self, node: ast.stmt):
-        self.source = ast.unparse(node)  # without comments and layout, so that equal answers are graded once
-        self.node = node
-        self.star = isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
-        table = symtable.symtable(self.source, "<cell>", "exec")
-        self.binds = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
-        self.needs = {s.get_name() for s in table.get_symbols() if s.is_referenced()} | _globals(table)
-
-    @property
-    def recalls(self) -> str | None:
-        """The exercise's id, where this is `name = vqtutor.check("id", name)` or `vqtutor.recall("id")`."""
-        call = getattr(self.node, "value", None)
-        if isinstance(self.node, ast.Assign) and isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
-            if call.func.attr in ("check", "recall") and call.args and isinstance(call.args[0], ast.Constant):
-                return str(call.args[0].value)
-        return None
-
-
-def _globals(table: symtable.SymbolTable) -> set[str]:
-    needs = set()
-    for inner in table.get_children():
-        needs |= {s.get_name() for s in inner.get_symbols() if s.is_global() and s.is_referenced()} | _globals(inner)
-    return needs
-
-
-class _Cell:
-    def __init__(self, source: str, said: dict[str, Any]):
-        self.text, self.said, self.error, self.statements = source, said, "", []
-        try:
-            self.statements = _statements(source)
-        except SyntaxError as error:
-            try:
-                from IPython.core.inputtransformer2 import TransformerManager
-
-                self.statements = _statements(TransformerManager().transform_cell(source))  # magics: %time, !ls
-            except (SyntaxError, ValueError, RecursionError, MemoryError):
-                self.error = f"{error.msg} in line {error.lineno}: {(error.text or '').strip()[:80]}"
-        except (ValueError, RecursionError, MemoryError) as error:
-            self.error = f"Python cannot read it ({type(error).__name__})"
-
-    def defining(self, name: str) -> list[_Statement]:
-        return [one for one in self.statements if name in one.binds and one.recalls is None]
-
-    def defines(self, name: str) -> bool:
-        if self.error:
-            return bool(re.search(rf"^(def|class) +{name}\b|^{name} *=", self.text, re.MULTILINE))
-        return bool(self.defining(name))
-
-    def is_open(self, name: str) -> bool:
-        """Whether the blank is still as it was handed out, as far as can be told without running it."""
-        nodes = [node for one in self.defining(name) for node in ast.walk(one.node)]
-        return not self.error and any(
-            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and node.value.value is ...
-            for node in nodes
-        )
-
-
-def _statements(source: str) -> list[_Statement]:
-    return [_Statement(node) for node in ast.parse(source).body]
-
-
-def _find(code: list[_Cell], exercise: Exercise) -> Answer:
+def _find(code: list[Cell], exercise: Exercise) -> Answer:
     """Return an exercise's answer: by the cell's metadata, or by the name it defines where that was lost."""
     marked = [c for c in code if c.said.get("exercise") == exercise.id and c.said.get("role") == "answer"]
     found = [cell for cell in marked if cell.defines(exercise.name)]
@@ -280,32 +211,10 @@ def _find(code: list[_Cell], exercise: Exercise) -> Answer:
     return Answer(exercise.id, source, cell.text, given, note=note)
 
 
-def _cut(code: list[_Cell], cell: _Cell, exercise: Exercise) -> tuple[str, tuple[tuple[str, str], ...]]:
+def _cut(code: list[Cell], cell: Cell, exercise: Exercise) -> tuple[str, tuple[tuple[str, str], ...]]:
     """Return (an answer's source with the helpers that it uses, which earlier exercises it builds on)."""
-    ids = list(EXERCISES)
-    earlier = {EXERCISES[id].name: id for id in ids[: ids.index(exercise.id)]}
-    given, source, done = {}, [], {exercise.name}
-
-    def add(statements: list[_Statement]) -> None:
-        for one in statements:
-            for name in sorted(one.needs - done):
-                need(name)
-        source.extend(one.source for one in statements)
-
-    def need(name: str) -> None:
-        done.add(name)
-        if name in earlier:
-            given[name] = earlier[name]
-            return
-        for other in [cell, *reversed([c for c in code if c is not cell])]:
-            recalled = [one.recalls for one in other.statements if name in one.binds and one.recalls]
-            if recalled and recalled[-1] in earlier.values():
-                given[name] = recalled[-1]
-                return
-            if statements := other.defining(name):
-                add(statements)
-                return
-
-    stars = [one.source for c in code for one in c.statements if one.star]
-    add(cell.defining(exercise.name))
-    return "\n\n".join(dict.fromkeys([*stars, *source])) + "\n", tuple(sorted(given.items()))
+    earlier = earlier_exercises(exercise)
+    blanks = {name for name, id in earlier.items() if EXERCISES[id].lesson == exercise.lesson}
+    source, needed = cut(code, cell, exercise.name, blanks)
+    given = {name: id or earlier.get(name) for name, id in needed.items()}
+    return source, tuple(sorted((name, id) for name, id in given.items() if id in earlier.values()))

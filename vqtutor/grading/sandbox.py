@@ -34,9 +34,8 @@ from vqtutor.checking import Exercise, Observation, probe
 from vqtutor.checking.probe import MAX_ELEMENTS
 from vqtutor.exercises import EXERCISES
 from vqtutor.grading import worker
+from vqtutor.source import PREAMBLE
 
-# What an answer may use without saying where from: the imports of every lesson.
-PREAMBLE = "import haiku as hk, jax, jax.numpy as jnp, numpy as np, optax, math"
 FACE = ("Conv2D", "Conv2DTranspose", "convolve")  # of vqtutor, what answers are told to use
 _DTYPES = {"bool", "bfloat16", *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64))} | {
     f"float{bits}" for bits in (16, 32, 64)

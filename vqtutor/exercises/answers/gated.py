@@ -1,0 +1,74 @@
+"""Lesson 06: the answers, as a student would write them."""
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vqtutor.exercises.gated_block import half_convolution
+
+
+def stack_masks(kernel_size, mask_type):
+    """Return (vertical [k // 2 + 1, k], horizontal [1, k // 2 + 1]), masks of 0 and 1."""
+    # Write your answer below (four lines). NumPy arrays can be changed in place.
+    ### BEGIN SOLUTION
+    half = kernel_size // 2
+    above, left = np.ones((half + 1, kernel_size)), np.ones((1, half + 1))
+    above[-1] = left[:, -1] = mask_type == "B"
+    return above, left
+    ### END SOLUTION
+
+
+def gate(features):
+    """Return tanh of the first half of the channels times sigmoid of the second: [..., 2C] -> [..., C]."""
+    # Write your answer below (two lines).
+    ### BEGIN SOLUTION
+    signal, door = jnp.split(features, 2, axis=-1)
+    return jnp.tanh(signal) * jax.nn.sigmoid(door)
+    ### END SOLUTION
+
+
+class GatedBlock(hk.Module):
+    """One block of both stacks: (vertical, horizontal), [B, H, W, C] each, -> the same with `channels`."""
+
+    def __init__(self, channels, kernel_size, mask_type, residual):
+        super().__init__()
+        self.channels = channels
+        self.kernel_size = kernel_size
+        self.mask_type = mask_type
+        self.residual = residual
+
+    def __call__(self, vertical, horizontal, condition=None):
+        # Write your answer below (about twelve lines). half_convolution(x, w * mask[..., None, None]) does step 1.
+        ### BEGIN SOLUTION
+        seen = []
+        for name, mask, x in zip(
+            ("above", "left"), stack_masks(self.kernel_size, self.mask_type), (vertical, horizontal), strict=True
+        ):
+            shape = (*mask.shape, x.shape[-1], 2 * self.channels)
+            w = hk.get_parameter(name, shape, init=hk.initializers.VarianceScaling(1.0, "fan_avg"))
+            seen.append(half_convolution(x, w * jnp.asarray(mask)[..., None, None]))
+        above, left = seen
+        left = left + hk.Linear(2 * self.channels)(above)
+        if condition is not None:
+            above = above + hk.Linear(2 * self.channels)(condition)[:, None, None]
+            left = left + hk.Linear(2 * self.channels)(condition)[:, None, None]
+        out = hk.Linear(self.channels)(gate(left))
+        return gate(above), out + horizontal if self.residual else out
+        ### END SOLUTION
+
+
+def complete(key, logits_fn, codes, known):
+    """Draw the unknown codes of maps [B, H, W], each given those before it in raster order."""
+    # Write your answer below. It is your sampler, with one line more.
+    ### BEGIN SOLUTION
+    columns = codes.shape[2]
+
+    def fill_in(n, codes):
+        row, column = n // columns, n % columns
+        drawn = jax.random.categorical(jax.random.fold_in(key, n), logits_fn(codes)[:, row, column])
+        kept = jnp.where(known[:, row, column], codes[:, row, column], drawn)
+        return codes.at[:, row, column].set(kept)
+
+    return jax.lax.fori_loop(0, codes.shape[1] * columns, fill_in, jnp.asarray(codes, jnp.int32))
+    ### END SOLUTION

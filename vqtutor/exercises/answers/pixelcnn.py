@@ -1,0 +1,84 @@
+"""Lesson 05: the answers, as a student would write them."""
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import vqtutor
+
+
+def causal_mask(kernel_shape, mask_type):
+    """Return [kh, kw]: 1 for taps before the centre in raster order, and for the centre itself in mask "B"."""
+    # Write your answer below. np.arange(kh * kw).reshape(kh, kw) numbers the taps in raster order.
+    ### BEGIN SOLUTION
+    rows, columns = kernel_shape
+    order = np.arange(rows * columns).reshape(rows, columns)
+    centre = order[rows // 2, columns // 2]
+    return (order < centre) + (order == centre) * (mask_type == "B")
+    ### END SOLUTION
+
+
+class MaskedConv2D(hk.Module):
+    """A convolution that sees only what comes before: [B, H, W, C] -> [B, H, W, output_channels]."""
+
+    def __init__(self, output_channels, kernel_shape, mask_type):
+        super().__init__()
+        self.output_channels = output_channels
+        self.kernel_shape = kernel_shape
+        self.mask_type = mask_type
+
+    def __call__(self, x):
+        # Write your answer below (five lines).
+        # A good start for weights is hk.initializers.VarianceScaling(1.0, "fan_avg").
+        ### BEGIN SOLUTION
+        shape = (*self.kernel_shape, x.shape[-1], self.output_channels)
+        w = hk.get_parameter("w", shape, init=hk.initializers.VarianceScaling(1.0, "fan_avg"))
+        b = hk.get_parameter("b", shape[-1:], init=jnp.zeros)
+        mask = jnp.asarray(causal_mask(self.kernel_shape, self.mask_type))
+        return vqtutor.convolve(x, w * mask[..., None, None]) + b
+        ### END SOLUTION
+
+
+def receptive_field(network, shape, position):
+    """Return bool [H, W]: which places of its input the network's output at a position depends on."""
+    # Write your answer below (four lines). Differentiate one number with jax.grad, at a random input.
+    ### BEGIN SOLUTION
+    row, column = position
+    x = jax.random.normal(jax.random.key(0), (1, *shape))
+    gradient = jax.grad(lambda x: network(x)[0, row, column].sum())(x)
+    return jnp.any(gradient[0] != 0, axis=-1)
+    ### END SOLUTION
+
+
+def prior_loss(logits, codes):
+    """Return the mean negative log-likelihood of codes [B, H, W] under logits [B, H, W, K], in nats a code."""
+    # Write your answer below (one or two lines). optax has a cross-entropy for integer labels.
+    ### BEGIN SOLUTION
+    return optax.softmax_cross_entropy_with_integer_labels(logits, codes).mean()
+    ### END SOLUTION
+
+
+def nats_to_bits_per_image(nats_per_code, code_map_shape):
+    """Return what a code map takes, in bits, at so many nats a code."""
+    # Write your answer below (one line).
+    ### BEGIN SOLUTION
+    return nats_per_code * code_map_shape[0] * code_map_shape[1] / np.log(2)
+    ### END SOLUTION
+
+
+def sample(key, logits_fn, shape, temperature=1.0):
+    """Draw code maps int32 [B, H, W] from a causal network, place by place."""
+    # Write your answer below. jax.lax.fori_loop(0, H * W, fill_in, zeros) keeps compilation short.
+    ### BEGIN SOLUTION
+    columns = shape[2]
+
+    def fill_in(n, codes):
+        row, column = n // columns, n % columns
+        logits = logits_fn(codes)[:, row, column] / temperature
+        drawn = jax.random.categorical(jax.random.fold_in(key, n), logits)
+        return codes.at[:, row, column].set(drawn)
+
+    return jax.lax.fori_loop(0, shape[1] * columns, fill_in, jnp.zeros(shape, jnp.int32))
+    ### END SOLUTION

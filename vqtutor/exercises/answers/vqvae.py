@@ -1,0 +1,69 @@
+"""Lesson 03: the answers, as a student would write them."""
+
+import haiku as hk
+import jax
+import numpy as np
+import optax
+
+import vqtutor
+
+
+def code_map_shape(image_size, num_strided_layers):
+    """Return (rows, columns) behind num_strided_layers layers of stride 2, each of which rounds up."""
+    # Write your answer below. First see whether image_size is an int or a pair; -(-a // b) rounds up.
+    ### BEGIN SOLUTION
+    rows, columns = (image_size, image_size) if isinstance(image_size, int) else image_size
+    factor = 2**num_strided_layers
+    return -(-rows // factor), -(-columns // factor)
+    ### END SOLUTION
+
+
+def bits_per_image(code_map_shape, num_codes):
+    """Return the bits of one code map of this shape, under a uniform prior over num_codes codes."""
+    # Write your answer below (one line).
+    ### BEGIN SOLUTION
+    return float(code_map_shape[0] * code_map_shape[1] * np.log2(num_codes))
+    ### END SOLUTION
+
+
+class Encoder(hk.Module):
+    """Images [B, 28, 28, 1] -> vectors [B, 7, 7, code_dim]."""
+
+    def __init__(self, code_dim):
+        super().__init__()
+        self.code_dim = code_dim
+
+    def __call__(self, x):
+        # Write your answer below (three layers).
+        ### BEGIN SOLUTION
+        x = jax.nn.relu(vqtutor.Conv2D(32, 3, stride=2)(x))
+        x = jax.nn.relu(vqtutor.Conv2D(64, 3, stride=2)(x))
+        return vqtutor.Conv2D(self.code_dim, 1)(x)
+        ### END SOLUTION
+
+
+class Decoder(hk.Module):
+    """Quantized vectors [B, 7, 7, D] -> images [B, 28, 28, 1]."""
+
+    def __call__(self, z_q):
+        # Write your answer below (three layers). vqtutor.Conv2DTranspose takes what vqtutor.Conv2D takes.
+        ### BEGIN SOLUTION
+        x = jax.nn.relu(vqtutor.Conv2DTranspose(64, 3, stride=2)(z_q))
+        x = jax.nn.relu(vqtutor.Conv2DTranspose(32, 3, stride=2)(x))
+        return vqtutor.Conv2DTranspose(1, 3)(x)
+        ### END SOLUTION
+
+
+def make_train_step(loss_fn, optimizer):
+    """Return step(params, opt_state, x) -> (params, opt_state, metrics)."""
+
+    # Write your answer below: define step, and return it.
+    # You will need jax.value_and_grad(..., has_aux=True), optimizer.update and optax.apply_updates.
+    ### BEGIN SOLUTION
+    def step(params, opt_state, x):
+        (loss, metrics), gradients = jax.value_and_grad(loss_fn, has_aux=True)(params, x)
+        updates, opt_state = optimizer.update(gradients, opt_state, params)
+        return optax.apply_updates(params, updates), opt_state, metrics | {"loss": loss}
+
+    return step
+    ### END SOLUTION

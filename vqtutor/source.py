@@ -1,0 +1,154 @@
+"""An answer's source, cut out of its notebook with just what it uses, so that it runs by itself.
+
+Nothing is run here: names are followed through the cells' text.
+"""
+
+import ast
+import re
+import symtable
+from collections.abc import Container, Sequence
+from typing import Any
+
+# What an answer may use without saying where from: the imports of every lesson.
+PREAMBLE = "import haiku as hk, jax, jax.numpy as jnp, numpy as np, optax, math"
+
+_TIMED = re.compile(r"\A\s*%%(time|timeit|capture|prun)\b.*\n")  # the rest of such a cell is Python
+
+
+class Statement:
+    """A statement at the top of a cell: the names it binds, and those it needs from elsewhere."""
+
+    def __init__(self, node: ast.stmt):
+        self.source = ast.unparse(node)  # without comments and layout, so that equal answers are graded once
+        self.node = node
+        self.star = isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
+        table = symtable.symtable(self.source, "<cell>", "exec")
+        self.binds = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
+        self.imports = {s.get_name() for s in table.get_symbols() if s.is_imported()}
+        own = {s.get_name() for s in table.get_symbols() if s.is_referenced()}
+        self.needs = own | _globals(table)
+        # `x += 1` goes on from what x was; a function that calls itself does not.
+        defines = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+        self.goes_on = set() if defines else (self.binds & own) | _augmented(node)
+        self.changes = _changed(node) - self.binds
+
+    @property
+    def recalls(self) -> str | None:
+        """The exercise's id, where this is `name = vqtutor.check("id", name)` or `vqtutor.recall("id")`."""
+        call = getattr(self.node, "value", None)
+        if isinstance(self.node, ast.Assign) and isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
+            if call.func.attr in ("check", "recall") and call.args and isinstance(call.args[0], ast.Constant):
+                return str(call.args[0].value)
+        return None
+
+
+def _globals(table: symtable.SymbolTable) -> set[str]:
+    needs = set()
+    for inner in table.get_children():
+        needs |= {s.get_name() for s in inner.get_symbols() if s.is_global() and s.is_referenced()} | _globals(inner)
+    return needs
+
+
+def _augmented(node: ast.stmt) -> set[str]:
+    return {n.target.id for n in ast.walk(node) if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name)}
+
+
+def _changed(node: ast.stmt) -> set[str]:
+    """Return the names whose value a statement changes in place: `x[i] = ...`, `x.a = ...`, `x.update(...)`."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return set()
+    parts = [n for n in ast.walk(node) if isinstance(getattr(n, "ctx", None), (ast.Store, ast.Del))]
+    parts += [n.value.func for n in ast.walk(node) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Call)]
+    names = set()
+    for part in parts:
+        base = part
+        while isinstance(base, (ast.Attribute, ast.Subscript)):
+            base = base.value
+        if isinstance(base, ast.Name) and base is not part:
+            names.add(base.id)
+    return names
+
+
+class Cell:
+    """A code cell: its statements, or why Python cannot read it; `said` is what its metadata say about it."""
+
+    def __init__(self, source: str, said: dict[str, Any] | None = None):
+        self.text, self.said, self.error, self.statements = source, said or {}, "", []
+        source = _TIMED.sub("", source)
+        try:
+            self.statements = _statements(source)
+        except SyntaxError as error:
+            try:
+                from IPython.core.inputtransformer2 import TransformerManager
+
+                self.statements = _statements(TransformerManager().transform_cell(source))  # magics: %time, !ls
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                self.error = f"{error.msg} in line {error.lineno}: {(error.text or '').strip()[:80]}"
+        except (ValueError, RecursionError, MemoryError) as error:
+            self.error = f"Python cannot read it ({type(error).__name__})"
+
+    def defining(self, name: str) -> list[Statement]:
+        return [one for one in self.statements if name in one.binds and one.recalls is None]
+
+    def defines(self, name: str) -> bool:
+        if self.error:
+            return bool(re.search(rf"^(def|class) +{name}\b|^{name} *=", self.text, re.MULTILINE))
+        return bool(self.defining(name))
+
+    def is_open(self, name: str) -> bool:
+        """Whether the blank is still as it was handed out, as far as can be told without running it."""
+        nodes = [node for one in self.defining(name) for node in ast.walk(one.node)]
+        return not self.error and any(
+            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and node.value.value is ...
+            for node in nodes
+        )
+
+
+def _statements(source: str) -> list[Statement]:
+    return [Statement(node) for node in ast.parse(source).body]
+
+
+def cut(code: Sequence[Cell], cell: Cell, name: str, blanks: Container[str]) -> tuple[str, dict[str, str | None]]:
+    """Return (the source of what a cell defines under a name with all that it uses, the names that others must give).
+
+    Args:
+      code: the notebook's code cells, in order; where several define a name, the last one counts.
+      cell: the one that holds the answer.
+      name: of the answer.
+      blanks: names of the lesson's earlier exercises: answers of their own, which are never taken along.
+    Returns: the source, and {name: the exercise's id where a cell recalls it, else None}.
+    """
+    given, source, done = {}, [], {name}
+    at = code.index(cell) if cell in code else len(code)
+    order = [cell, *reversed(code[:at]), *code[at + 1 :]]  # a name that is given again later had its first value then
+
+    def add(statements: list[Statement]) -> None:
+        for one in statements:
+            for needed in sorted(one.needs - done):
+                need(needed)
+        source.extend(one.source for one in statements)
+
+    def need(needed: str) -> None:
+        done.add(needed)
+        if needed in blanks or not define(needed):
+            given.setdefault(needed, None)
+
+    def define(wanted: str) -> bool:
+        found: list[Statement] = []
+        for other in order:
+            recalled = [one.recalls for one in other.statements if wanted in one.binds and one.recalls]
+            if recalled and wanted != name:
+                given[wanted] = recalled[-1]
+                return False
+            if here := other.defining(wanted):
+                found = here + found
+                if wanted not in here[0].goes_on:
+                    break
+        add(found)
+        if found and wanted not in found[0].imports:
+            add([one for other in code for one in other.statements if wanted in one.changes])
+        return bool(found)
+
+    stars = [one.source for c in code for one in c.statements if one.star]
+    define(name)
+    return "\n\n".join(dict.fromkeys([*stars, *source])) + "\n", given
