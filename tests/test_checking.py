@@ -4,6 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import time
+from dataclasses import replace
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +15,7 @@ import pytest
 
 from vqtutor.checking import CheckFailed, Exercise, Misconception, Probe, judge, observe
 from vqtutor.checking.judge import compare
+from vqtutor.checking.probe import Patience
 
 X = jnp.array([[1.0, -2.0], [3.0, 0.5]])
 
@@ -120,8 +124,84 @@ def test_an_answer_that_never_returns_is_told_so_and_stopped():
             ticks.append(1)
 
     verdict = judge(double, loops, seconds=0.3)
-    assert "had not returned after 0.3 seconds" in verdict.message
+    assert "had not returned after 0.3 seconds of computing" in verdict.message
     assert [probe.message for probe in verdict.probes][1].startswith("Not run")
+
+
+def test_an_answer_that_only_waits_is_told_so_as_well():
+    verdict = judge(double, lambda x: time.sleep(600), seconds=0.5)
+    assert "had not returned" in verdict.message
+
+
+def test_a_loop_that_never_ends_is_noticed_in_compiled_code_too():
+    code = (
+        "import os, sys; sys.path.insert(0, 'tests')\n"
+        "import jax; from test_checking import double; from vqtutor.checking import judge\n"
+        "endless = lambda x: jax.lax.while_loop(lambda v: True, lambda v: v + 1, x)\n"
+        "print(judge(double, endless, seconds=1).message, flush=True); os._exit(0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    assert "had not returned" in done.stdout, done.stderr
+
+
+def test_time_is_the_answers_own():
+    """The clock runs ahead of the work: a machine so busy that a second of it takes twenty."""
+    now = [0.0, 0.0]
+    busy = Patience(1.0, lambda: now[0])
+    for _ in range(19):
+        now[0] += 0.05
+        assert not busy.is_over(1.0)
+    now[0] += 0.06
+    assert busy.is_over(1.0)
+
+    asleep = Patience(3.0, lambda: 0.0)
+    assert [asleep.is_over(1.0) for _ in range(4)] == [False, False, False, True]
+    shut = Patience(3.0, lambda: 0.0)
+    assert not shut.is_over(3600.0)  # the lid of a laptop, closed and opened
+
+
+def test_a_right_answer_is_not_late_because_others_compute():
+    """Its processor time is given, not the clock's: on one core, together with six that want all of it."""
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("this system cannot bind a process to one core")
+    code = (
+        "import os, subprocess, sys, time; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+        "sys.path.insert(0, 'tests')\n"
+        "from test_checking import double; from vqtutor.checking import judge\n"
+        "busy = [subprocess.Popen([sys.executable, '-c', 'while True: pass']) for _ in range(6)]\n"
+        "def slow(x):\n"
+        "    used = time.thread_time()\n"
+        "    while time.thread_time() < used + 0.6: pass\n"
+        "    return x + x\n"
+        "try:\n"
+        "    start = time.monotonic(); verdict = judge(double, slow, seconds=3)\n"
+        "    print(verdict.state, time.monotonic() - start > 3)\n"
+        "finally:\n"
+        "    [one.kill() for one in busy]"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    assert done.stdout == "passed True\n", done.stdout + done.stderr
+
+
+def test_a_crash_is_never_a_misconception():
+    """Two answers that stop with the same error need not share an idea: the error may be JAX's, or the course's."""
+
+    def stops(x):
+        raise TypeError("can't apply forward-mode autodiff (jvp) to a custom_vjp function.")
+
+    crashing = replace(double, misconceptions=(Misconception("stops", "You stop.", "Go on.", stops),))
+
+    def another(x):
+        raise TypeError("can't apply forward-mode autodiff (jvp) to a custom_vjp function.")
+
+    verdict = judge(crashing, another)
+    assert not verdict.passed and verdict.misconception is None and "Your code stopped with" in verdict.message
+
+
+def test_products_are_exact_where_accelerators_round_them():
+    seen = []
+    observe(double, lambda x: seen.append(jax.config.jax_default_matmul_precision))
+    assert seen == ["highest"] * 2 and jax.config.jax_default_matmul_precision is None
 
 
 def test_open_blanks_are_not_wrong():
