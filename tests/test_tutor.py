@@ -123,7 +123,7 @@ def tutor(tmp_path, monkeypatch):
     import vqtutor
     from vqtutor import tutor
 
-    monkeypatch.setattr(tutor, "_passed", {})
+    monkeypatch.setattr(tutor, "_passed", [])
     return vqtutor
 
 

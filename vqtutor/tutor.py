@@ -23,7 +23,7 @@ from vqtutor.exercises import EXERCISES, QUESTIONS, earlier_exercises, find
 from vqtutor.exercises.answers import answer_of
 from vqtutor.source import PREAMBLE, Cell, cut
 
-_passed: dict[str, Any] = {}  # exercise's id -> the answer that passed last, in this session
+_passed: list[Any] = []  # every answer that is known to be right, in this session
 
 
 def judge(id: str, answer: Any) -> Verdict:
@@ -39,7 +39,7 @@ def judge(id: str, answer: Any) -> Verdict:
     with _references_for_what_has_not_passed(exercise, answer) as replaced:
         verdict = checking.judge(exercise, answer)
     if verdict.passed:
-        _passed[exercise.id] = answer
+        _passed.append(answer)
     used = sorted({replaced[name] for name in _names(answer) if name in replaced})
     if used and verdict.state != "not written yet":
         said = f"Checked with the course's own {' and '.join(used)}, because yours has not passed its check yet."
@@ -86,7 +86,7 @@ def _references_for_what_has_not_passed(exercise: Exercise, answer: Any) -> Iter
     for space in _spaces(answer):
         for name, id in _blanks(exercise).items():
             right, found = find(id).reference, space.get(name)
-            if found is None or found is right or found is _passed.get(id):
+            if found is None or any(found is fine for fine in (right, *_passed)):
                 continue
             own = [alias for alias, value in space.items() if value is found or _is_jit_of(value, found)]
             saved += [(space, alias, space[alias]) for alias in own]
@@ -157,7 +157,7 @@ def recall(id: str) -> Any:
     else:
         # It passed when it was kept. One probe tells whether it runs here, without its notebook.
         if answer is not None and checking.judge(replace(exercise, probes=exercise.probes[:1]), answer).passed:
-            _passed[exercise.id] = answer
+            _passed.append(answer)
             card.show(card.Note(f"{exercise.id} - yours, from its lesson"))
             return answer
         said = (
@@ -206,6 +206,7 @@ def _run_again(exercise: Exercise, done: dict[str, dict[str, Any]], made: dict[s
         other = find(earlier[name])
         if other.id not in made:
             made[other.id] = _run_again(other, done, made) or other.reference
+            _passed.append(made[other.id])
         space[name] = made[other.id]
     file = f"<your {exercise.id}>"
     linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file  # so that a card can quote it
