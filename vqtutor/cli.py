@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     grade.add_argument("--workers", type=int, default=os.cpu_count(), help="how many answers run at a time")
     grade.add_argument(
-        "--seconds", type=float, default=2.0, help="an answer's time, in multiples of its exercise's own"
+        "--seconds", type=float, default=2.0, help="an answer's processor time, in multiples of its exercise's own"
     )
     grade.add_argument("--memory", type=float, default=6.0, help="an answer's memory, in GiB of address space")
     grade.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster that does the work")

@@ -56,8 +56,8 @@ class Exercise:
       alternatives: right answers written differently, by what differs.
       hints: a ladder of nudges, each saying more than the last; the reference is added as the last step.
       base: what the answer must be a subclass of, when the answer is a class.
-      seconds: how long all probes together may take. The first call compiles: some seconds on a slow laptop, hardly
-        ever ten; more only for answers that are whole networks.
+      seconds: of processor time that all probes together may take, the answer's own, however busy the machine is. The
+        first call compiles; whoever needs over two seconds here gets more than the ten that serve most.
     """
 
     id: str

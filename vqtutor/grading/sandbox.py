@@ -53,7 +53,7 @@ class Limits:
     """What one answer may use.
 
     Attributes:
-      seconds: how long all probes may take, as a multiple of the exercise's own `seconds`: several run at a time.
+      seconds: of processor time that all probes may take, as a multiple of the exercise's own `seconds`.
       memory: bytes of address space.
       scratch: bytes of files in the scratch folder.
     """
