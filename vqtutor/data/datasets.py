@@ -48,6 +48,9 @@ def load_dataset(name: str | None = None, *, folder: str | os.PathLike | None = 
     A public set is taken from the first of: its original files on disk (verified), a prepared copy in the cache, and
     the network. Where none of them has it, a line says so and the built-in digits come instead: look at `.name`.
 
+    A class with slow internet can be served from nearby: VQTUTOR_MIRROR names a web folder, say `http://10.0.0.5:8000/`,
+    that holds the same files in a folder a set, `mnist/train-images-idx3-ubyte.gz` and so on; they are verified alike.
+
     Args:
       name: "strokes" (drawn on the spot), "mnist", "kmnist" or "fashion_mnist". By default what the environment
         variable VQTUTOR_DATASET names, otherwise MNIST.

@@ -114,6 +114,12 @@ def probe(url: str, seconds: float = PROBE_SECONDS) -> None:
         raise Unreachable(f"{address[0]} cannot be reached ({answer})") from answer
 
 
+def address(public: PublicSet) -> str:
+    """Return the folder on the web that holds a set's files: a mirror's, where VQTUTOR_MIRROR names one."""
+    mirror = os.environ.get("VQTUTOR_MIRROR")
+    return f"{mirror.rstrip('/')}/{public.name}/" if mirror else public.url
+
+
 def download(public: PublicSet, folder: Path) -> Path:
     """Download the files of a set that `folder` lacks; each gets its name only when it is whole and verified.
 
@@ -122,7 +128,8 @@ def download(public: PublicSet, folder: Path) -> Path:
     """
     from tqdm import tqdm  # what is already on disk is read without it
 
-    probe(public.url)
+    url = address(public)
+    probe(url)
     folder.mkdir(parents=True, exist_ok=True)
     for name, digest in public.sha256.items():
         path = folder / name
@@ -130,7 +137,7 @@ def download(public: PublicSet, folder: Path) -> Path:
             continue
         part = folder / f"{name}.{os.getpid()}.part"
         try:
-            with urllib.request.urlopen(public.url + name, timeout=STALL_SECONDS) as answer, part.open("wb") as file:
+            with urllib.request.urlopen(url + name, timeout=STALL_SECONDS) as answer, part.open("wb") as file:
                 size = int(answer.headers.get("Content-Length", 0)) or None
                 with tqdm(total=size, desc=f"{public.title} {name}", unit="B", unit_scale=True) as bar:
                     while block := answer.read(1 << 16):
@@ -139,7 +146,7 @@ def download(public: PublicSet, folder: Path) -> Path:
             verify(part, digest)
             part.replace(path)
         except (OSError, ValueError) as error:
-            raise Unreachable(f"{public.url}{name} could not be downloaded ({error})") from error
+            raise Unreachable(f"{url}{name} could not be downloaded ({error})") from error
         finally:
             part.unlink(missing_ok=True)
     return folder
