@@ -4,9 +4,6 @@ TFDS's own `mnist` builders unzip and read with `tf.io.gfile`; these read the or
 tensors in array_record files. Importing this module imports tensorflow_datasets; `prepared` does so when first used.
 """
 
-import contextlib
-import io
-import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,14 +80,8 @@ BUILDERS = {builder.public.name: builder for builder in (VqtutorMnist, VqtutorKm
 
 
 def read(public: PublicSet, cache: Path) -> Arrays:
-    """Read a prepared set.
-
-    Raises:
-      FileNotFoundError: it has not been prepared in `cache`.
-    """
+    """Read a prepared set, in the original files' own order."""
     builder = _builder(public, cache)
-    if not (Path(builder.data_path) / "dataset_info.json").is_file():  # is_prepared() would warn when it is not
-        raise FileNotFoundError(builder.data_path)
     arrays = {}
     for split in ("train", "test"):
         source = tfds.data_source(
@@ -108,15 +99,8 @@ def write(public: PublicSet, folder: Path, cache: Path) -> None:
     builder = _builder(public, cache)  # anew: a builder reads what it finds when it is made
     config = tfds.download.DownloadConfig(manual_dir=folder, try_download_gcs=False)
     tfds.disable_progress_bar()  # half a second of work
-    with contextlib.redirect_stdout(io.StringIO()):
-        builder.download_and_prepare(download_config=config, file_format=FORMAT)
+    builder.download_and_prepare(download_config=config, file_format=FORMAT)
 
 
 def _builder(public: PublicSet, cache: Path) -> _IdxBuilder:
-    absl = logging.getLogger("absl")
-    level = absl.level
-    absl.setLevel(logging.ERROR)  # TFDS warns of a set that is not prepared yet, which is no fault
-    try:
-        return BUILDERS[public.name](data_dir=cache / "tfds", file_format=FORMAT)
-    finally:
-        absl.setLevel(level)
+    return BUILDERS[public.name](data_dir=cache / "tfds", file_format=FORMAT)

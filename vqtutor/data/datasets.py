@@ -105,20 +105,17 @@ def _public(public: PublicSet, places: list[Path]) -> Dataset:
         arrays = files.read_partial(public, places)
         partial = arrays is not None
     if arrays is None:
-        found = found or files.download(public, cache / "downloads" / public.name)
-        arrays = _prepare(public, found, cache)
+        # While the network keeps one waiting, the digits that may have to stand in are drawn.
+        found = found or files.download(public, cache / "downloads" / public.name, meanwhile=_strokes)
+        arrays = files.read_all(found)
+        try:
+            prepared.write(public, found, arrays, cache)
+        except OSError as error:  # costs the next load's time only
+            print(
+                f"{public.title} cannot be kept in {cache} ({error}); set VQTUTOR_CACHE to a folder you can write to."
+            )
     about = f"{public.about}; only part of the training images" if partial else public.about
     return _dataset(public.name, public.title, about, public.class_names, arrays)
-
-
-def _prepare(public: PublicSet, folder: Path, cache: Path) -> files.Arrays:
-    """Prepare verified files and read them back; a disk that cannot be written to only costs the next load's time."""
-    try:
-        prepared.write(public, folder, cache)
-    except OSError as error:
-        print(f"{public.title} cannot be kept in {cache} ({error}); set VQTUTOR_CACHE to a folder you can write to.")
-    arrays = prepared.read(public, cache)
-    return files.read_all(folder) if arrays is None else arrays
 
 
 def _dataset(name: str, title: str, about: str, class_names: tuple[str, ...], arrays: files.Arrays) -> Dataset:

@@ -1,13 +1,18 @@
 """The original files of a public set: found on disk or downloaded, verified, and read. No TensorFlow, no pickle."""
 
+import functools
 import gzip
 import hashlib
 import os
-import socket
+import queue
+import tempfile
 import threading
+import time
+import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -16,18 +21,26 @@ from vqtutor.data.catalogue import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN
 
 Arrays = dict[str, np.ndarray]  # train_images, test_images: uint8 [N, 28, 28, 1]; train_labels, test_labels: int32 [N]
 
-PROBE_SECONDS = 2.0  # a firewall that drops packets answers nothing; nobody should wait longer for it
-STALL_SECONDS = 10.0  # without a byte during a download
+# A download goes on as long as every PATIENCE seconds bring ENOUGH bytes more, or the end of a file.
+PATIENCE = 3.5  # seconds
+ENOUGH = 100_000  # bytes: under 30 kB/s, MNIST would take more than six minutes
+LIMIT = 32 << 20  # bytes a file; the largest, Fashion-MNIST's training images, has 26.4 million
+FOREIGN = "what came is not the original file"
 
 
 class Unreachable(OSError):
     """The files cannot be had over the network now."""
 
 
+def digest(path: Path) -> str:
+    """Return a file's sha256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def verify(path: Path, sha256: str) -> None:
     """Raise ValueError where `path` is not, byte for byte, the original file with this digest."""
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = digest(path)
     if found != sha256:
         raise ValueError(
             f"{path} is damaged or is not the original file (its sha256 begins {found[:12]}, not {sha256[:12]}): "
@@ -45,8 +58,8 @@ def find(public: PublicSet, places: Iterable[Path]) -> Path | None:
     """Return the first folder that holds all four files of a set, verified; None where there is none."""
     for folder in places:
         if all((folder / name).is_file() for name in public.sha256):
-            for name, digest in public.sha256.items():
-                verify(folder / name, digest)
+            for name, sha256 in public.sha256.items():
+                verify(folder / name, sha256)
             return folder
     return None
 
@@ -56,7 +69,7 @@ def read_idx(path: Path) -> np.ndarray:
     data = gzip.decompress(path.read_bytes())
     rank = data[3]
     shape = np.frombuffer(data, ">u4", count=rank, offset=4)
-    return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(shape)
+    return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(shape).copy()  # may be written into
 
 
 def read_split(images: Path, labels: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -75,10 +88,10 @@ def read_partial(public: PublicSet, places: Iterable[Path]) -> Arrays | None:
     """Read the set's smaller `.npz`, verified; None where it has none or it is not on disk."""
     if public.partial is None:
         return None
-    name, digest = public.partial
+    name, sha256 = public.partial
     for folder in places:
         if (folder / name).is_file():
-            verify(folder / name, digest)
+            verify(folder / name, sha256)
             with np.load(folder / name, allow_pickle=False) as stored:
                 return dict(
                     train_images=stored["train_x"][..., np.newaxis],
@@ -89,64 +102,119 @@ def read_partial(public: PublicSet, places: Iterable[Path]) -> Arrays | None:
     return None
 
 
-def probe(url: str, seconds: float = PROBE_SECONDS) -> None:
-    """Raise Unreachable unless the host of `url`, or the proxy on the way to it, answers within `seconds`."""
-    parts = urllib.parse.urlsplit(url)
-    proxy = urllib.request.getproxies().get(parts.scheme)
-    if proxy and not urllib.request.proxy_bypass(parts.hostname):
-        parts = urllib.parse.urlsplit(proxy if "//" in proxy else f"//{proxy}")
-    address = (parts.hostname, parts.port or {"https": 443}.get(parts.scheme, 80))
-    answers: list[OSError | None] = []
-
-    def connect() -> None:
-        try:
-            socket.create_connection(address, timeout=seconds).close()
-            answers.append(None)
-        except OSError as error:
-            answers.append(error)
-
-    # In a thread of its own, because no time-out holds for the look-up of the host's name.
-    thread = threading.Thread(target=connect, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    answer = answers[0] if answers else TimeoutError(f"no answer within {seconds:g} s")
-    if answer is not None:
-        raise Unreachable(f"{address[0]} cannot be reached ({answer})") from answer
-
-
 def address(public: PublicSet) -> str:
     """Return the folder on the web that holds a set's files: a mirror's, where VQTUTOR_MIRROR names one."""
     mirror = os.environ.get("VQTUTOR_MIRROR")
     return f"{mirror.rstrip('/')}/{public.name}/" if mirror else public.url
 
 
-def download(public: PublicSet, folder: Path) -> Path:
+def download(public: PublicSet, folder: Path, meanwhile: Callable[[], object]) -> Path:
     """Download the files of a set that `folder` lacks; each gets its name only when it is whole and verified.
 
+    Args:
+      folder: where files are kept; where nothing can be written, they live as long as this process.
+      meanwhile: called, perhaps more than once, while the network keeps one waiting.
+
+    Returns:
+      the folder that holds all four.
+
     Raises:
-      Unreachable: there is no network, or what came is not the original file.
+      Unreachable: there is no network or hardly any, or what came is not the original file.
     """
     from tqdm import tqdm  # what is already on disk is read without it
 
     url = address(public)
-    probe(url)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, digest in public.sha256.items():
-        path = folder / name
-        if path.is_file():
-            continue
-        part = folder / f"{name}.{os.getpid()}.part"
-        try:
-            with urllib.request.urlopen(url + name, timeout=STALL_SECONDS) as answer, part.open("wb") as file:
-                size = int(answer.headers.get("Content-Length", 0)) or None
-                with tqdm(total=size, desc=f"{public.title} {name}", unit="B", unit_scale=True) as bar:
-                    while block := answer.read(1 << 16):
-                        file.write(block)
-                        bar.update(len(block))
-            verify(part, digest)
-            part.replace(path)
-        except (OSError, ValueError) as error:
-            raise Unreachable(f"{url}{name} could not be downloaded ({error})") from error
-        finally:
-            part.unlink(missing_ok=True)
+    try:
+        folder = _writable(folder)
+        for name, sha256 in public.sha256.items():
+            path, part = folder / name, folder / f"{name}.{os.getpid()}.part"
+            if path.is_file() and digest(path) == sha256:
+                continue
+            try:
+                with closing(_blocks(url + name, meanwhile)) as blocks, part.open("wb") as file:
+                    title = f"{public.title} {name}"
+                    with tqdm(total=next(blocks), desc=title, unit="B", unit_scale=True, delay=0.5) as bar:
+                        for block in blocks:
+                            file.write(block)
+                            bar.update(len(block))
+                if digest(part) != sha256:
+                    raise Unreachable(f"{url}{name} could not be downloaded ({FOREIGN})")
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
+    except Unreachable:
+        raise
+    except OSError as error:  # the disk's
+        raise Unreachable(f"cannot be kept there ({error})") from error
     return folder
+
+
+def _writable(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+        return folder
+    except OSError:
+        (spare := Path(_spare().name) / folder.name).mkdir(exist_ok=True)
+        return spare
+
+
+@functools.cache
+def _spare() -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory(prefix="vqtutor-")  # removed when the process ends
+
+
+def _blocks(url: str, meanwhile: Callable[[], object]) -> Iterator:
+    """Yield how many bytes `url` promises (None: it does not say), then the bytes, block by block.
+
+    A thread of its own asks the network: no time-out holds for the look-up of a name, for many addresses one after the
+    other, or for a trickle. All it does is to read. Left behind, it has no file to write to, and nothing to say.
+    """
+    news, left = queue.SimpleQueue(), threading.Event()
+    threading.Thread(target=_listen, args=(url, news, left), daemon=True).start()
+    answered, came, mark, since = False, 0, 0, time.monotonic()  # bytes until now, and bytes until `since`
+
+    def failure(why: object) -> Unreachable:
+        if answered or isinstance(why, urllib.error.HTTPError):
+            return Unreachable(f"{url} could not be downloaded ({why})")
+        host = urllib.parse.urlsplit(url).hostname or url
+        return Unreachable(f"{host} cannot be reached ({getattr(why, 'reason', why)})")
+
+    try:
+        while True:
+            waited = time.monotonic() - since
+            if news.empty() and waited > 0.5:
+                meanwhile()
+            if news.empty() and waited > PATIENCE:
+                raise failure(
+                    f"{came - mark:,} bytes in {PATIENCE:g} s" if answered else f"no answer in {PATIENCE:g} s"
+                )
+            try:
+                item = news.get(timeout=0.1)  # short, because Windows hears no Ctrl-C in between
+            except queue.Empty:
+                continue
+            if isinstance(item, Exception):
+                raise failure(item) from item
+            if item == b"":
+                return
+            if answered:
+                if came == 0 and item[0] != 0x1F or came > LIMIT:  # a gzip file's first byte
+                    raise failure(FOREIGN)
+                came += len(item)
+                if came - mark >= ENOUGH:
+                    mark, since = came, time.monotonic()
+            answered = True
+            yield item
+    finally:
+        left.set()
+
+
+def _listen(url: str, news: queue.SimpleQueue, left: threading.Event) -> None:
+    try:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+            news.put(int(answer.headers.get("Content-Length", 0)) or None)
+            while not left.is_set() and (block := answer.read1(1 << 16)):
+                news.put(block)
+        news.put(b"")
+    except Exception as error:  # http.client's are no OSErrors
+        news.put(error)
