@@ -1,20 +1,19 @@
 """load_dataset: every road to a data set, and every way it can fail."""
 
-import gzip
 import os
 import shutil
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from made_data import small_set, the_same
 
 import vqtutor
-from vqtutor.data import NAMES, files, load_dataset, prepared
-from vqtutor.data.catalogue import KMNIST, MNIST, PUBLIC
+from vqtutor.data import files, load_dataset, prepared
+from vqtutor.data.catalogue import KMNIST, MNIST
 
 REAL = Path(os.environ.get("VQTUTOR_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 needs_mnist = pytest.mark.skipif(not files.find(MNIST, [REAL / "mnist"]), reason=f"no MNIST files in {REAL}/mnist")
@@ -34,38 +33,6 @@ def clean(monkeypatch, tmp_path):
 
 def refuse(*_, **__):
     raise ConnectionRefusedError("nobody is listening")
-
-
-def hang(*_, **__):
-    time.sleep(60)
-    raise TimeoutError("nobody ever answered")
-
-
-def the_same(one, other):
-    parts = ("train_images", "train_labels", "test_images", "test_labels")
-    return all(np.array_equal(getattr(one, part), getattr(other, part)) for part in parts)
-
-
-def idx(array, path):
-    header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
-    path.write_bytes(gzip.compress(header + array.tobytes()))
-
-
-def small_set(folder, monkeypatch):
-    """A public set of a few images, verified by digests of its own."""
-    import hashlib
-    from dataclasses import replace
-
-    folder.mkdir(parents=True)
-    rng, digests = np.random.default_rng(0), {}
-    for (images, labels), count in zip([list(MNIST.sha256)[:2], list(MNIST.sha256)[2:]], (2300, 40), strict=True):
-        idx(rng.integers(0, 256, (count, 28, 28), dtype=np.uint8), folder / images)
-        idx(rng.integers(0, 10, count, dtype=np.uint8), folder / labels)
-    for name in MNIST.sha256:
-        digests[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-    small = replace(MNIST, sha256=digests)
-    monkeypatch.setitem(PUBLIC, "mnist", small)
-    return small
 
 
 def check_contract(data):
@@ -133,56 +100,6 @@ def test_the_environment_names_the_folder_and_the_set(tmp_path, monkeypatch):
     monkeypatch.setenv("VQTUTOR_DATASET", "strokes")
     assert load_dataset().name == "strokes"
     assert load_dataset("MNIST").name == "mnist"
-
-
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "strokes"])
-def test_without_network_the_built_in_digits_come_with_a_notice(name, capsys):
-    start = time.monotonic()
-    data = load_dataset(name)
-    assert data.name == "strokes"
-    notice = capsys.readouterr().out.strip()
-    assert notice.startswith(PUBLIC[name].title) and "built-in pen-stroke digits" in notice and "\n" not in notice
-    assert time.monotonic() - start < 5
-
-
-@pytest.mark.parametrize("place", ["connection", "name"])
-def test_a_firewall_that_drops_packets_costs_two_seconds_not_minutes(place, monkeypatch, capsys):
-    if place == "connection":
-        monkeypatch.setattr(socket, "create_connection", hang)
-    else:
-        monkeypatch.undo()
-        monkeypatch.setattr(socket, "getaddrinfo", hang)
-        monkeypatch.setenv("VQTUTOR_CACHE", "/nonexistent")
-    start = time.monotonic()
-    assert load_dataset("fashion_mnist").name == "strokes"
-    assert time.monotonic() - start < 5
-    assert "cannot be reached" in capsys.readouterr().out
-
-
-def test_a_download_is_verified_and_kept(tmp_path, monkeypatch):
-    small = small_set(tmp_path / "web", monkeypatch)
-    monkeypatch.setitem(PUBLIC, "mnist", _at(small, (tmp_path / "web").as_uri() + "/"))
-    monkeypatch.setattr(files, "probe", lambda url: None)
-    assert load_dataset("mnist").name == "mnist"
-    shutil.rmtree(tmp_path / "web")
-    assert load_dataset("mnist").name == "mnist"
-
-
-def test_a_page_of_a_login_portal_is_not_taken_for_data(tmp_path, monkeypatch, capsys):
-    small = small_set(tmp_path / "web", monkeypatch)
-    (tmp_path / "web" / "t10k-images-idx3-ubyte.gz").write_text("<html>Please log in</html>")
-    monkeypatch.setitem(PUBLIC, "mnist", _at(small, (tmp_path / "web").as_uri() + "/"))
-    monkeypatch.setattr(files, "probe", lambda url: None)
-    assert load_dataset("mnist").name == "strokes"
-    assert "could not be downloaded" in capsys.readouterr().out
-    kept = [file.name for file in (tmp_path / "cache" / "downloads" / "mnist").iterdir()]
-    assert sorted(kept) == ["train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"]
-
-
-def _at(public, url):
-    from dataclasses import replace
-
-    return replace(public, url=url)
 
 
 @pytest.mark.parametrize("name", ["imagenet", "", 3])

@@ -6,6 +6,7 @@ import hashlib
 import os
 import queue
 import tempfile
+import textwrap
 import threading
 import time
 import urllib.error
@@ -175,10 +176,12 @@ def _blocks(url: str, meanwhile: Callable[[], object]) -> Iterator:
     answered, came, mark, since = False, 0, 0, time.monotonic()  # bytes until now, and bytes until `since`
 
     def failure(why: object) -> Unreachable:
-        if answered or isinstance(why, urllib.error.HTTPError):
+        told = answered or isinstance(why, urllib.error.HTTPError)
+        why = str(why if told else getattr(why, "reason", why))
+        why = textwrap.shorten("".join(c if c.isprintable() else " " for c in why), 100)  # a server's words: one line
+        if told:
             return Unreachable(f"{url} could not be downloaded ({why})")
-        host = urllib.parse.urlsplit(url).hostname or url
-        return Unreachable(f"{host} cannot be reached ({getattr(why, 'reason', why)})")
+        return Unreachable(f"{urllib.parse.urlsplit(url).hostname or url} cannot be reached ({why})")
 
     try:
         while True:
@@ -211,7 +214,8 @@ def _blocks(url: str, meanwhile: Callable[[], object]) -> Iterator:
 
 def _listen(url: str, news: queue.SimpleQueue, left: threading.Event) -> None:
     try:
-        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+        opener = urllib.request.build_opener()  # urlopen's own keeps to the proxies that it saw first
+        with opener.open(url, timeout=2 * PATIENCE) as answer:
             news.put(int(answer.headers.get("Content-Length", 0)) or None)
             while not left.is_set() and (block := answer.read1(1 << 16)):
                 news.put(block)
