@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from made_data import small_set, the_same
 
 import vqtutor
-from vqtutor.data import files, load_dataset, prepared
+from vqtutor.data import Dataset, files, load_dataset, prepared
 from vqtutor.data.catalogue import KMNIST, MNIST
 
 REAL = Path(os.environ.get("VQTUTOR_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -80,6 +81,141 @@ def test_a_damaged_prepared_copy_is_made_again(road, tmp_path, monkeypatch, caps
     again = load_dataset("mnist", folder=tmp_path / "data")
     assert the_same(good, again) and again.name == "mnist"
     assert "made again" in capsys.readouterr().out
+
+
+BROKEN = {  # what tensorflow_datasets/__init__.py may hold
+    "half a module": """
+        import os, sys, warnings
+        from absl import logging
+        try:
+            raise RuntimeError("gencode 6.31.1 runtime 5.29.6")
+        except Exception as error:
+            logging.exception(error)  # as TFDS does
+        print("to the cell"), print("to the cell", file=sys.stderr), warnings.warn("to the cell")
+        os.write(2, b"from C++")
+    """,
+    "a VersionError": "class VersionError(Exception): pass\nraise VersionError('gencode', 'runtime')",
+    "an exit": "raise SystemExit(3)",
+    "a changed interface": """
+        import logging, sys
+        class Any:
+            def __init__(self, *_, **__): raise TypeError("not as it was")
+            def __init_subclass__(cls, **__): pass
+        core = type(sys)("core")
+        core.GeneratorBasedBuilder, core.Version = Any, str
+        handler = logging.StreamHandler()  # keeps the stream of now
+    """,
+}
+
+
+@pytest.mark.parametrize("broken", [*BROKEN, "no reader"])
+def test_a_broken_tfds_costs_one_line_and_no_data(broken, tmp_path):
+    """In a process of its own, as a student's first call; the broken import is tried once, and nothing is hidden."""
+    package = tmp_path / "fakes" / ("array_record" if broken == "no reader" else "tensorflow_datasets")
+    package.mkdir(parents=True)
+    tried = f"open({str(tmp_path / 'tried')!r}, 'a').write('x')\n"
+    body = BROKEN.get(broken, "raise ImportError('no wheel for this system')")
+    (package / "__init__.py").write_text(tried + textwrap.dedent(body))
+    code = f"""
+        import logging, sys, pytest, numpy as np
+        from pathlib import Path
+        from made_data import small_set
+        from vqtutor.data import files, load_dataset
+        folder = Path({str(tmp_path / "data")!r})
+        small_set(folder, pytest.MonkeyPatch())
+        straight = files.read_all(folder)
+        for given in (folder, folder, None):
+            data = load_dataset("mnist", folder=given)
+            for part, array in straight.items():
+                mine = getattr(data, part)
+                assert mine.dtype == array.dtype and mine.flags.writeable and np.array_equal(mine, array), part
+        assert not logging.root.handlers and not logging.root.manager.disable
+        print("now the student", file=sys.stderr)
+        assert Path({str(tmp_path / "tried")!r}).read_text() == "x"
+        import tensorflow_datasets
+        if {broken!r} == "a changed interface":
+            tensorflow_datasets.handler.emit(logging.makeLogRecord(dict(msg="spoken")))
+    """
+    paths = os.pathsep.join([str(tmp_path / "fakes"), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": paths}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, env=environment
+    )
+    assert done.stderr.startswith("now the student"), done.stderr
+    lines = done.stdout.replace("to the cell\n", "", broken == "half a module").splitlines()  # the student's own import
+    assert len(lines) <= 1 and all("TensorFlow Datasets does not work here" in line for line in lines), done.stdout
+    if broken == "half a module":  # whoever imports it learns why it does not work
+        assert "ERROR:absl" in done.stderr and "gencode 6.31.1" in done.stderr
+    if broken == "a changed interface":
+        assert done.stderr.endswith("spoken\n")
+
+
+def fewer(arrays):
+    return arrays | {"train_images": arrays["train_images"][:-1]}
+
+
+def as_floats(arrays):
+    return arrays | {"test_images": arrays["test_images"].astype(np.float32)}
+
+
+def shuffled(arrays):
+    return arrays | {"train_labels": arrays["train_labels"][::-1]}
+
+
+def without_labels(arrays):
+    return {part: array for part, array in arrays.items() if "labels" not in part}
+
+
+def raising(error):
+    def fail(*_):
+        raise error
+
+    return fail
+
+
+FAULTS = {
+    "read raises": ("read", raising(AttributeError("no attribute 'data_source'"))),
+    "read exits": ("read", raising(SystemExit(1))),
+    "write raises": ("write", raising(TypeError("unexpected keyword"))),
+    "write exits": ("write", raising(SystemExit(1))),
+    "write does nothing": ("write", lambda *_: None),
+    **{change.__name__: ("read", change) for change in (fewer, as_floats, shuffled, without_labels)},
+}
+
+
+@pytest.mark.parametrize("when", ["from the start", "later"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_whatever_tfds_does_the_arrays_are_the_files_own(fault, when, tmp_path, monkeypatch, capfd):
+    if not prepared.has_array_record():
+        pytest.skip("array_record has no wheel for this system")
+    small_set(tmp_path / "data", monkeypatch)
+    straight = files.read_all(tmp_path / "data")
+    if when == "later":
+        load_dataset("mnist", folder=tmp_path / "data")
+    from vqtutor.data import builders
+
+    name, wrong = FAULTS[fault]
+    right = builders.read
+    changes = name == "read" and "read" not in fault
+    monkeypatch.setattr(builders, name, (lambda *place: wrong(right(*place))) if changes else wrong)
+    for folder in (tmp_path / "data", None, None):
+        data = load_dataset("mnist", folder=folder)
+        assert data.name == "mnist" and the_same(data, Dataset("", "", "", **straight, class_names=()))
+        assert data.train_images.dtype == data.test_images.dtype == np.uint8
+    out, err = capfd.readouterr()
+    assert out.count("\n") <= 1 and err == ""
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_what_one_road_prepared_serves_where_only_the_other_works(first, tmp_path, monkeypatch, capsys):
+    if not prepared.has_array_record():
+        pytest.skip("array_record has no wheel for this system")
+    small = small_set(tmp_path / "cache" / "downloads" / "mnist", monkeypatch)  # downloaded once; no network since
+    monkeypatch.setattr(prepared, "has_array_record", lambda: first)
+    before = load_dataset("mnist")
+    monkeypatch.setattr(prepared, "has_array_record", lambda: not first)
+    assert before.name == small.name and the_same(before, load_dataset("mnist")) and the_same(before, load_dataset())
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("name", list(MNIST.sha256))
