@@ -14,25 +14,26 @@ from pathlib import Path
 import pytest
 from made_data import begin, small_set, the_same, web, well
 
-from vqtutor.data import NAMES, datasets, files, load_dataset
+from vqtutor.data import NAMES, datasets, files, load_dataset, prepared
 from vqtutor.data.catalogue import MNIST, PUBLIC
 
 REAL = Path(os.environ.get("VQTUTOR_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+CONNECT = socket.create_connection
 
 
 @pytest.fixture(autouse=True)
 def clean(monkeypatch, tmp_path):
     """A home of its own for each test, no way out of this machine, and the digits drawn: only the waiting is timed."""
-    for name in ("VQTUTOR_DATA", "VQTUTOR_DATASET", "VQTUTOR_MIRROR", "http_proxy", "HTTP_PROXY", "all_proxy"):
+    for name in ("VQTUTOR_DATA", "VQTUTOR_DATASET", "VQTUTOR_MIRROR", "http_proxy", "https_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("VQTUTOR_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(prepared, "has_array_record", lambda: False)  # test_data has both roads
     load_dataset("strokes")
-    connect = socket.create_connection
 
     def only_here(address, *arguments, **options):
         if address[0] != "127.0.0.1":
             raise ConnectionRefusedError("nobody is listening")
-        return connect(address, *arguments, **options)
+        return CONNECT(address, *arguments, **options)
 
     monkeypatch.setattr(socket, "create_connection", only_here)
 
@@ -186,12 +187,9 @@ def deaf():
 def test_packets_dropped_on_several_addresses_cost_seconds_in_all(monkeypatch, capsys):
     with deaf() as address:
         answer = (socket.AF_INET, socket.SOCK_STREAM, 6, "", address)
-        monkeypatch.undo()
+        monkeypatch.setattr(socket, "create_connection", CONNECT)
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [answer] * 8)
-        monkeypatch.setenv("VQTUTOR_CACHE", "/nonexistent")
-        for name in ("http_proxy", "https_proxy"):
-            monkeypatch.delenv(name, raising=False)
-        assert "cannot be reached" in falls_back(capsys, "mnist")
+        assert "cannot be reached" in falls_back(capsys)
 
 
 def test_a_handshake_that_stalls_costs_seconds(tmp_path, monkeypatch, capsys):
@@ -207,9 +205,8 @@ def test_a_firewall_that_drops_packets_costs_seconds_not_minutes(place, monkeypa
     if place == "connection":
         monkeypatch.setattr(socket, "create_connection", hang)
     else:
-        monkeypatch.undo()
+        monkeypatch.setattr(socket, "create_connection", CONNECT)
         monkeypatch.setattr(socket, "getaddrinfo", hang)
-        monkeypatch.setenv("VQTUTOR_CACHE", "/nonexistent")
     assert "cannot be reached" in falls_back(capsys, "fashion_mnist")
 
 
@@ -257,8 +254,8 @@ def test_a_download_is_verified_and_kept_and_needs_no_network_again(tmp_path, mo
     first = load_dataset("mnist")
     shutil.rmtree(tmp_path / "web")
     assert first.name == "mnist" and the_same(first, load_dataset("mnist"))
-    for prepared in ("tfds", "plain"):
-        shutil.rmtree(tmp_path / "cache" / prepared, ignore_errors=True)
+    for road in ("tfds", "plain"):
+        shutil.rmtree(tmp_path / "cache" / road, ignore_errors=True)
     assert the_same(first, load_dataset("mnist"))
     assert capsys.readouterr().out == ""
 

@@ -189,9 +189,7 @@ def _blocks(url: str, meanwhile: Callable[[], object]) -> Iterator:
             if news.empty() and waited > 0.5:
                 meanwhile()
             if news.empty() and waited > PATIENCE:
-                raise failure(
-                    f"{came - mark:,} bytes in {PATIENCE:g} s" if answered else f"no answer in {PATIENCE:g} s"
-                )
+                raise failure(f"{f'{came - mark:,} bytes' if answered else 'no answer'} in {PATIENCE:g} s")
             try:
                 item = news.get(timeout=0.1)  # short, because Windows hears no Ctrl-C in between
             except queue.Empty:
