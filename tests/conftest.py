@@ -1,6 +1,22 @@
-"""What every test shares: nothing of whoever runs them is touched."""
+"""What every test shares: programs that are compiled once, and nothing of whoever runs them is touched."""
+
+import os
+from pathlib import Path
 
 import pytest
+
+# For all workers and kernels, and from run to run: two thirds of the tests' time is compiling. The sandbox has its own.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / "build" / "test-programs"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+def pytest_collection_modifyitems(items):
+    """Keep together what shares its work: a notebook's cells, an exercise's answers; begin with what takes longest."""
+    for item in items:
+        if item.path.suffix == ".ipynb":
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
+    items.sort(key=lambda item: item.get_closest_marker("long") is None and item.path.suffix != ".ipynb")
 
 
 @pytest.fixture(autouse=True)

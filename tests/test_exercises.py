@@ -5,16 +5,25 @@ import numpy as np
 import pytest
 
 from vqtutor.checking import judge
+from vqtutor.checking.judge import _look as catalogue
+from vqtutor.checking.judge import judge_observations
+from vqtutor.checking.probe import is_open, misfit
 from vqtutor.exercises import EXERCISES, QUESTIONS, quantizer, straight_through
 
 WRONG = [
-    pytest.param(exercise, misconception.name, wrong, id=f"{exercise.id}: {misconception.name} ({i})")
+    pytest.param(
+        exercise,
+        misconception.name,
+        wrong,
+        id=f"{exercise.id}: {misconception.name} ({i})",
+        marks=pytest.mark.xdist_group(exercise.id),
+    )
     for exercise in EXERCISES.values()
     for misconception in exercise.misconceptions
     for i, wrong in enumerate((misconception.answer, *misconception.also))
 ]
 RIGHT = [
-    pytest.param(exercise, answer, id=f"{exercise.id}: {name}")
+    pytest.param(exercise, answer, id=f"{exercise.id}: {name}", marks=pytest.mark.xdist_group(exercise.id))
     for exercise in EXERCISES.values()
     for name, answer in exercise.alternatives.items()
 ]
@@ -22,7 +31,9 @@ RIGHT = [
 
 @pytest.mark.parametrize(("exercise", "name", "wrong"), WRONG)
 def test_misconception_is_rejected_by_name(exercise, name, wrong):
-    verdict = judge(exercise, wrong)
+    # What the probes see of it is what the catalogue has of it: one look serves both.
+    assert misfit(exercise, wrong) is None and not is_open(wrong)
+    verdict = judge_observations(exercise, catalogue(exercise, wrong))
     assert not verdict.passed
     assert verdict.points < verdict.max_points
     assert verdict.misconception == name, str(verdict)

@@ -68,7 +68,8 @@ def fit(
         `make_train_step` returns is one, with state (params, opt_state).
       state: a tuple of pytrees of arrays.
       data: an array [N, ...], or a pytree of arrays with the same N. It is put on the device once.
-      epochs, steps: how long; exactly one of the two. An epoch is N // batch_size steps.
+      epochs, steps: how long; exactly one of the two. An epoch is N // batch_size steps. VQTUTOR_MAX_STEPS, for a quick
+        look through a lesson, ends every training after so many steps.
       batch_size: examples a step.
       seed: of the order of the examples.
       prepare: raw batch -> the step's batch, compiled with the step, so that uint8 data can stay uint8.
@@ -86,6 +87,7 @@ def fit(
     if per_epoch == 0:
         raise ValueError(f"A batch of {batch_size} cannot be taken from {count} examples: lower batch_size.")
     total = steps if epochs is None else epochs * per_epoch
+    total = min(total, int(os.environ.get("VQTUTOR_MAX_STEPS") or total))
 
     data = jax.tree.map(jnp.asarray, data)
     take = lambda rows: jax.tree.map(lambda leaf: jnp.take(leaf, rows, axis=0), data)  # noqa: E731
