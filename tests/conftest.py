@@ -32,3 +32,14 @@ def forget_programs():
     import jax
 
     jax.clear_caches()
+
+
+@pytest.fixture
+def hurry():
+    """Compile in a hurry: right for programs that run a few times, wrong for long trainings."""
+    import jax
+
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import nbformat
+import pytest
 from test_answers import prepares
 
 from vqtutor import authoring
@@ -75,6 +76,7 @@ def code(source: str):
     return nbformat.v4.new_code_cell(source)
 
 
+@pytest.mark.long
 def test_each_lesson_goes_on_with_what_the_student_wrote_in_the_ones_before(tmp_path):
     environment = authoring.quiet(ROOT) | {
         "VQTUTOR_PROGRESS": str(tmp_path / "progress.json"),

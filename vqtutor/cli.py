@@ -61,12 +61,10 @@ def _test(options) -> int:
     pytest = [sys.executable, "-m", "pytest"]
     if options.rest:
         return subprocess.run([*pytest, *options.rest], cwd=folder).returncode
-    # Side by side, because compiling keeps one core busy; a notebook stays whole. More than four would fill the memory.
-    pytest += ["--numprocesses", "auto", "--maxprocesses", "4"]
-    status = subprocess.run(pytest, cwd=folder).returncode
-    print("\nThe reference solutions, run again and held to their stored outputs:")
-    solutions = [*pytest, "--dist", "loadfile", "--nbval", "-p", "no:cacheprovider", "solutions"]
-    return subprocess.run(solutions, cwd=folder, env=os.environ | authoring.quiet(folder)).returncode or status
+    # Side by side, because compiling keeps one core busy; what takes longest begins. Over four would fill the memory.
+    pytest += ["--numprocesses", "auto", "--maxprocesses", "4", "--dist", "loadgroup", "--no-loadscope-reorder"]
+    pytest += ["--nbval", "-p", "no:cacheprovider", "tests", "solutions"]
+    return subprocess.run(pytest, cwd=folder, env=os.environ | authoring.quiet(folder)).returncode
 
 
 def _lab(_) -> int:
