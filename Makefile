@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 VQTUTOR := $(VENV)/bin/vqtutor
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lab release bench nbgrader-demo doctor clean
+.PHONY: help run test colab lab release bench nbgrader-demo doctor clean
 
 help:  ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ run: $(INSTALLED)  ## execute the reference course; its pages come to build/cour
 
 test: $(INSTALLED)  ## run every test, and nbval on the solutions
 	$(VQTUTOR) test
+
+colab: $(INSTALLED)  ## run every notebook in Colab's own environment, which comes to build/colab (QUICK=1: train less)
+	$(VENV)/bin/python tests/colab.py $(if $(QUICK),--quick)
 
 lab: $(INSTALLED)  ## open the notebooks in JupyterLab
 	$(VQTUTOR) lab

@@ -1,5 +1,8 @@
 """solutions/ -> notebooks/: what a student gets, and what keeps a lesson from being released."""
 
+import base64
+import importlib.util
+import io
 import json
 import os
 import re
@@ -7,11 +10,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
+import numpy as np
 import pytest
+from PIL import Image
 
-from vqtutor import authoring
+from vqtutor import authoring, course
 from vqtutor.exercises import EXERCISES, QUESTIONS
 
 ROOT = Path(__file__).parents[1]
@@ -183,8 +189,44 @@ def test_pictures_have_alternative_text(name):
             if "image/png" in output.get("data", {}):
                 assert len(output.metadata["image/png"]["alt"]) > 20, cell.id
         assert "![](" not in cell.source
-    opening = STUDENTS[name].cells[0]
-    assert list(opening.attachments) == ["result.png"] and "](attachment:result.png)" in opening.source
+
+
+@each_lesson
+def test_the_opening_picture_is_the_lessons_result_and_travels_in_the_text(name):
+    """Colab shows no attachments. The picture has as many pixels as the output, nearly its colours, and its text."""
+    opening, picture = STUDENTS[name].cells[:2]
+    assert not any("attachment" in cell.source or "attachments" in cell for cell in STUDENTS[name].cells)
+    alt, data = re.fullmatch(r"!\[([^]]+)\]\(data:image/png;base64,([A-Za-z0-9+/=]+)\)", picture.source).groups()
+    assert len(data) < 80_000
+    (shown,) = [cell for cell in SOLUTIONS[name].cells if cell.id == authoring.about(opening)["shows"]]
+    (output,) = [output for output in shown.outputs if "image/png" in output.get("data", {})]
+    assert alt == output.metadata["image/png"]["alt"]
+    small, drawn = (
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB"), float)
+        for png in (data, output.data["image/png"])
+    )
+    assert small.shape == drawn.shape and np.sqrt(np.mean((small - drawn) ** 2)) < 8  # of 255
+
+
+def test_the_opening_picture_is_in_the_static_page_with_its_text():
+    page = course._html(STUDENTS["00_start_here"], "00_start_here")
+    (tag,) = re.findall(r"<img[^>]*src=\"data:image/png;base64,[^>]*>", page)
+    assert re.search(r'alt="[^"]{20,}"', tag)
+
+
+def test_another_picture_drawn_is_another_picture_shown(copy):
+    def redraw(cells):
+        (output,) = [output for output in cells["squeeze"].outputs if "image/png" in output.get("data", {})]
+        file = io.BytesIO()
+        Image.new("RGB", (40, 20), "#d55e00").save(file, "PNG")
+        output.data["image/png"] = base64.b64encode(file.getvalue()).decode()
+
+    spoil(copy, "00_start_here", redraw)
+    assert any("lacks derived cells" in sentence for sentence in authoring.drift(copy))
+    authoring.release_all(copy)
+    data = authoring.read(copy / "notebooks" / "00_start_here.ipynb").cells[1].source.split("base64,")[1][:-1]
+    picture = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
+    assert picture.size == (40, 20) and picture.getpixel((3, 3)) == (0xD5, 0x5E, 0)
 
 
 @each_lesson
@@ -199,26 +241,52 @@ def test_headings_nest(name):
     assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
 
 
-@each_lesson
-def test_the_set_up_cell_installs_in_colab_and_nowhere_else(name):
-    (setup,) = [cell for cell in STUDENTS[name].cells if cell.id == "setup"]
-    asked = []
+@pytest.fixture
+def first_cell(monkeypatch, tmp_path):
+    """Run the cell that every notebook begins with; return what it ran, after a sentence where it stopped."""
+    cells = {cell.source for student in STUDENTS.values() for cell in student.cells if cell.id == "setup"}
+    (source,) = cells
+    assert len(source.splitlines()) <= 22
+    monkeypatch.chdir(tmp_path)
 
-    class Shell:
-        def run_line_magic(self, magic, line, *_):
-            asked.append((magic, line))
+    def run(installed=False, colab=True, status=0):
+        ran, spec = [], SimpleNamespace(origin="vqtutor/__init__.py" if installed else None)
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
+        monkeypatch.setattr(
+            subprocess,
+            "run",
+            lambda command, **_: ran.append(command) or SimpleNamespace(returncode=status, stderr="ERROR: no network"),
+        )
+        monkeypatch.setitem(sys.modules, "google.colab", sys) if colab else sys.modules.pop("google.colab", None)
+        exec(source, {"__name__": "__main__"})
+        return [command[-1] for command in ran]
 
-    from IPython.core.inputtransformer2 import TransformerManager
+    return run
 
-    code = TransformerManager().transform_cell(setup.source)
-    exec(code, {"get_ipython": Shell})
-    assert asked == []
-    sys.modules["google.colab"] = sys
-    try:
-        exec(code, {"get_ipython": Shell})
-    finally:
-        del sys.modules["google.colab"]
-    assert asked == [("pip", f'install --quiet "vqtutor @ git+{authoring.repository(ROOT)}"')]
+
+@pytest.mark.parametrize("colab", [True, False])
+def test_the_first_cell_does_nothing_where_vqtutor_is_installed(colab, first_cell):
+    assert first_cell(installed=True, colab=colab) == []
+
+
+def test_the_first_cell_installs_from_the_one_address(first_cell):
+    assert first_cell() == [f"{authoring.repository(ROOT)}/archive/HEAD.zip"]
+
+
+def test_the_first_cell_installs_the_newest_uploaded_wheel(first_cell, tmp_path):
+    for name in ("0.9.0-py3-none-any", "0.10.0-py3-none-any", "0.10.0rc1-py3-none-any", "0.11.0-py3-none-any (1)"):
+        (tmp_path / f"vqtutor-{name}.whl").touch()
+    assert first_cell() == ["vqtutor-0.10.0-py3-none-any.whl"]
+
+
+def test_the_first_cell_stops_with_a_sentence_where_pip_fails(first_cell):
+    with pytest.raises(SystemExit, match=r"(?s)could not be installed. Upload its file, .*ERROR: no network"):
+        first_cell(status=1)
+
+
+def test_outside_colab_the_first_cell_installs_nothing_and_says_how(first_cell):
+    with pytest.raises(SystemExit, match="in a terminal: pip install"):
+        first_cell(colab=False)
 
 
 def test_outside_a_clone_there_is_a_sentence(tmp_path, monkeypatch):

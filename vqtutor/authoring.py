@@ -5,7 +5,10 @@ cell, nbgrader's metadata, the picture in the opening) is derived from that, and
 """
 
 import ast
+import base64
 import copy
+import hashlib
+import io
 import os
 import re
 import tempfile
@@ -21,18 +24,33 @@ from vqtutor.exercises import EXERCISES, QUESTIONS
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 ROLES = {
-    *("badges", "setup", "opening", "text", "code", "header", "answer", "check", "ask", "question"),
+    *("badges", "setup", "opening", "picture", "text", "code", "header", "answer", "check", "ask", "question"),
     *("free_text_header", "free_text"),
 }
 _REGION = re.compile(rf"^( *){BEGIN}\n(.*?)^ *{END}$", re.DOTALL | re.MULTILINE)
-_PICTURE = "result.png"
+_DERIVED = ("badges", "setup", "picture")
+_PICTURE_BYTES = 60_000
 
 _SETUP = """\
-# In Colab this installs vqtutor, and leaves everything Colab has as it is; anywhere else it does nothing.
+# In Colab this installs vqtutor, and leaves all that Colab has as it is. Where vqtutor is installed, it does nothing.
+import glob
+import subprocess
 import sys
+from importlib.util import find_spec
 
-if "google.colab" in sys.modules:
-    %pip install --quiet "vqtutor @ git+{repository}"\
+if getattr(find_spec("vqtutor"), "origin", None) is None:
+    from packaging.version import Version
+
+    uploaded = sorted(glob.glob("vqtutor-*-any.whl"), key=lambda name: Version(name.split("-")[1]))
+    source = uploaded[-1] if uploaded else "{archive}"
+    if "google.colab" not in sys.modules:
+        sys.exit(f"vqtutor is not installed here. Install it in a terminal: pip install {{source}}")
+    pip = subprocess.run([sys.executable, "-m", "pip", "install", "-qq", source], capture_output=True, text=True)
+    if pip.returncode:
+        sys.exit(
+            "vqtutor could not be installed. Upload its file, vqtutor-*.whl, under Files on the left, "
+            f"and run this cell again. What pip said:\\n{{pip.stderr}}"
+        )\
 """
 
 
@@ -108,18 +126,55 @@ def blank(source: str) -> str:
 def stamp(notebook: NotebookNode, name: str, folder: Path) -> NotebookNode:
     """Return a solution notebook with everything that is derived: badges, set-up cell, nbgrader's metadata."""
     notebook = copy.deepcopy(notebook)
-    written = [cell for cell in notebook.cells if about(cell).get("role") not in ("badges", "setup")]
+    written = [cell for cell in notebook.cells if about(cell).get("role") not in _DERIVED]
     top = nbformat.v4.new_markdown_cell(badges(folder, name), id="badges", metadata={"vqtutor": {"role": "badges"}})
     setup = nbformat.v4.new_code_cell(
-        _SETUP.format(repository=repository(folder)), id="setup", metadata={"vqtutor": {"role": "setup"}}
+        _SETUP.format(archive=f"{repository(folder)}/archive/HEAD.zip"),
+        id="setup",
+        metadata={"vqtutor": {"role": "setup"}},
     )
     opening = sum(about(cell).get("role") == "opening" for cell in written[:1])
-    notebook.cells = [*written[:opening], top, setup, *written[opening:]]
+    notebook.cells = [*written[:opening], *_picture(notebook), top, setup, *written[opening:]]
     for cell in notebook.cells:
         cell.metadata.pop("nbgrader", None)
         if graded := _nbgrader(cell):
             cell.metadata["nbgrader"] = {"schema_version": 3, "task": False, **graded}
     return notebook
+
+
+def _picture(notebook: NotebookNode) -> list[NotebookNode]:
+    """Return a cell with the picture that a lesson ends in, as its output shows it; none where nothing was drawn yet.
+
+    It is a data: link in Markdown, which Colab, Jupyter and nbconvert show, offline too. Colab shows no attachments,
+    and what code displays is seen by nobody who has not run it.
+    """
+    shown = {about(cell).get("shows") for cell in notebook.cells if about(cell).get("role") == "opening"}
+    outputs = [output for cell in notebook.cells if cell.id in shown for output in cell.get("outputs", [])]
+    for output in outputs:
+        if "image/png" not in output.get("data", {}):
+            continue
+        png, alt = base64.b64decode(output.data["image/png"]), output.metadata["image/png"]["alt"]
+        of = hashlib.sha256(png).hexdigest()[:16]  # the same picture stays the same bytes, whatever Pillow is at hand
+        for cell in notebook.cells:
+            if about(cell).get("of") == of and f"![{alt}](" in cell.source:
+                return [cell]
+        source = f"![{alt}](data:image/png;base64,{base64.b64encode(_small(png)).decode()})"
+        said = {"role": "picture", "of": of}
+        return [nbformat.v4.new_markdown_cell(source, id="picture", metadata={"vqtutor": said})]
+    return []
+
+
+def _small(png: bytes) -> bytes:
+    """Return a picture in as many colours, 256 to 16, as keep it below _PICTURE_BYTES: a notebook is sent around."""
+    from PIL import Image
+
+    for colours in (256, 128, 64, 32, 16):
+        file = io.BytesIO()
+        picture = Image.open(io.BytesIO(png)).convert("RGB")
+        picture.quantize(colours, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+        if file.tell() < _PICTURE_BYTES:
+            break
+    return file.getvalue()
 
 
 def _nbgrader(cell: NotebookNode) -> dict[str, Any] | None:
@@ -286,17 +341,6 @@ def execute(
     return notebook
 
 
-def show_result(notebook: NotebookNode) -> None:
-    """Put the picture that a lesson ends in, as it was just drawn, into its opening."""
-    opening = next(cell for cell in notebook.cells if about(cell).get("role") == "opening")
-    shown = next(cell for cell in notebook.cells if cell.id == about(opening)["shows"])
-    output = next(output for output in shown.outputs if "image/png" in output.get("data", {}))
-    alt = output.metadata["image/png"]["alt"]
-    text = re.sub(r"\n\n!\[.*?\]\(attachment:.*?\)", "", opening.source, flags=re.DOTALL)
-    opening.source = f"{text}\n\n![{alt}](attachment:{_PICTURE})"
-    opening.attachments = {_PICTURE: {"image/png": output.data["image/png"].strip()}}
-
-
 def still(notebook: NotebookNode) -> NotebookNode:
     """Return a notebook that needs no kernel to be read: of every widget, the picture it leaves behind is kept."""
     notebook = copy.deepcopy(notebook)
@@ -312,8 +356,7 @@ def execute_all(folder: Path, environment: dict[str, str]) -> Iterator[str]:
     """Run every solution, store its outputs, and yield its name when that is done."""
     for path in lessons(folder):
         notebook = execute(stamp(read(path), path.stem, folder), environment, folder)
-        notebook = still(notebook)
-        show_result(notebook)
+        notebook = stamp(still(notebook), path.stem, folder)
         notebook.metadata = nbformat.from_dict(
             {"kernelspec": notebook.metadata["kernelspec"], "language_info": {"name": "python"}}
         )

@@ -1,20 +1,30 @@
-"""What is done so far, kept in one local file and sent nowhere."""
+"""What is done so far, kept in one local file and sent nowhere.
+
+Colab's machines are gone tomorrow. There it is kept in your Drive as well, once you have mounted it.
+"""
 
 import hashlib
 import json
 import os
+import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from vqtutor.checking.judge import Verdict
 
-_memory: dict[str, dict[str, Any]] = {}  # serves where the disk cannot be written
+DRIVE = Path("/content/drive/MyDrive")  # where Colab mounts it
+_memory: dict[str, dict[str, Any]] = {}  # what no disk has taken yet
+_told: set[str] = set()  # what was said already, once a session
 
 
-def path() -> Path:
-    """Return where progress is kept: $VQTUTOR_PROGRESS, else ~/.vqtutor/progress.json."""
-    return Path(os.environ.get("VQTUTOR_PROGRESS") or Path.home() / ".vqtutor" / "progress.json")
+def paths() -> list[Path]:
+    """Return the files that progress is kept in: $VQTUTOR_PROGRESS, else ~/.vqtutor and, in Colab, a mounted Drive."""
+    if chosen := os.environ.get("VQTUTOR_PROGRESS"):
+        return [Path(chosen)]
+    drive = [DRIVE / "vqtutor"] if "google.colab" in sys.modules and os.path.isdir(DRIVE) else []
+    return [folder / "progress.json" for folder in (Path.home() / ".vqtutor", *drive)]
 
 
 def load() -> dict[str, dict[str, Any]]:
@@ -22,7 +32,28 @@ def load() -> dict[str, dict[str, Any]]:
 
     A file that cannot be read as such is set aside under another name, with a notice; nothing is thrown away.
     """
-    file = path()
+    kept = _merge({}, _memory)
+    for file in paths():
+        with suppress(OSError):
+            kept = _merge(kept, _read(file))
+    return kept
+
+
+def _merge(one: dict[str, dict[str, Any]], other: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return one | {id: _better(one[id], entry) if id in one else dict(entry) for id, entry in other.items()}
+
+
+def _better(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Return what two files say of an exercise as one entry: the better result, and all that was tried for it."""
+    worse, better = sorted((one, other), key=_rank)
+    return worse | better | {name: max(one.get(name, 0), other.get(name, 0)) for name in ("attempts", "hints")}
+
+
+def _rank(entry: dict[str, Any]) -> tuple[bool, int, int]:
+    return entry.get("state") == "passed", entry.get("points", 0), entry.get("attempts", 0)
+
+
+def _read(file: Path) -> dict[str, dict[str, Any]]:
     try:
         kept = json.loads(file.read_text())
         if not (isinstance(kept, dict) and all(isinstance(entry, dict) for entry in kept.values())):
@@ -30,25 +61,37 @@ def load() -> dict[str, dict[str, Any]]:
         return kept
     except FileNotFoundError:
         return {}
-    except OSError:
-        return dict(_memory)
     except ValueError:
         aside = file.with_suffix(".damaged.json")
-        os.replace(file, aside)
-        print(f"The progress file could not be read; it was set aside as {aside} and a new one begun.")
+        with suppress(OSError):
+            os.replace(file, aside)
+            print(f"The progress file could not be read; it was set aside as {aside} and a new one begun.")
         return {}
 
 
 def _save(kept: dict[str, dict[str, Any]]) -> None:
-    _memory.update(kept)
-    file = path()
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=file.parent, suffix=".part", delete=False) as part:
-            json.dump(kept, part, indent=1)
-        os.replace(part.name, file)  # whoever reads meanwhile sees the old file or the new one, never half of one
-    except OSError as error:
-        print(f"Progress is kept for this session only: {file} cannot be written ({error.strerror}).")
+    _memory.clear()
+    files = paths()
+    for file in files:
+        try:
+            together = _merge(kept, _read(file))  # what cannot be read just now is not written over
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile("w", dir=file.parent, suffix=".part", delete=False) as part:
+                json.dump(together, part, indent=1)
+            os.replace(part.name, file)  # whoever reads meanwhile sees the old file or the new one, never half of one
+        except OSError as error:
+            _memory.update(kept)
+            where = "on this machine" if file != files[0] else "for this session"
+            _say_once(f"Progress is kept {where} only: {file} cannot be written ({error.strerror}).")
+    if "google.colab" in sys.modules and len(files) == 1 and not os.environ.get("VQTUTOR_PROGRESS"):
+        mount = f'from google.colab import drive; drive.mount("{DRIVE.parent}")'
+        _say_once(f"Progress goes with this Colab machine. To keep it in your Drive, run: {mount}")
+
+
+def _say_once(line: str) -> None:
+    if line not in _told:
+        _told.add(line)
+        print(line)
 
 
 def record(verdict: Verdict, source: str = "") -> None:
