@@ -1,4 +1,4 @@
-"""What `make colab` takes for Colab is Colab: its versions, and the form it saves in. colab.py runs the lessons there."""
+"""What `make colab` takes for Colab is Colab: its versions, its form of a notebook. colab.py runs the lessons there."""
 
 import re
 import subprocess
