@@ -287,9 +287,7 @@ def grade(rows: list[Row]) -> Iterator[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--quick", action="store_true", help="train less, on one data set only, with every third blank notebook"
-    )
+    parser.add_argument("--quick", action="store_true", help="train less, on one data set, every third blank notebook")
     shorter = {}
     if quick := parser.parse_args().quick:
         from test_notebooks import TRAININGS
