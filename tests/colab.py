@@ -276,7 +276,7 @@ def grade(rows: list[Row]) -> Iterator[str]:
     command = ["grade", PLACE / "submissions", "--out", PLACE / "report", *safe]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-m", "vqtutor.cli", *command], cwd=ROOT, env=environment, check=True)
-    grades = json.loads((PLACE / "report" / "grades.json").read_text())
+    grades = json.loads((PLACE / "report" / "grades.json").read_text())["students"]
     for row in rows:
         given = grades.get(row.student, {}).get("exercises", {})
         for id in row.exercises():
