@@ -85,7 +85,7 @@ def _save(kept: dict[str, dict[str, Any]]) -> None:
             _say_once(f"Progress is kept {where} only: {file} cannot be written ({error.strerror}).")
     if "google.colab" in sys.modules and len(files) == 1 and not os.environ.get("VQTUTOR_PROGRESS"):
         mount = f'from google.colab import drive; drive.mount("{DRIVE.parent}")'
-        _say_once(f"Progress goes with this Colab machine. To keep it in your Drive, run: {mount}")
+        _say_once(f"Your progress is lost when Colab takes this machine away. To keep it in your Drive, run: {mount}")
 
 
 def _say_once(line: str) -> None:
