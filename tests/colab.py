@@ -105,9 +105,7 @@ def build() -> None:
     shutil.rmtree(PLACE, ignore_errors=True)
     CONTENT.mkdir(parents=True)
     uv("venv", "--python", find_python(), PLACE / "env")
-    uv(
-        "pip", "install", "--python", PYTHON, "--no-deps", "-r", PINS
-    )  # these very versions, whatever they say of others
+    uv("pip", "install", "--python", PYTHON, "--no-deps", "-r", PINS)  # whatever they say of one another
     where = "import sysconfig; print(sysconfig.get_path('purelib'))"
     packages = Path(subprocess.run([PYTHON, "-c", where], capture_output=True, text=True, check=True).stdout.strip())
     for name, text in STAND_INS.items():
