@@ -3,18 +3,22 @@
 On a GPU or TPU `lax.conv*` is the right form. On a CPU XLA's own convolutions are many times slower than its matrix
 products, most of all the weight gradient of `lax.conv_transpose`. There, a convolution is written as it is meant:
 `unfold` lays the window under every output side by side, and one product with the weights does the rest. A transposed
-convolution is the adjoint: the product first, then `fold` adds every window where it belongs. The two are each
-other's derivative, so gradients are fast as well. Between layers maps are [B, H, W, C], as everywhere here, but
-in memory the batch lies last, as in [C, H, W, B]: every slice a window needs is then a few long runs.
+convolution is the adjoint: the product first, then `fold` adds every window where it belongs. The two are linear
+primitives of JAX, each the other's transpose, so gradients are fast as well, and every mode of differentiation works.
+Between layers maps are [B, H, W, C], as everywhere here, but in memory the batch lies last, as in [C, H, W, B]: every
+slice a window needs is then a few long runs.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import haiku as hk
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
 
 # Along one axis, the window of output m starts `before` places ahead of input stride * m.
 Window = tuple[int, int, int]  # (size, stride, before)
@@ -25,27 +29,18 @@ def prefers_products() -> bool:
     return jax.default_backend() == "cpu"
 
 
-_stay = jax.lax.optimization_barrier
-
-
-@jax.custom_vjp
 def to_batch_last(x: Array) -> Array:
     """[B, H, W, C] -> [C, H, W, B].
 
     The barriers keep XLA from fusing the turn into every slice that follows; so what two layers and a relu between
     them turn there and back is not copied at all.
     """
-    return _stay(x.transpose(3, 1, 2, 0))
+    return jax.lax.optimization_barrier(x.transpose(3, 1, 2, 0))
 
 
-@jax.custom_vjp
 def to_batch_first(x: Array) -> Array:
     """[C, H, W, B] -> [B, H, W, C]."""
-    return _stay(x).transpose(3, 1, 2, 0)
-
-
-to_batch_last.defvjp(lambda x: (to_batch_last(x), None), lambda _, g: (to_batch_first(g),))
-to_batch_first.defvjp(lambda x: (to_batch_first(x), None), lambda _, g: (to_batch_last(g),))
+    return jax.lax.optimization_barrier(x).transpose(3, 1, 2, 0)
 
 
 def _shifted(x: Array, by: int, length: int, axis: int) -> Array:
@@ -67,45 +62,73 @@ def _taps(window: Window) -> list[tuple[int, int]]:
     return [divmod(tap - before, stride) for tap in range(size)]
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(1, 2))
-def unfold(x: Array, windows: tuple[Window, Window], out: tuple[int, int]) -> Array:
-    """Lay windows side by side: [C, H, W, B] -> [kh * kw * C, h * w * B], where `out` is (h, w). Zeros outside of x."""
+def _unfold(x: Array, windows: tuple[Window, Window], out: tuple[int, int], size: tuple[int, int]) -> Array:
     rows, columns = windows
     channels, height, width, batch = x.shape
     x = jnp.pad(x, ((0, 0), (0, -height % rows[1]), (0, -width % columns[1]), (0, 0)))
-    phases = x.reshape(channels, -1, rows[1], x.shape[2] // columns[1], columns[1], batch)
+    phases = x.reshape(channels, x.shape[1] // rows[1], rows[1], x.shape[2] // columns[1], columns[1], batch)
     seen = [
         _shifted(_shifted(phases[:, :, r, :, c], down, out[0], axis=1), right, out[1], axis=2)
         for down, r in _taps(rows)
         for right, c in _taps(columns)
     ]
-    return jnp.stack(seen).reshape(len(seen) * channels, -1)
+    return jnp.concatenate(seen)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
-def fold(seen: Array, windows: tuple[Window, Window], out: tuple[int, int], size: tuple[int, int]) -> Array:
-    """Add windows where they belong, the adjoint of unfold: [kh * kw * C, h * w * B] -> [C, H, W, B], `size` (H, W)."""
+def _fold(seen: Array, windows: tuple[Window, Window], out: tuple[int, int], size: tuple[int, int]) -> Array:
     rows, columns = windows
     height, width = (-(-n // stride) for n, (_, stride, _) in zip(size, windows, strict=True))
-    seen = seen.reshape(rows[0], columns[0], -1, *out, seen.shape[1] // (out[0] * out[1]))
+    channels, batch = seen.shape[0] // (rows[0] * columns[0]), seen.shape[3]
+    seen = seen.reshape(rows[0], columns[0], channels, *out, batch)
     phases = {}
     for tap_row, (down, r) in zip(seen, _taps(rows), strict=True):
         for tap, (right, c) in zip(tap_row, _taps(columns), strict=True):
             part = _shifted(_shifted(tap, -down, height, axis=1), -right, width, axis=2)
             phases[r, c] = phases[r, c] + part if (r, c) in phases else part
-    unseen = jnp.zeros((seen.shape[2], height, width, seen.shape[5]), seen.dtype)  # stride larger than the window
+    unseen = jnp.zeros((channels, height, width, batch), seen.dtype)  # stride larger than the window
     x = jnp.stack([jnp.stack([phases.get((r, c), unseen) for c in range(columns[1])], 3) for r in range(rows[1])], 2)
-    return x.reshape(x.shape[0], height * rows[1], width * columns[1], -1)[:, : size[0], : size[1]]
+    return x.reshape(channels, height * rows[1], width * columns[1], batch)[:, : size[0], : size[1]]
 
 
-unfold.defvjp(
-    lambda x, windows, out: (unfold(x, windows, out), x.shape),
-    lambda windows, out, shape, g: (fold(g, windows, out, shape[1:3]),),
+def _linear(name: str, form: Callable[..., Array], shape: Callable[..., tuple[int, ...]]) -> Primitive:
+    """Return `form`, linear and with the batch as the last axis, as a primitive; its transpose is yet to be named."""
+    primitive = Primitive(name)
+    primitive.def_impl(jax.jit(form, static_argnames=("windows", "out", "size")))
+    primitive.def_abstract_eval(lambda x, **how: x.update(shape=shape(x, **how)))
+    mlir.register_lowering(primitive, mlir.lower_fun(form, multiple_results=False))
+
+    def batch(args, axes, **how):
+        x = jnp.moveaxis(args[0], axes[0], 3)  # next to the batch, of which it becomes a part
+        y = primitive.bind(x.reshape(*x.shape[:3], x.shape[3] * x.shape[4]), **how)
+        return y.reshape(*y.shape[:3], *x.shape[3:]), 3
+
+    batching.primitive_batchers[primitive] = batch
+    return primitive
+
+
+_unfold_p = _linear(
+    "unfold", _unfold, lambda x, windows, out, size: (windows[0][0] * windows[1][0] * x.shape[0], *out, x.shape[3])
 )
-fold.defvjp(
-    lambda seen, windows, out, size: (fold(seen, windows, out, size), None),
-    lambda windows, out, size, _, g: (unfold(g, windows, out),),
+_fold_p = _linear(
+    "fold", _fold, lambda x, windows, out, size: (x.shape[0] // (windows[0][0] * windows[1][0]), *size, x.shape[3])
 )
+ad.deflinear2(_unfold_p, lambda g, _, **how: [_fold_p.bind(g, **how)])
+ad.deflinear2(_fold_p, lambda g, _, **how: [_unfold_p.bind(g, **how)])
+
+
+def unfold(x: Array, windows: tuple[Window, Window], out: tuple[int, int]) -> Array:
+    """Lay windows side by side: [C, H, W, B] -> [kh * kw * C, h, w, B], where `out` is (h, w). Zeros outside of x."""
+    return _unfold_p.bind(x, windows=windows, out=out, size=x.shape[1:3])
+
+
+def fold(seen: Array, windows: tuple[Window, Window], size: tuple[int, int]) -> Array:
+    """Add windows where they belong, the adjoint of unfold: [kh * kw * C, h, w, B] -> [C, H, W, B], `size` (H, W)."""
+    return _fold_p.bind(seen, windows=windows, out=seen.shape[1:3], size=size)
+
+
+def _multiply(w: Array, x: Array) -> Array:
+    """[C', C] times [C, H, W, B] -> [C', H, W, B]."""
+    return (w @ x.reshape(x.shape[0], math.prod(x.shape[1:]))).reshape(w.shape[0], *x.shape[1:])
 
 
 def _slide(x: Array, w: Array, before: Sequence[int]) -> Array:
@@ -129,7 +152,7 @@ def _slide(x: Array, w: Array, before: Sequence[int]) -> Array:
         split += (1, k) if laid else (k, 1)
         w = w if laid else jnp.flip(w, axis)  # seen from the input, taps run backwards
     w = w.reshape(*split, channels, wanted).transpose(0, 2, 5, 1, 3, 4).reshape(split[0] * split[2] * wanted, -1)
-    return fold(w @ unfold(x, tuple(ahead), x.shape[1:3]), tuple(behind), x.shape[1:3], x.shape[1:3])
+    return fold(_multiply(w, unfold(x, tuple(ahead), x.shape[1:3])), tuple(behind), x.shape[1:3])
 
 
 @partial(jax.jit, static_argnums=2)  # outside of a jitted step, one program and not one for every slice
@@ -147,7 +170,7 @@ def conv2d(x: Array, w: Array, stride: int = 1) -> Array:
     if stride == 1:
         return _slide(x, w, before)
     seen = unfold(x, tuple((k, stride, b) for k, b in zip(w.shape[:2], before, strict=True)), out)
-    return (w.reshape(-1, w.shape[3]).T @ seen).reshape(w.shape[3], *out, x.shape[3])
+    return _multiply(w.reshape(-1, w.shape[3]).T, seen)
 
 
 @partial(jax.jit, static_argnums=2)
@@ -160,14 +183,14 @@ def conv2d_transpose(x: Array, w: Array, stride: int = 1) -> Array:
       stride: of both axes.
     Returns: [C', stride * H, stride * W, B].
     """
-    channels, height, width, batch = x.shape
+    height, width = x.shape[1:3]
     # lax pads the spread-out input by `ahead` in front and correlates; seen from the input, taps run backwards.
     ahead = [k - 1 if stride > k - 1 else -(-(k + stride - 2) // 2) for k in w.shape[:2]]
     if stride == 1:
         return _slide(x, w.swapaxes(2, 3), ahead)
     windows = tuple((k, stride, k - 1 - a) for k, a in zip(w.shape[:2], ahead, strict=True))
-    seen = w[::-1, ::-1].reshape(-1, channels) @ x.reshape(channels, -1)
-    return fold(seen, windows, (height, width), (stride * height, stride * width))
+    seen = _multiply(w[::-1, ::-1].reshape(-1, w.shape[3]), x)
+    return fold(seen, windows, (stride * height, stride * width))
 
 
 def convolve(x: Array, w: Array, stride: int = 1) -> Array:
