@@ -73,9 +73,12 @@ def repair_quantizer(z_e: Array, codebook: Array, beta: float) -> tuple[Array, A
 def perplexity(indices: Array, num_codes: int) -> Array:
     """Return how many codes are in use, each weighed by how often: exp of the entropy of the indices, 1 to K.
 
+    Of no indices at all it is 1.
+
     Args:
       indices: int [...].
       num_codes: K.
     """
-    usage = jnp.mean(indices.reshape(-1, 1) == jnp.arange(num_codes), axis=0)
+    counts = jax.ops.segment_sum(jnp.ones(indices.size, jnp.int32), indices.reshape(-1), num_codes)
+    usage = counts / max(indices.size, 1)
     return jnp.exp(-jnp.sum(usage * jnp.log(jnp.maximum(usage, 1e-12))))  # 0 log 0 is 0
