@@ -62,6 +62,7 @@ def _taps(window: Window) -> list[tuple[int, int]]:
     return [divmod(tap - before, stride) for tap in range(size)]
 
 
+# Each form below takes all that the other needs: transposed, it is bound with the very same parameters.
 def _unfold(x: Array, windows: tuple[Window, Window], out: tuple[int, int], size: tuple[int, int]) -> Array:
     rows, columns = windows
     channels, height, width, batch = x.shape

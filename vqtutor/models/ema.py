@@ -33,10 +33,9 @@ def batch_statistics(z_e: Array, indices: Array, num_codes: int) -> tuple[Array,
       num_codes: K.
     """
     vectors = z_e.reshape(-1, z_e.shape[-1]).astype(jnp.promote_types(z_e.dtype, jnp.float32))
-    finite = jnp.all(jnp.isfinite(vectors), axis=1, keepdims=True)
-    counted = jnp.where(finite, jnp.ones_like(vectors[:, :1]), 0), jnp.where(finite, vectors, 0)
-    counts, sums = (jax.ops.segment_sum(rows, indices.reshape(-1), num_codes) for rows in counted)
-    return counts[:, 0], sums
+    finite = jnp.all(jnp.isfinite(vectors), axis=1)
+    counts = jax.ops.segment_sum(finite.astype(vectors.dtype), indices.reshape(-1), num_codes)
+    return counts, jax.ops.segment_sum(jnp.where(finite[:, None], vectors, 0), indices.reshape(-1), num_codes)
 
 
 def smooth_counts(counts: Array, epsilon: float) -> Array:
@@ -55,7 +54,7 @@ def update_codebook(
 ) -> tuple[Array, Array, Array]:
     """Return (counts [K], sums [K, D], codebook [K, D]) after one batch; counts and sums are running means, unsmoothed.
 
-    An empty batch adds nothing: counts and sums fade alike, and the codes stay where they are.
+    An empty batch adds nothing: counts and sums fade alike, and while counts are far above epsilon no code moves.
 
     Args:
       counts, sums: running means so far, [K] and [K, D].
@@ -146,8 +145,9 @@ def restart_dead_codes(
     finite = jnp.all(jnp.isfinite(vectors), axis=1)
     dead = (counts < threshold) & jnp.any(finite)
     order = jax.random.permutation(key, len(vectors))
-    order = order[jnp.argsort(~finite[order])]  # finite ones first, and those in the order drawn
-    fresh = vectors[order[(jnp.cumsum(dead) - 1) % jnp.maximum(jnp.sum(finite), 1)]]  # the i-th dead code gets the i-th of them
+    order = order[jnp.argsort(~finite[order])]  # finite ones first, in the order drawn
+    ranks = (jnp.cumsum(dead) - 1) % jnp.maximum(jnp.sum(finite), 1)
+    fresh = vectors[order[ranks]]  # the i-th dead code gets the i-th of them
     codebook = jnp.where(dead[:, None], fresh, codebook)
     return jnp.where(dead, 1.0, counts), jnp.where(dead[:, None], fresh, sums), codebook
 
