@@ -73,7 +73,7 @@ def _unfold(x: Array, windows: tuple[Window, Window], out: tuple[int, int], size
         for down, r in _taps(rows)
         for right, c in _taps(columns)
     ]
-    return jnp.concatenate(seen)
+    return jnp.stack(seen).reshape(len(seen) * channels, *out, batch)
 
 
 def _fold(seen: Array, windows: tuple[Window, Window], out: tuple[int, int], size: tuple[int, int]) -> Array:
