@@ -45,7 +45,7 @@ def _merge(one: dict[str, dict[str, Any]], other: dict[str, dict[str, Any]]) -> 
 
 def _better(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     """Return what two files say of an exercise as one entry: the better result, and all that was tried for it."""
-    worse, better = sorted((one, other), key=_rank)
+    worse, better = sorted((other, one), key=_rank)  # where they are level, the first is the newer one
     return worse | better | {name: max(one.get(name, 0), other.get(name, 0)) for name in ("attempts", "hints")}
 
 
