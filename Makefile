@@ -3,7 +3,9 @@
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11 python,$(shell \
 	$(p) -c 'import sys; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)))
 VENV := .venv
-INSTALLED := $(VENV)/.installed
+# What a student needs, and what the tests need beside it: nbgrader, which adds its menus to JupyterLab, among others.
+COURSE := $(VENV)/.course
+TESTS := $(VENV)/.tests
 VQTUTOR := $(VENV)/bin/vqtutor
 
 .DEFAULT_GOAL := help
@@ -12,35 +14,39 @@ VQTUTOR := $(VENV)/bin/vqtutor
 help:  ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(INSTALLED)  ## execute the reference course; its pages come to build/course/index.html
+run: $(COURSE)  ## execute the reference course; its pages come to build/course/index.html
 	$(VQTUTOR) run
 
-test: $(INSTALLED)  ## run every test, and nbval on the solutions
+test: $(TESTS)  ## run every test, and nbval on the solutions
 	$(VQTUTOR) test
 
-colab: $(INSTALLED)  ## run every notebook in Colab's own environment, which comes to build/colab (QUICK=1: train less)
+colab: $(TESTS)  ## run every notebook in Colab's own environment, which comes to build/colab (QUICK=1: train less)
 	$(VENV)/bin/python tests/colab.py $(if $(QUICK),--quick)
 
-lab: $(INSTALLED)  ## open the notebooks in JupyterLab
+lab: $(COURSE)  ## open the notebooks in JupyterLab
 	$(VQTUTOR) lab
 
-release: $(INSTALLED)  ## run solutions/, store their outputs, and make notebooks/ from them
+release: $(COURSE)  ## run solutions/, store their outputs, and make notebooks/ from them
 	$(VQTUTOR) release --execute
 
-bench: $(INSTALLED)  ## time a training step against Keras and plain Haiku (downloads TensorFlow into build/)
+bench: $(TESTS)  ## time a training step against Keras and plain Haiku (downloads TensorFlow into build/)
 	$(VENV)/bin/python benchmarks/speed.py
 
-nbgrader-demo: $(INSTALLED)  ## grade a made class with the real nbgrader and with vqtutor, and compare
+nbgrader-demo: $(TESTS)  ## grade a made class with the real nbgrader and with vqtutor, and compare
 	$(VENV)/bin/python benchmarks/nbgrader_demo.py
 
-doctor: $(INSTALLED)  ## say what is installed here and which data can be had
+doctor: $(COURSE)  ## say what is installed here and which data can be had
 	$(VQTUTOR) doctor
 
 clean:  ## remove what was built, and .venv
 	rm -rf build $(VENV)
 
-$(INSTALLED): pyproject.toml
+$(COURSE): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it: make PYTHON=/path/to/python run"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[lab]"
+	@touch $@
+
+$(TESTS): $(COURSE)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
 	@touch $@

@@ -76,7 +76,7 @@ def test_tomorrow_on_another_machine_everything_is_there(colab, drive, monkeypat
     progress.DRIVE.mkdir(parents=True)
     record("a.one", "not yet", 1)
     record("a.one", source="def one(): pass")
-    progress.next_hint("a.one", 3)
+    progress.next_hint("a.one", 3, True)
     colab.unlink()
     new_session(monkeypatch)
     entry = progress.load()["a.one"]

@@ -21,8 +21,8 @@ import nbformat
 from nbformat import NotebookNode
 
 from vqtutor.exercises import EXERCISES, QUESTIONS
+from vqtutor.exercises.answers import BEGIN, END, cell_of
 
-BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 ROLES = {
     *("badges", "setup", "opening", "picture", "text", "code", "header", "answer", "check", "ask", "question"),
     *("free_text_header", "free_text"),
@@ -262,13 +262,22 @@ def leaks(notebook: NotebookNode, student: NotebookNode) -> Iterator[str]:
                     yield f"{about(cell)['exercise']}: {line.strip()}"
 
 
+def answered(notebook: NotebookNode) -> NotebookNode:
+    """Return a solution notebook whose answers are those of `exercises/answers`, where each is written once."""
+    notebook = copy.deepcopy(notebook)
+    for cell in notebook.cells:
+        if about(cell).get("role") == "answer":
+            cell.source = cell_of(about(cell)["exercise"])
+    return notebook
+
+
 def drift(folder: Path) -> list[str]:
     """Return, in a sentence each, where notebooks/ is not what solutions/ would be released as."""
     said, wanted = [], {path.name for path in lessons(folder)}
     for path in lessons(folder):
         solution, student = read(path), folder / "notebooks" / path.name
-        if stamp(solution, path.stem, folder) != solution:
-            said.append(f"solutions/{path.name} lacks derived cells or metadata: run `make release`.")
+        if answered(stamp(solution, path.stem, folder)) != solution:
+            said.append(f"solutions/{path.name} lacks derived cells, answers or metadata: run `make release`.")
         if not student.is_file():
             said.append(f"notebooks/{path.name} is missing: run `make release`.")
         elif read(student) != release(solution, path.stem, folder):
@@ -289,7 +298,7 @@ def release_all(folder: Path) -> list[str]:
         if found := [f"{path.name}: {fault}" for fault in faults(solution)]:
             wrong += found
             continue
-        solution = stamp(solution, path.stem, folder)
+        solution = answered(stamp(solution, path.stem, folder))
         student = release(solution, path.stem, folder)
         wrong += [f"{path.name} gives an answer away: {leak}" for leak in leaks(solution, student)]
         made[path] = solution, student
@@ -355,7 +364,7 @@ def still(notebook: NotebookNode) -> NotebookNode:
 def execute_all(folder: Path, environment: dict[str, str]) -> Iterator[str]:
     """Run every solution, store its outputs, and yield its name when that is done."""
     for path in lessons(folder):
-        notebook = execute(stamp(read(path), path.stem, folder), environment, folder)
+        notebook = execute(answered(stamp(read(path), path.stem, folder)), environment, folder)
         notebook = stamp(still(notebook), path.stem, folder)
         notebook.metadata = nbformat.from_dict(
             {"kernelspec": notebook.metadata["kernelspec"], "language_info": {"name": "python"}}
