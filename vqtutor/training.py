@@ -223,8 +223,11 @@ def _compile(step, prepare, data, batch_size, state, metrics) -> Callable[..., t
 
 
 def use_compilation_cache() -> None:
-    """Keep compiled programs between sessions, in $VQTUTOR_CACHE or ~/.cache/vqtutor, unless JAX was told where."""
-    if jax.config.jax_compilation_cache_dir is None:
+    """Keep compiled programs between sessions, in $VQTUTOR_CACHE or ~/.cache/vqtutor, unless JAX was told where.
+
+    Not before JAX 0.7: there a loop that is read back from the cache on a CPU may return what it was given.
+    """
+    if jax.config.jax_compilation_cache_dir is None and jax.__version_info__ >= (0, 7):
         from jax.experimental.compilation_cache import compilation_cache
 
         folder = Path(os.environ.get("VQTUTOR_CACHE") or Path.home() / ".cache" / "vqtutor") / "programs"
