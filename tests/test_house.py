@@ -24,7 +24,7 @@ MAY = {
     "codec": {"models", "training"},
     "source": set(),
     "tutor": {"checking", "exercises", "source"},
-    "grading": {"grading", "authoring", "checking", "exercises", "data", "source"},
+    "grading": {"grading", "authoring", "checking", "exercises", "data", "models", "source"},
     "course": {"authoring", "exercises", "data", "models", "show", "training"},
     "cli": {"authoring", "course", "exercises", "checking", "data", "grading"},
     "__init__": set(),

@@ -34,6 +34,7 @@ from vqtutor.checking import Exercise, Observation, probe
 from vqtutor.checking.probe import MAX_ELEMENTS
 from vqtutor.exercises import EXERCISES
 from vqtutor.grading import worker
+from vqtutor.models import convolutions
 from vqtutor.source import PREAMBLE
 
 FACE = ("Conv2D", "Conv2DTranspose", "convolve")  # of vqtutor, what answers are told to use
@@ -176,7 +177,8 @@ class Sandbox:
     ) -> tuple["Seen", bytes]:
         if self._process is None:
             self._start()
-        frame = pickle.dumps((tools, source, PREAMBLE))
+        library = {"vqtutor": "", convolutions.__name__: Path(convolutions.__file__).read_text(encoding="utf-8")}
+        frame = pickle.dumps((tools, library, source, PREAMBLE))
         head = struct.pack(worker.HEAD, len(frame), limits.memory, limits.scratch, seconds, GRACE)
         try:
             self._process.stdin.write(head + frame)
@@ -286,15 +288,23 @@ def _custom_vjp(function, nondiff_argnums, forward, backward):
 
 
 def by_value(thing: Any) -> bytes:
-    """Pickle with everything of vqtutor that it uses inside, and nothing that it does not."""
+    """Pickle with everything of vqtutor that it uses inside, and nothing that it does not.
+
+    The convolutions are named, not copied: JAX knows their primitives by identity. Their module goes in as text, since
+    no exercise asks for what is in it.
+    """
+    modules = [name for name in sys.modules if name.startswith("vqtutor.") and name != convolutions.__name__]
+    leaves = [sys.modules[name] for name in modules if not any(other.startswith(f"{name}.") for other in modules)]
     parts = lambda f: (_custom_vjp, (f.fun, f.nondiff_argnums, f.fwd, f.bwd))  # noqa: E731
     with _pickling:
         copyreg.pickle(jax.custom_vjp, parts)
-        cloudpickle.register_pickle_by_value(vqtutor)
+        for module in leaves:
+            cloudpickle.register_pickle_by_value(module)
         try:
             return cloudpickle.dumps(thing)
         finally:
-            cloudpickle.unregister_pickle_by_value(vqtutor)
+            for module in leaves:
+                cloudpickle.unregister_pickle_by_value(module)
 
 
 @cache

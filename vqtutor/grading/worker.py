@@ -1,7 +1,7 @@
 """What runs inside the sandbox: imports JAX once, then forks for every answer. Uses nothing of vqtutor.
 
 A request comes on stdin: a head with its length and the answer's limits, then a pickle, made by the grader, who is
-trusted: (tools, source, preamble). Only the process that becomes the answer reads the pickle, so that nothing of it
+trusted: (tools, library, source, preamble). Only the process that becomes the answer reads it, so that nothing of it
 stays behind in the one that forks. A reply goes to stdout: its length, how the process ended, and JSON, since whoever
 made that is not trusted.
 
@@ -22,6 +22,7 @@ import struct
 import sys
 import tempfile
 import time
+import types
 from typing import NamedTuple
 
 HEAD = ">qqqdd"
@@ -100,9 +101,13 @@ def _limit(limits: Limits) -> None:
 def run_answer(frame: bytes, seconds: float) -> list[dict]:
     """Define the answer, drive it with the probes, and return plain observations; or one that says why there are none.
 
-    `tools` are the probes and the functions of `checking.probe` that drive them, pickled by value.
+    `tools` are the probes and the functions of `checking.probe` that drive them, pickled by value; `library` is
+    {name: text} of the modules that they name.
     """
-    tools, source, preamble = pickle.loads(frame)
+    tools, library, source, preamble = pickle.loads(frame)
+    for name, text in library.items():
+        sys.modules[name] = types.ModuleType(name)
+        exec(compile(text, f"<{name}>", "exec"), vars(sys.modules[name]))
     probe, exercise, given, face = pickle.loads(tools)
     sys.modules["vqtutor"] = face  # what a lesson's own cells use of the course: not the course
     space: dict = {"__name__": "__main__", "vqtutor": face}
