@@ -149,6 +149,22 @@ def test_a_wrong_answer_above_hides_no_wrong_answer_below(tutor):
     assert not tutor.judge("quantizer.nearest_code", space["nearest_code"]).passed
 
 
+def test_an_earlier_lessons_name_may_be_a_helper_of_ones_own_or_a_wrong_answer(tutor):
+    own = "def look_up(codebook, indices):  # the other way round, and used so\n    return codebook[indices]\n"
+    uses = "def repair_quantizer(z_e, codebook, beta):\n    codes = look_up({})\n"
+    uses += "    held = jax.lax.stop_gradient\n    loss = jnp.mean((held(z_e) - codes) ** 2)\n"
+    uses += "    loss += beta * jnp.mean((z_e - held(codes)) ** 2)\n    return z_e + held(codes - z_e), loss\n"
+    nearest = "((z_e[..., None, :] - codebook) ** 2).sum(-1).argmin(-1)"
+    for source in (
+        own + uses.format(f"codebook, {nearest}"),
+        own.replace("codebook[indices]", "codebook[indices - 1]") + uses.format(f"{nearest}, codebook"),
+    ):
+        space = {"__name__": "__main__"}
+        cell(space, source)
+        verdict = tutor.judge("losses.repair_quantizer", space["repair_quantizer"])
+        assert verdict.passed, str(verdict)
+
+
 def test_an_answer_that_passed_is_what_later_ones_are_built_on(tutor):
     space = {"__name__": "__main__", "calls": []}
     cell(
