@@ -9,7 +9,7 @@ TESTS := $(VENV)/.tests
 VQTUTOR := $(VENV)/bin/vqtutor
 
 .DEFAULT_GOAL := help
-.PHONY: help run test colab lab release bench nbgrader-demo doctor clean
+.PHONY: help run test check colab lab release bench nbgrader-demo doctor clean
 
 help:  ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,10 @@ run: $(COURSE)  ## execute the reference course; its pages come to build/course/
 
 test: $(TESTS)  ## run every test, and nbval on the solutions
 	$(VQTUTOR) test
+
+check: $(TESTS)  ## lint, and the tests that take seconds: while you work
+	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
+	$(VQTUTOR) test --quick
 
 colab: $(TESTS)  ## run every notebook in Colab's own environment, which comes to build/colab (QUICK=1: train less)
 	$(VENV)/bin/python tests/colab.py $(if $(QUICK),--quick)

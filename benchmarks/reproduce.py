@@ -84,12 +84,13 @@ def build(
     shown, optimizer = system.prepare(jnp.zeros((1, 28, 28, 1), jnp.uint8)), optax.adam(settings.learning_rate)
     key = jax.random.key(seed)
     if not system.is_ema:
-        loss_fn = autoencoder.make_loss(network, scale, settings.num_codes, settings.beta)
+        loss_fn = autoencoder.make_loss(network, settings.num_codes, settings.beta, variance=scale)
         params = network.init(key, shown)
         apply = lambda state, x: network.apply(state[0], x)  # noqa: E731
         step, state = autoencoder.make_train_step(loss_fn, optimizer), (params, optimizer.init(params))
     else:
-        loss_fn = ema.make_loss(network, settings.num_codes, settings.beta, None if system.bernoulli else scale)
+        variance = None if system.bernoulli else scale
+        loss_fn = ema.make_loss(network, settings.num_codes, settings.beta, variance=variance)
         params, codes = network.init(key, shown, True)
         apply = lambda state, x: network.apply(state[0], state[1], x, False)[0]  # noqa: E731
         step = ema.make_train_step(loss_fn, optimizer, system.revive)

@@ -56,7 +56,7 @@ def ours(system: str, images: str, steps: int, plain: bool) -> dict:
     data = np.load(images)
     params = network.init(jax.random.key(0), prepare(jnp.asarray(data[:1])))
     optimizer = optax.adam(1e-3)
-    loss_fn = autoencoder.make_loss(network, float(np.var(data / 255)))
+    loss_fn = autoencoder.make_loss(network, variance=float(np.var(data / 255)))
     step, state = autoencoder.make_train_step(loss_fn, optimizer), (params, optimizer.init(params))
     start = time.perf_counter()
     if plain:

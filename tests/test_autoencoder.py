@@ -49,7 +49,7 @@ def test_shapes_and_reach():
     params = run_once(network.init)(jax.random.key(0), X)
     out = run_once(network.apply)(params, X)
     assert out["x_hat"].shape == X.shape and out["indices"].shape == (4, 7, 7) and out["indices"].dtype == jnp.int32
-    gradients = run_once(jax.grad(lambda p: autoencoder.make_loss(network, 0.08)(p, X)[0]))(params)
+    gradients = run_once(jax.grad(lambda p: autoencoder.make_loss(network, variance=0.08)(p, X)[0]))(params)
     assert all(jnp.any(leaf != 0) for leaf in jax.tree.leaves(gradients))
     np.testing.assert_allclose(autoencoder.decode(params, out["codes"]), out["x_hat"], atol=1e-5)
 
@@ -59,7 +59,7 @@ def test_both_forms_give_the_same_numbers(monkeypatch):
     params = run_once(network.init)(jax.random.key(0), X)
 
     def traced():
-        return jax.value_and_grad(lambda p: autoencoder.make_loss(network, 0.08)(p, X)[0])
+        return jax.value_and_grad(lambda p: autoencoder.make_loss(network, variance=0.08)(p, X)[0])
 
     fast = run_once(traced())(params)
     monkeypatch.setattr(convolutions, "prefers_products", lambda: False)
@@ -71,7 +71,7 @@ def test_training_lowers_the_loss():
     network = autoencoder.vqvae()
     params = run_once(network.init)(jax.random.key(0), X)
     optimizer = optax.adam(1e-3)
-    step = jax.jit(autoencoder.make_train_step(autoencoder.make_loss(network, X.var()), optimizer))
+    step = jax.jit(autoencoder.make_train_step(autoencoder.make_loss(network, variance=X.var()), optimizer))
     state, seen = (params, optimizer.init(params)), []
     for _ in range(60):
         *state, metrics = step(*state, X)

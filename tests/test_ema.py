@@ -361,7 +361,7 @@ def test_it_trains_with_fit_and_resumes_bit_equal(threshold, tmp_path):
     data = RNG.normal(size=(64, 6)).astype(np.float32)
     network, optimizer = small(), optax.adam(1e-2)
     params, state = network.init(jax.random.key(0), data[:2], True)
-    step = ema.make_train_step(ema.make_loss(network, 8, 0.25, 1.0), optimizer, threshold)
+    step = ema.make_train_step(ema.make_loss(network, 8, 0.25, variance=1.0), optimizer, threshold)
     start = params, state, optimizer.init(params), jax.random.key(1)
     options = dict(batch_size=16, progress=False)
     whole = fit(step, start, data, steps=90, **options)
@@ -380,7 +380,7 @@ def test_revival_brings_more_codes_into_use():
     state = jax.tree.map(lambda leaf: leaf + 3.0 if leaf.ndim == 2 else leaf, state)  # all codes far from the vectors
     used = {}
     for threshold in (None, 0.2):
-        step = ema.make_train_step(ema.make_loss(network, 32, 0.25, 1.0), optimizer, threshold)
+        step = ema.make_train_step(ema.make_loss(network, 32, 0.25, variance=1.0), optimizer, threshold)
         run = fit(step, (params, state, optimizer.init(params), jax.random.key(1)), data, steps=400, progress=False)
         out, _ = network.apply(run.state[0], run.state[1], data, False)
         used[threshold] = len(np.unique(out["indices"]))

@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+_QUICK = ("authoring", "checking", "colab", "data", "download", "house", "progress", "source", "strokes", "training")
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit status."""
@@ -14,6 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="execute the reference course and build its pages in build/course/")
     test = commands.add_parser("test", help="run every test, and nbval on the solutions")
+    test.add_argument("--quick", action="store_true", help="only what takes seconds, without the notebooks")
     test.add_argument("rest", nargs="*", help="passed on to pytest; nbval is left out then")
     commands.add_parser("lab", help="open the student notebooks in JupyterLab")
     release = commands.add_parser("release", help="make notebooks/ from solutions/")
@@ -63,7 +66,11 @@ def _test(options) -> int:
         return subprocess.run([*pytest, *options.rest], cwd=folder).returncode
     # Side by side, because compiling keeps one core busy; what takes longest begins. Over four would fill the memory.
     pytest += ["--numprocesses", "auto", "--maxprocesses", "4", "--dist", "loadgroup", "--no-loadscope-reorder"]
-    pytest += ["--nbval", "-p", "no:cacheprovider", "tests", "solutions"]
+    pytest += ["-p", "no:cacheprovider"]
+    if options.quick:
+        files = [str(Path("tests") / f"test_{name}.py") for name in _QUICK]
+        return subprocess.run([*pytest, "-m", "not long", *files], cwd=folder).returncode
+    pytest += ["--nbval", "tests", "solutions"]
     return subprocess.run(pytest, cwd=folder, env=os.environ | authoring.quiet(folder)).returncode
 
 

@@ -106,7 +106,7 @@ def _train(out: Path) -> str:
     data, network, optimizer = load_dataset("strokes"), autoencoder.vqvae(), optax.adam(autoencoder.R1.learning_rate)
     variance = float(np.var(data.train_images / 255.0))
     params = network.init(jax.random.key(0), jnp.zeros((1, 28, 28, 1)))
-    step = autoencoder.make_train_step(autoencoder.make_loss(network, variance), optimizer)
+    step = autoencoder.make_train_step(autoencoder.make_loss(network, variance=variance), optimizer)
     run = fit(step, (params, optimizer.init(params)), data.train_images, epochs=2, prepare=autoencoder.prepare)
     shown = autoencoder.prepare(jnp.asarray(data.test_images[:10]))
     back = jax.jit(network.apply)(run.state[0], shown)["x_hat"]

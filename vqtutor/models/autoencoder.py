@@ -222,7 +222,9 @@ def decode(params: hk.Params, codes: Array, decoder: Callable[[], Callable[[Arra
     return hk.without_apply_rng(hk.transform(lambda z_q: decoder()(z_q))).apply(params, codes)
 
 
-def make_loss(network: hk.Transformed, variance: float, num_codes: int = R1.num_codes, beta: float = R1.beta) -> LossFn:
+def make_loss(
+    network: hk.Transformed, num_codes: int = R1.num_codes, beta: float = R1.beta, *, variance: float
+) -> LossFn:
     """Return `loss_fn(params, x) -> (loss, metrics)` for a network that returns what `vqvae`'s does.
 
     Args:

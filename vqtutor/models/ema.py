@@ -184,6 +184,7 @@ def make_loss(
     network: hk.TransformedWithState,
     num_codes: int = R1.num_codes,
     beta: float = R1.beta,
+    *,
     variance: float | None = None,
 ) -> LossFn:
     """Return `loss_fn(params, state, x) -> (loss, (state, metrics, z_e))`; the codebook needs no loss.
