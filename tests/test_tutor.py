@@ -1,9 +1,13 @@
 """What goes from one lesson to the next: answers that passed, as the student wrote them."""
 
+import functools
 import json
 import re
+import unittest.mock
 
+import jax
 import nbformat
+import numpy as np
 import pytest
 
 from vqtutor import authoring
@@ -161,6 +165,38 @@ def test_an_earlier_lessons_name_may_be_a_helper_of_ones_own_or_a_wrong_answer(t
         cell(space, source)
         verdict = tutor.judge("losses.repair_quantizer", space["repair_quantizer"])
         assert verdict.passed, str(verdict)
+
+
+class ReturnsItself:
+    def __getattr__(self, name):
+        return self
+
+
+class Raises:
+    def __getattr__(self, name):
+        raise RuntimeError(name)
+
+    def __call__(self, z, codebook):
+        return ((z[..., None, :] - codebook) ** 2).sum(-1).argmin(-1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "passes"),
+    [
+        (ReturnsItself(), False),
+        (Raises(), True),
+        (Raises().__call__, True),
+        (functools.partial(Raises()), True),
+        (unittest.mock.MagicMock(), False),
+        (jax.jit(functools.partial(lambda z, c, k: ((z[..., None, :] - c) ** 2).sum(-1).argmin(-1), k=1)), True),
+        (len, False),
+        (np, False),
+        (..., False),
+    ],
+    ids=str,
+)
+def test_whatever_is_handed_in_gets_a_verdict(answer, passes, tutor):
+    assert tutor.judge("nearest_code", answer).passed == passes
 
 
 def test_an_answer_that_passed_is_what_later_ones_are_built_on(tutor):

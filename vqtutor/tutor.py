@@ -1,6 +1,5 @@
 """What a student calls: check, judge, hint, progress, recall, commit."""
 
-import inspect
 import io
 import json
 import linecache
@@ -11,7 +10,7 @@ from contextlib import contextmanager, nullcontext, redirect_stderr
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 import jax
@@ -19,6 +18,7 @@ import jax
 from vqtutor import checking
 from vqtutor.checking import CheckFailed, Exercise, Verdict, card
 from vqtutor.checking import progress as kept
+from vqtutor.checking.probe import unwrapped
 from vqtutor.exercises import EXERCISES, QUESTIONS, earlier_exercises, find
 from vqtutor.exercises.answers import answer_of
 from vqtutor.source import PREAMBLE, Cell, cut
@@ -112,13 +112,14 @@ def _is_jit_of(value: Any, function: Any) -> bool:
 
 def _functions(answer: Any) -> list[FunctionType]:
     """Return the functions that an answer consists of, as they were written: unwrapped of Haiku, jit and partial."""
-    while isinstance(answer, partial):
+    while isinstance(answer := unwrapped(answer), partial):
         answer = answer.func
-    if not inspect.isclass(answer) and not hasattr(inspect.unwrap(answer), "__code__"):
+    if isinstance(answer, MethodType):
+        answer = answer.__func__
+    if not isinstance(answer, (type, FunctionType)):
         answer = type(answer)
-    parts = vars(answer).values() if inspect.isclass(answer) else [answer]
-    parts = [inspect.unwrap(part) for part in parts if callable(part)]
-    return [part for part in parts if isinstance(part, FunctionType)]
+    parts = vars(answer).values() if isinstance(answer, type) else [answer]
+    return [part for part in map(unwrapped, parts) if isinstance(part, FunctionType)]
 
 
 def _spaces(answer: Any) -> list[dict[str, Any]]:
