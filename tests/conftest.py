@@ -1,6 +1,7 @@
 """What every test shares: programs that are compiled once, and nothing of whoever runs them is touched."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,26 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(items):
-    """Keep together what shares its work: a notebook's cells, an exercise's answers; begin with what takes longest."""
-    for item in items:
-        if item.path.suffix == ".ipynb":
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
+    """Begin with what takes longest."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None and item.path.suffix != ".ipynb")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Keep with one worker what shares its work: a notebook's cells, an exercise's catalogue, a lesson's trainings."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduler(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file, _, test = nodeid.partition("::")
+            if file.endswith(".ipynb"):
+                return file
+            if exercise := re.search(r"\[((\w+)\.\w+)", test):
+                return f"{file} {exercise[2 if file.endswith('test_notebooks.py') else 1]}"
+            return nodeid
+
+    return Scheduler(config, log)
 
 
 @pytest.fixture(autouse=True)

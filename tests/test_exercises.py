@@ -11,19 +11,13 @@ from vqtutor.checking.probe import is_open, misfit
 from vqtutor.exercises import EXERCISES, QUESTIONS, quantizer, straight_through
 
 WRONG = [
-    pytest.param(
-        exercise,
-        misconception.name,
-        wrong,
-        id=f"{exercise.id}: {misconception.name} ({i})",
-        marks=pytest.mark.xdist_group(exercise.id),
-    )
+    pytest.param(exercise, misconception.name, wrong, id=f"{exercise.id}: {misconception.name} ({i})")
     for exercise in EXERCISES.values()
     for misconception in exercise.misconceptions
     for i, wrong in enumerate((misconception.answer, *misconception.also))
 ]
 RIGHT = [
-    pytest.param(exercise, answer, id=f"{exercise.id}: {name}", marks=pytest.mark.xdist_group(exercise.id))
+    pytest.param(exercise, answer, id=f"{exercise.id}: {name}")
     for exercise in EXERCISES.values()
     for name, answer in exercise.alternatives.items()
 ]

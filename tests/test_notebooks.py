@@ -218,23 +218,16 @@ def differ(one, other):
     )
 
 
-PLANTS = [
-    pytest.param(exercise, marks=pytest.mark.xdist_group(LESSON_OF[exercise.split(".")[0]])) for exercise in PLANTED
-]
-
-
-@pytest.mark.parametrize("exercise", PLANTS)
+@pytest.mark.parametrize("exercise", list(PLANTED))
 def test_what_trains_is_made_of_the_students_own_functions(exercise, monkeypatch, right):
     name = LESSON_OF[exercise.split(".")[0]]
     assert differ(trained(name, monkeypatch, exercise, PLANTED[exercise]), right(name, monkeypatch))
 
 
-@pytest.mark.xdist_group("02_losses")
 def test_the_same_answers_train_to_the_same_numbers(monkeypatch, right):
     assert not differ(trained("02_losses", monkeypatch), right("02_losses", monkeypatch))
 
 
-@pytest.mark.xdist_group("03_vqvae")
 def test_an_answer_of_an_earlier_lesson_trains_in_the_next(monkeypatch, right):
     usual = right("03_vqvae", monkeypatch)
     kept = {"quantizer.VectorQuantizer": {"source": PLANTED["quantizer.VectorQuantizer"]}}

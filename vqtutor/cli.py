@@ -65,7 +65,7 @@ def _test(options) -> int:
     if options.rest:
         return subprocess.run([*pytest, *options.rest], cwd=folder).returncode
     # Side by side, because compiling keeps one core busy; what takes longest begins. Over four would fill the memory.
-    pytest += ["--numprocesses", "auto", "--maxprocesses", "4", "--dist", "loadgroup", "--no-loadscope-reorder"]
+    pytest += ["--numprocesses", "auto", "--maxprocesses", "4", "--dist", "loadscope", "--no-loadscope-reorder"]
     pytest += ["-p", "no:cacheprovider"]
     if options.quick:
         files = [str(Path("tests") / f"test_{name}.py") for name in _QUICK]
