@@ -193,7 +193,7 @@ class Raises:
         (np, False),
         (..., False),
     ],
-    ids=str,
+    ids=["itself", "raises", "method", "partial", "mock", "jit of partial", "builtin", "module", "ellipsis"],
 )
 def test_whatever_is_handed_in_gets_a_verdict(answer, passes, tutor):
     assert tutor.judge("nearest_code", answer).passed == passes
