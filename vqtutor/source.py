@@ -112,7 +112,7 @@ def cut(code: Sequence[Cell], cell: Cell, name: str, blanks: Container[str]) -> 
     """Return (the source of what a cell defines under a name with all that it uses, the names that others must give).
 
     Args:
-      code: the notebook's code cells, in order; where several define a name, the last one counts.
+      code: the notebook's code cells, in order; where several define a name, the nearest one before the answer counts.
       cell: the one that holds the answer.
       name: of the answer.
       blanks: names of the lesson's earlier exercises: answers of their own, which are never taken along.

@@ -19,7 +19,7 @@ from vqtutor import checking
 from vqtutor.checking import CheckFailed, Exercise, Verdict, card
 from vqtutor.checking import progress as kept
 from vqtutor.checking.probe import unwrapped
-from vqtutor.exercises import EXERCISES, QUESTIONS, earlier_exercises, find
+from vqtutor.exercises import EXERCISES, QUESTIONS, earlier_blanks, earlier_exercises, find
 from vqtutor.exercises.answers import answer_of
 from vqtutor.source import PREAMBLE, Cell, cut
 
@@ -38,7 +38,7 @@ def judge(id: str, answer: Any) -> Verdict:
     exercise = find(id)
     # A blank is never blamed for the lesson's blanks above it. A name from an earlier lesson may be a helper of one's
     # own: there the reference is tried where the answer fails as it is.
-    with _references_for_what_has_not_passed(_blanks(exercise), answer) as replaced:
+    with _references_for_what_has_not_passed(earlier_blanks(exercise), answer) as replaced:
         verdict = checking.judge(exercise, answer)
     if verdict.state == "not yet":
         with _references_for_what_has_not_passed(earlier_exercises(exercise), answer) as all_replaced:
@@ -189,15 +189,10 @@ def _source(exercise: Exercise, answer: Any) -> str:
     if cell is None:
         return ""
     try:
-        text, _ = cut(code, cell, name, _blanks(exercise))
+        text, _ = cut(code, cell, name, earlier_blanks(exercise))
     except RecursionError:  # hundreds of names, each leaning on the next: the check counts all the same
         return ""
     return text if name == exercise.name else f"{text}\n{exercise.name} = {name}\n"
-
-
-def _blanks(exercise: Exercise) -> dict[str, str]:
-    """Return {name: id} of the exercises that come before this one in its lesson."""
-    return {name: id for name, id in earlier_exercises(exercise).items() if EXERCISES[id].lesson == exercise.lesson}
 
 
 def _run_again(exercise: Exercise, done: dict[str, dict[str, Any]], made: dict[str, Any]) -> Any:

@@ -24,3 +24,8 @@ def find(id: str) -> Exercise:
 def earlier_exercises(exercise: Exercise) -> dict[str, str]:
     """Return {name: id} of all exercises before this one."""
     return {EXERCISES[id].name: id for id in takewhile(lambda id: id != exercise.id, EXERCISES)}
+
+
+def earlier_blanks(exercise: Exercise) -> dict[str, str]:
+    """Return {name: id} of the exercises before this one in its lesson."""
+    return {name: id for name, id in earlier_exercises(exercise).items() if EXERCISES[id].lesson == exercise.lesson}

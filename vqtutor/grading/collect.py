@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from vqtutor.checking import Exercise
-from vqtutor.exercises import EXERCISES, earlier_exercises
+from vqtutor.exercises import EXERCISES, earlier_blanks, earlier_exercises
 from vqtutor.source import Cell, cut
 
 MAX_NOTEBOOK = 64 << 20  # bytes; a lesson with all its pictures is under 2 MB
@@ -214,7 +214,6 @@ def _find(code: list[Cell], exercise: Exercise) -> Answer:
 def _cut(code: list[Cell], cell: Cell, exercise: Exercise) -> tuple[str, tuple[tuple[str, str], ...]]:
     """Return (an answer's source with the helpers that it uses, which earlier exercises it builds on)."""
     earlier = earlier_exercises(exercise)
-    blanks = {name for name, id in earlier.items() if EXERCISES[id].lesson == exercise.lesson}
-    source, needed = cut(code, cell, exercise.name, blanks)
+    source, needed = cut(code, cell, exercise.name, earlier_blanks(exercise))
     given = {name: id or earlier.get(name) for name, id in needed.items()}
     return source, tuple(sorted((name, id) for name, id in given.items() if id in earlier.values()))
