@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vqtutor.exercises.answers.quantizer import look_up, nearest_code, straight_through
+from vqtutor.lessons.quantizer.answers import look_up, nearest_code, straight_through
 
 
 def reconstruction_loss(x, x_hat, variance):

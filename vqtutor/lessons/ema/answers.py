@@ -4,7 +4,7 @@ import haiku as hk
 import jax
 import jax.numpy as jnp
 
-from vqtutor.exercises.answers.quantizer import look_up, nearest_code, straight_through
+from vqtutor.lessons.quantizer.answers import look_up, nearest_code, straight_through
 
 
 def batch_statistics(z_e, indices, num_codes):

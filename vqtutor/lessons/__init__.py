@@ -1,0 +1,144 @@
+"""The course: its lessons in order, each a folder here, and the way to exercises and questions by id."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from vqtutor.checking.exercise import Exercise, Question
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A lesson, declared once. Its folder is read when something of it is first asked for, and no other lesson's.
+
+    Args:
+      number: its place in the course.
+      slug: its folder here, and the first half of its ids.
+      notebook: its notebook's name.
+      title: its heading.
+      exercises, questions: their names, in the notebook's order.
+    """
+
+    number: int
+    slug: str
+    notebook: str
+    title: str
+    exercises: tuple[str, ...]
+    questions: tuple[str, ...]
+
+    def module(self, name: str) -> ModuleType:
+        """Return a module of the lesson's folder: "exercises", "questions" or "probes"."""
+        return import_module(f"vqtutor.lessons.{self.slug}.{name}")
+
+
+LESSONS = (
+    Lesson(0, "start", "00_start_here", "Start here", ("to_unit_range",), ("q_fewer", "q_discrete")),
+    Lesson(
+        number=1,
+        slug="quantizer",
+        notebook="01_quantizer",
+        title="The quantizer",
+        exercises=(
+            *("squared_distances", "nearest_code", "look_up", "straight_through", "VectorQuantizer", "gradient_reach"),
+        ),
+        questions=("q_leak", "q_flat", "q_distance"),
+    ),
+    Lesson(
+        number=2,
+        slug="losses",
+        notebook="02_losses",
+        title="The losses",
+        exercises=(
+            *("reconstruction_loss", "codebook_loss", "commitment_loss", "vq_loss", "repair_quantizer"),
+            *("bernoulli_nll", "uniform_prior_nats", "perplexity"),
+        ),
+        questions=("q_beta_zero", "q_perplexity", "q_constant"),
+    ),
+    Lesson(
+        number=3,
+        slug="vqvae",
+        notebook="03_vqvae",
+        title="The VQ-VAE",
+        exercises=("code_map_shape", "bits_per_image", "Encoder", "Decoder", "make_train_step"),
+        questions=("q_discrete", "q_shape", "q_codes", "q_use"),
+    ),
+    Lesson(
+        number=4,
+        slug="ema",
+        notebook="04_ema_codebook",
+        title="The EMA codebook",
+        exercises=(
+            *("batch_statistics", "smooth_counts", "update_codebook", "repair_start"),
+            *("EMAVectorQuantizer", "restart_dead_codes"),
+        ),
+        questions=("q_decay", "q_debias", "q_one_latent"),
+    ),
+    Lesson(
+        number=5,
+        slug="pixelcnn",
+        notebook="05_pixelcnn_prior",
+        title="A prior over code maps",
+        exercises=(
+            *("causal_mask", "MaskedConv2D", "receptive_field", "prior_loss", "nats_to_bits_per_image", "sample"),
+        ),
+        questions=("q_suspects", "q_once", "q_blind", "q_temperature"),
+    ),
+    Lesson(
+        number=6,
+        slug="gated",
+        notebook="06_gated_pixelcnn",
+        title="Two stacks, gates, and digits on demand",
+        exercises=("stack_masks", "gate", "GatedBlock", "complete"),
+        questions=("q_suspects", "q_one_way", "q_condition"),
+    ),
+)
+
+
+class _ById(Mapping):
+    """{id: what it names} of all lessons, in the course's order. Asking for one reads its lesson and no other."""
+
+    def __init__(self, kind: type, names: Callable[[Lesson], tuple[str, ...]], module: str):
+        self._kind, self._module = kind, module
+        self._lesson = {f"{lesson.slug}.{name}": lesson for lesson in LESSONS for name in names(lesson)}
+
+    def __getitem__(self, id: str) -> Any:
+        written = vars(self._lesson[id].module(self._module)).values()
+        return next(one for one in written if isinstance(one, self._kind) and one.id == id)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._lesson)
+
+    def __len__(self) -> int:
+        return len(self._lesson)
+
+
+EXERCISES: Mapping[str, Exercise] = _ById(Exercise, lambda lesson: lesson.exercises, "exercises")
+QUESTIONS: Mapping[str, Question] = _ById(Question, lambda lesson: lesson.questions, "questions")
+
+
+def find(id: str) -> Exercise:
+    """Return the exercise of this id, or of this name alone; raise KeyError with the nearest ids there are."""
+    named = [known for known in EXERCISES if id in (known, known.split(".")[1])]
+    if len(named) == 1:
+        return EXERCISES[named[0]]
+    close = named or get_close_matches(str(id), EXERCISES, 3, cutoff=0.3) or list(EXERCISES)[:3]
+    raise KeyError(f"There is no exercise {id!r}. Did you mean {' or '.join(close)}?")
+
+
+def lesson_of(id: str) -> Lesson:
+    """Return the lesson that an exercise or a question belongs to."""
+    return next(lesson for lesson in LESSONS if lesson.slug == id.split(".")[0])
+
+
+def earlier_exercises(id: str) -> dict[str, str]:
+    """Return {name: id} of all exercises before this one."""
+    ids = list(EXERCISES)
+    return {other.split(".")[1]: other for other in ids[: ids.index(id)]}
+
+
+def earlier_blanks(id: str) -> dict[str, str]:
+    """Return {name: id} of the exercises before this one in its lesson."""
+    return {name: other for name, other in earlier_exercises(id).items() if lesson_of(other) is lesson_of(id)}

@@ -1,0 +1,58 @@
+"""Every answer once, as text: short, and as a student would write it in the lesson's notebook.
+
+The solution notebooks' cells, their blanks, the last hints, the references, most misconceptions and what the sandbox
+gets of earlier exercises are made of it. A lesson's answers.py is never imported; between its marks lies what a blank
+leaves out.
+"""
+
+import linecache
+import re
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from vqtutor.lessons import earlier_exercises, lesson_of
+from vqtutor.source import PREAMBLE
+
+BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+_MARKS = re.compile(rf"^ *({BEGIN}|{END}|# Write your answer below.*)\n?", re.MULTILINE)
+
+
+@cache
+def _cells(slug: str) -> dict[str, str]:
+    text = (Path(__file__).parent / slug / "answers.py").read_text(encoding="utf-8").rstrip()
+    cells = re.split(r"\n\n\n(?=def |class )", text)[1:]
+    return {re.match(r"\w+ (\w+)", cell)[1]: cell for cell in cells}
+
+
+def cell_of(id: str) -> str:
+    """Return the solution notebook's cell for an exercise, with the marks around what its blank leaves out."""
+    return _cells(lesson_of(id).slug)[id.split(".")[1]]
+
+
+def answer_of(id: str) -> str:
+    """Return an exercise's answer without marks: it runs and passes where it is pasted into the lesson's notebook."""
+    return _MARKS.sub("", cell_of(id)).rstrip()
+
+
+def uses(id: str, text: str) -> dict[str, str]:
+    """Return {name: id} of the earlier exercises that a text speaks of, to which `id` is given as the answer."""
+    return {name: other for name, other in earlier_exercises(id).items() if re.search(rf"\b{name}\b", text)}
+
+
+def define(id: str, text: str) -> Any:
+    """Run a text that answers an exercise, with the references of the earlier ones that it uses; return the answer."""
+    space = {"__name__": f"vqtutor.lessons.{lesson_of(id).slug}.answers", "vqtutor": import_module("vqtutor")}
+    exec(PREAMBLE, space)
+    space |= {name: reference(other) for name, other in uses(id, text).items()}
+    exec(compile(text, f"<{id}>", "exec"), space)
+    return space[id.split(".")[1]]
+
+
+@cache
+def reference(id: str) -> Any:
+    """Return an exercise's answer: the function or class that its text defines."""
+    text, file = answer_of(id), f"<{id}>"
+    linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file  # so that a traceback can quote it
+    return define(id, text)

@@ -1,0 +1,86 @@
+"""How a lesson writes its exercises down: what goes wrong as edits of the answer's text, or as small functions."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import haiku as hk
+
+from vqtutor.checking.exercise import Exercise, Misconception, Question
+from vqtutor.lessons import lesson_of
+from vqtutor.lessons.answers import answer_of, define, reference
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Changes of an answer's text; see `edit`."""
+
+    pairs: tuple[tuple[str, str], ...]
+    times: int
+
+    def of(self, id: str) -> Any:
+        """Return what an exercise's answer becomes by the changes."""
+        text = answer_of(id)
+        for old, new in self.pairs:
+            if text.count(old) != self.times:
+                raise ValueError(
+                    f"{id}: an edit wants {old!r} {self.times} times, and finds it {text.count(old)} times."
+                )
+            text = text.replace(old, new)
+        return define(id, text)
+
+
+def edit(*texts: str, times: int = 1) -> Edit:
+    """Return a change of the exercise's answer: each first text, which stands in it `times` times, becomes the next.
+
+    Example: edit("counts < threshold", "counts <= threshold")
+    """
+    return Edit(tuple(zip(texts[::2], texts[1::2], strict=True)), times)
+
+
+def decorated(with_: str) -> Edit:
+    """Return the exercise's answer below a decorator, such as "jax.jit"."""
+    return Edit((("def ", f"@{with_}\ndef "),), 1)
+
+
+def exercise(
+    id: str,
+    wrong: Mapping[str, tuple],
+    right: Mapping[str, Any],
+    hints: tuple[str, ...],
+    seconds: float = 10.0,
+) -> Exercise:
+    """Return an exercise of a lesson. Its answer is a text in answers.py, its probes are in probes.py.
+
+    Args:
+      id: "lesson.name".
+      wrong: {name of a misconception: (answers with that idea, what is off, where to look)}, in the order in which they
+        are tried. An answer is an `edit`, or a function or class.
+      right: {what differs: an answer that is right as well}.
+      hints: a ladder of nudges, each saying more than the last; the answer is added as the last step.
+      seconds: see `Exercise`.
+    Raises:
+      ValueError: an edit finds nothing to change.
+    """
+    answer = reference(id)
+    made: Callable[[Any], Any] = lambda one: one.of(id) if isinstance(one, Edit) else one  # noqa: E731
+    return Exercise(
+        id=id,
+        reference=answer,
+        arguments=tuple(p.name for p in inspect.signature(answer).parameters.values() if p.default is p.empty),
+        base=hk.Module if inspect.isclass(answer) else None,
+        probes=lesson_of(id).module("probes").PROBES[id.split(".")[1]],
+        misconceptions=tuple(
+            Misconception(name, says, look, made(first), tuple(map(made, others)))
+            for name, (first, *others, says, look) in wrong.items()
+        ),
+        alternatives={name: made(one) for name, one in right.items()},
+        hints=hints,
+        seconds=seconds,
+    )
+
+
+def question(id: str, asks: str, best: str, choices: Mapping[str, str]) -> Question:
+    """Return a question whose choices, {choice: what to say to those who took it}, are lettered in their order."""
+    return Question(id, asks, dict(zip("abcdef", choices.items(), strict=False)), best)
