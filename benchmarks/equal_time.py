@@ -30,21 +30,23 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--learning-rate", type=float, help="of both (default: R1's own)")
     options = parser.parse_args()
-    codes, held_out, *_ = split(PRIORS["R1-prior"], options)
-    print(f"perplexity of the codes {float(losses.perplexity(codes, 128)):.1f}")
+    indices, held_out, *_ = split(PRIORS["R1-prior"], options)
+    print(f"perplexity of the codes {float(losses.perplexity(indices, 128)):.1f}")
     rate = options.learning_rate or PRIORS["R1-prior"].settings.learning_rate
     contenders = {
         name: replace(PRIORS[name], settings=replace(PRIORS[name].settings, learning_rate=rate)) for name in CONTENDERS
     }
-    made = {name: build_prior(prior, codes, options.seed) for name, prior in contenders.items()}
+    made = {name: build_prior(prior, indices, options.seed) for name, prior in contenders.items()}
     seconds, steps, seen = (dict.fromkeys(CONTENDERS, start) for start in (0.0, 0, None))
     with tempfile.TemporaryDirectory() as folder:
         while (name := min(CONTENDERS, key=seconds.get)) and seconds[name] < 60 * options.minutes:
             network, step, state = made[name]
             steps[name] += STEPS_A_TURN
             extra = dict(checkpoint=str(Path(folder) / f"{name}.npz"), seed=options.seed, progress=False)
-            run = fit(step, state, codes, steps=steps[name], batch_size=contenders[name].settings.batch_size, **extra)
-            nats, accuracy = likelihood(lambda codes, run=run, net=network: net.apply(run.state[0], codes), held_out)
+            run = fit(step, state, indices, steps=steps[name], batch_size=contenders[name].settings.batch_size, **extra)
+            nats, accuracy = likelihood(
+                lambda indices, run=run, net=network: net.apply(run.state[0], indices), held_out
+            )
             seconds[name] = run.seconds
             seen[name] = {
                 "parameters": hk.data_structures.tree_size(state[0]),

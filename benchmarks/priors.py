@@ -29,14 +29,14 @@ def ours(file: str, whole: bool) -> dict:
     from vqtutor import fit
     from vqtutor.models import pixelcnn, sampling
 
-    codes, seen = np.load(file)[: STEPS * 128], {}
-    network = hk.without_apply_rng(hk.transform(lambda codes: pixelcnn.PixelCNN()(codes)))
+    indices, seen = np.load(file)[: STEPS * 128], {}
+    network = hk.without_apply_rng(hk.transform(lambda indices: pixelcnn.PixelCNN()(indices)))
     at = hk.without_apply_rng(hk.transform(lambda *place: pixelcnn.PixelCNN().at(*place)))
-    params = network.init(jax.random.key(0), codes[:1])
+    params = network.init(jax.random.key(0), indices[:1])
     optimizer = optax.adam(pixelcnn.R1_PRIOR.learning_rate)
     if not whole:
         step, state = pixelcnn.make_train_step(network, optimizer), (params, optimizer.init(params))
-        run = fit(step, state, codes, steps=STEPS, progress=False)
+        run = fit(step, state, indices, steps=STEPS, progress=False)
         seen["step, ms"] = 1e3 * run.seconds / run.steps
     for count in (10, 1000):
         shape = (count, 7, 7)
@@ -44,7 +44,7 @@ def ours(file: str, whole: bool) -> dict:
 
         def draw(params, key, shape=shape, begin=begin):
             if whole:
-                return sampling.sample(key, lambda codes: network.apply(params, codes), shape)
+                return sampling.sample(key, lambda indices: network.apply(params, indices), shape)
             return sampling.draw(key, lambda *place: at.apply(params, *place), begin.apply(params), shape)
 
         start = time.perf_counter()

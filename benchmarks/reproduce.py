@@ -91,10 +91,10 @@ def build(
     else:
         variance = None if system.bernoulli else scale
         loss_fn = ema.make_loss(network, settings.num_codes, settings.beta, variance=variance)
-        params, codes = network.init(key, shown, True)
+        params, running = network.init(key, shown, True)
         apply = lambda state, x: network.apply(state[0], state[1], x, False)[0]  # noqa: E731
         step = ema.make_train_step(loss_fn, optimizer, system.revive)
-        state = params, codes, optimizer.init(params), jax.random.fold_in(key, 1)
+        state = params, running, optimizer.init(params), jax.random.fold_in(key, 1)
     return step, state, lambda state, pixels: apply(state, system.prepare(pixels))
 
 
@@ -174,7 +174,7 @@ class Prior:
 
     Attributes:
       system: the name of the autoencoder.
-      network: () -> a module: codes [B, H, W] -> logits [B, H, W, K].
+      network: () -> a module: indices [B, H, W] -> logits [B, H, W, K].
       published: figure -> what the published runs gave.
       decoder: of the autoencoder, for pictures; `black` is the value it gives to black.
     """
@@ -227,27 +227,27 @@ def split(
     decode = None
     if options.codes:
         with np.load(options.codes) as file:
-            codes, test = file["train"], file["test"]
+            indices, test = file["train"], file["test"]
     else:
         data, _, trained, forward = train(SYSTEMS[prior.system], options.seed, options.autoencoder)
         decode = partial(decoded, prior, trained.state)
-        codes, test = code_maps(forward, data.train_images), code_maps(forward, data.test_images)
-    first = round(prior.settings.held_out * len(codes))
+        indices, test = code_maps(forward, data.train_images), code_maps(forward, data.test_images)
+    first = round(prior.settings.held_out * len(indices))
     # In the order of the data set: a training never saw the first ones.
-    return codes[first:], codes[:first], test, decode
+    return indices[first:], indices[:first], test, decode
 
 
-def build_prior(prior: Prior, codes: np.ndarray, seed: int) -> tuple[hk.Transformed, Any, tuple]:
-    """Return (network, step, state) of a prior that has not learned yet; `codes` are looked at for their shape."""
-    network = hk.without_apply_rng(hk.transform(lambda codes: prior.network()(codes)))
-    params, optimizer = network.init(jax.random.key(seed), codes[:1]), optax.adam(prior.settings.learning_rate)
+def build_prior(prior: Prior, indices: np.ndarray, seed: int) -> tuple[hk.Transformed, Any, tuple]:
+    """Return (network, step, state) of a prior that has not learned yet; `indices` are looked at for their shape."""
+    network = hk.without_apply_rng(hk.transform(lambda indices: prior.network()(indices)))
+    params, optimizer = network.init(jax.random.key(seed), indices[:1]), optax.adam(prior.settings.learning_rate)
     return network, pixelcnn.make_train_step(network, optimizer), (params, optimizer.init(params))
 
 
-def decoded(prior: Prior, state: tuple, codes: np.ndarray) -> jax.Array:
+def decoded(prior: Prior, state: tuple, indices: np.ndarray) -> jax.Array:
     holders = state[int(SYSTEMS[prior.system].is_ema)]  # parameters, or the state of an EMA codebook
     (codebook,) = (own["codebook"] for own in holders.values() if "codebook" in own)
-    return autoencoder.decode(state[0], codebook[codes], prior.decoder)[..., 0] - prior.black
+    return autoencoder.decode(state[0], codebook[indices], prior.decoder)[..., 0] - prior.black
 
 
 def draw_prior(
@@ -267,19 +267,19 @@ def draw_prior(
         "learned prior": drawn,
     }
     figures.rows_of_images(
-        {name: np.asarray(decode(codes)) for name, codes in rows.items()}, "Four rows of ten images."
+        {name: np.asarray(decode(indices)) for name, indices in rows.items()}, "Four rows of ten images."
     ).save(file)
 
 
-def likelihood(apply: Callable, codes: np.ndarray) -> tuple[float, float]:
+def likelihood(apply: Callable, indices: np.ndarray) -> tuple[float, float]:
     """Return (nats a code, share of codes that are the likeliest) of code maps under a prior."""
 
     @jax.jit
-    def one(codes):
-        logits = apply(codes)
-        return pixelcnn.prior_loss(logits, codes), jnp.mean(jnp.argmax(logits, -1) == codes)
+    def one(indices):
+        logits = apply(indices)
+        return pixelcnn.prior_loss(logits, indices), jnp.mean(jnp.argmax(logits, -1) == indices)
 
-    seen = np.array([one(part) for part in np.array_split(codes, len(codes) // 500)])
+    seen = np.array([one(part) for part in np.array_split(indices, len(indices) // 500)])
     return float(seen[:, 0].mean()), float(seen[:, 1].mean())
 
 
@@ -287,11 +287,11 @@ def run_prior(name: str, options: argparse.Namespace) -> None:
     """Train a prior on the code maps of an autoencoder, which is trained first unless a checkpoint has it."""
     prior = PRIORS[name]
     system, settings = SYSTEMS[prior.system], prior.settings
-    codes, held_out, test, decode = split(prior, options)
-    network, step, state = build_prior(prior, codes, options.seed)
+    indices, held_out, test, decode = split(prior, options)
+    network, step, state = build_prior(prior, indices, options.seed)
     extra = dict(batch_size=settings.batch_size, seed=options.seed, checkpoint=options.checkpoint)
-    run = fit(step, state, codes, **(asked_length(options) or {"epochs": settings.epochs}), **extra)
-    per_epoch, apply = len(codes) // settings.batch_size, partial(network.apply, run.state[0])
+    run = fit(step, state, indices, **(asked_length(options) or {"epochs": settings.epochs}), **extra)
+    per_epoch, apply = len(indices) // settings.batch_size, partial(network.apply, run.state[0])
     (held_nats, held_accuracy), (test_nats, test_accuracy) = likelihood(apply, held_out), likelihood(apply, test)
     figures = {
         "system": name,
@@ -299,16 +299,16 @@ def run_prior(name: str, options: argparse.Namespace) -> None:
         "seed": options.seed,
         "parameters": hk.data_structures.tree_size(state[0]),
         "steps": run.steps,
-        "perplexity_of_codes": float(losses.perplexity(codes, system.settings.num_codes)),
+        "perplexity_of_codes": float(losses.perplexity(indices, system.settings.num_codes)),
         "train_nats": float(run.history["loss"][-per_epoch:].mean()),
         "train_accuracy": float(run.history["accuracy"][-per_epoch:].mean()),
         "held_out_nats": held_nats,
         "held_out_accuracy": held_accuracy,
-        "held_out_bits_per_image": pixelcnn.nats_to_bits_per_image(held_nats, codes.shape[1:]),
+        "held_out_bits_per_image": pixelcnn.nats_to_bits_per_image(held_nats, indices.shape[1:]),
         "test_nats": test_nats,
         "test_accuracy": test_accuracy,
-        "test_bits_per_image": pixelcnn.nats_to_bits_per_image(test_nats, codes.shape[1:]),
-        "uniform_bits_per_image": autoencoder.bits_per_image(codes.shape[1:], system.settings.num_codes),
+        "test_bits_per_image": pixelcnn.nats_to_bits_per_image(test_nats, indices.shape[1:]),
+        "uniform_bits_per_image": autoencoder.bits_per_image(indices.shape[1:], system.settings.num_codes),
         "seconds": run.seconds,
         "ms_per_step": 1e3 / run.steps_per_second,
     }

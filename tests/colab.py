@@ -29,7 +29,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from vqtutor import authoring
 from vqtutor.data import files
 from vqtutor.data.catalogue import MNIST
-from vqtutor.exercises import EXERCISES
+from vqtutor.lessons import EXERCISES
 
 ROOT = Path(__file__).parents[1]
 PLACE = ROOT / "build" / "colab"

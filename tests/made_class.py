@@ -1,6 +1,5 @@
 """A class that was made up: right and wrong answers, half-done, damaged and hostile notebooks, and what was planted."""
 
-import base64
 import copy
 import json
 import random
@@ -10,25 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import written
 
 from vqtutor import authoring
-from vqtutor.exercises import EXERCISES
-from vqtutor.grading.sandbox import by_value
+from vqtutor.lessons import EXERCISES
+from vqtutor.lessons import lesson_of as declared
 
 ROOT = Path(__file__).parents[1]
 LESSONS = {path.stem: path for path in authoring.lessons(ROOT)}
 
 
-def cell_of(exercise: Any, answer: Any, mark: str = "") -> str:
-    """Return a cell that defines an answer of the catalogue; `mark` makes it one that nobody else wrote."""
-    blob = base64.b64encode(by_value(answer)).decode()
-    return (
-        f"import base64, pickle\n\n{exercise.name} = pickle.loads(base64.b64decode({blob!r})) if {mark!r} != 0 else 0\n"
-    )
-
-
 def lesson_of(exercise: Any) -> str:
-    return list(LESSONS)[list(dict.fromkeys(one.lesson for one in EXERCISES.values())).index(exercise.lesson)]
+    return declared(exercise.id).notebook
+
+
+def marked(cell: str, exercise: Any, mark: str) -> str:
+    """Return a cell that nobody else wrote, and that does the same."""
+    return f"{cell}\n{exercise.name} = {exercise.name} if {mark!r} else 0\n" if mark else cell
 
 
 def notebook(lesson: str, cells: dict[str, str], solved: bool = False) -> nbformat.NotebookNode:
@@ -152,7 +149,7 @@ ATTACKS: dict[str, str] = {
     ),
     "reads the reference on disk": (
         "import sys, os\n    for top in [*sys.path, '/']:\n        for folder, _, files in os.walk(top):\n"
-        "            if 'vqtutor' in folder and files: return __import__('vqtutor.exercises')\n"
+        "            if 'vqtutor' in folder and files: return __import__('vqtutor.lessons.start.answers')\n"
         "    raise LookupError('nothing to be had')"
     ),
     "reads the reference in memory": (
@@ -200,7 +197,7 @@ def write(
     half-done, one right in a notebook that came to harm, and one hostile or damaged.
     """
     chance, planted = random.Random(seed), {}
-    wrong = {id: _wrong_answers(exercise) for id, exercise in EXERCISES.items()}
+    wrong = {id: written.wrong(exercise) for id, exercise in EXERCISES.items()}
     held = 0
     for number in range(students):
         kind = kinds[number % len(kinds)]
@@ -219,10 +216,6 @@ def write(
     return planted
 
 
-def _wrong_answers(exercise: Any) -> list[tuple[str, Any]]:
-    return [(one.name, answer) for one in exercise.misconceptions for answer in (one.answer, *one.also)]
-
-
 def _lesson(lesson, kind, held, chance, wrong, mark) -> tuple[nbformat.NotebookNode, dict[str, Planted]]:
     made = notebook(lesson, {}, solved=True)
     answers = {authoring.about(c)["exercise"]: c for c in made.cells if authoring.about(c).get("role") == "answer"}
@@ -232,8 +225,8 @@ def _lesson(lesson, kind, held, chance, wrong, mark) -> tuple[nbformat.NotebookN
         exercise, own = EXERCISES[id], mark if chance.random() < 0.5 else ""  # half of all answers are one of a kind
         told[id] = Planted("right")
         if kind == "wrong":
-            name, answer = wrong[id][held % len(wrong[id])]
-            cells[id], told[id] = cell_of(exercise, answer, own), Planted("wrong", name)
+            name, cell = wrong[id][held % len(wrong[id])]
+            cells[id], told[id] = marked(cell, exercise, own), Planted("wrong", name)
         elif kind == "half" and i >= len(answers) // 2:
             told[id] = Planted("open")
         elif kind == "hostile":
@@ -241,7 +234,7 @@ def _lesson(lesson, kind, held, chance, wrong, mark) -> tuple[nbformat.NotebookN
             if exercise.base is None:
                 cells[id], told[id] = attack(name, exercise), Planted("hostile", name)
         elif kind == "right" and held % 2:
-            cells[id] = cell_of(exercise, chance.choice(list(exercise.alternatives.values())), own)
+            cells[id] = marked(chance.choice(written.right(exercise))[1], exercise, own)
     for id, cell in answers.items():
         cell.source = authoring.blank(cell.source) if told[id].kind == "open" else cells.get(id, cell.source)
     return harm(made), told

@@ -34,7 +34,7 @@ def main() -> None:
     import jax.numpy as jnp
 
     from vqtutor.checking import judge
-    from vqtutor.exercises import EXERCISES
+    from vqtutor.lessons import EXERCISES
 
     third = jnp.full((1, 1), 1 / 3)
     with jax.default_matmul_precision("highest"):

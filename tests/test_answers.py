@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from vqtutor import authoring, checking
-from vqtutor.exercises import EXERCISES
-from vqtutor.exercises.answers import answer_of, cell_of
+from vqtutor.lessons import EXERCISES
+from vqtutor.lessons.answers import answer_of, cell_of
 
 ROOT = Path(__file__).parents[1]
 each_lesson = pytest.mark.parametrize("name", [path.stem for path in authoring.lessons(ROOT)])

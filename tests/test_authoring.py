@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from vqtutor import authoring, course
-from vqtutor.exercises import EXERCISES, QUESTIONS
+from vqtutor.lessons import EXERCISES, QUESTIONS
 
 ROOT = Path(__file__).parents[1]
 LESSONS = authoring.lessons(ROOT)

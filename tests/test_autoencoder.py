@@ -7,7 +7,7 @@ import numpy as np
 import optax
 import pytest
 
-from vqtutor import run_once
+from vqtutor import quick_jit
 from vqtutor.models import autoencoder, convolutions, losses
 
 pytestmark = pytest.mark.usefixtures("hurry")
@@ -35,41 +35,41 @@ def test_parameter_counts_are_the_published_ones():
 def test_r3_has_the_published_count_and_shapes():
     x = autoencoder.prepare_r3(jnp.zeros((2, 28, 28, 1), jnp.uint8))
     network = autoencoder.residual_vqvae()
-    params = run_once(network.init)(jax.random.key(0), x)
+    params = quick_jit(network.init)(jax.random.key(0), x)
     assert _count(params) == 250_017
-    out = run_once(network.apply)(params, x)
+    out = quick_jit(network.apply)(params, x)
     assert x.shape == out["x_hat"].shape == (2, 32, 32, 1) and float(x.max()) == -1.0
     assert out["indices"].shape == (2, 4, 4)
-    decoded = run_once(lambda p, z: autoencoder.decode(p, z, autoencoder.ResidualDecoder))(params, out["codes"])
+    decoded = quick_jit(lambda p, z: autoencoder.decode(p, z, autoencoder.ResidualDecoder))(params, out["codes"])
     np.testing.assert_allclose(decoded, out["x_hat"], atol=1e-4)
 
 
 def test_shapes_and_reach():
     network = autoencoder.vqvae()
-    params = run_once(network.init)(jax.random.key(0), X)
-    out = run_once(network.apply)(params, X)
+    params = quick_jit(network.init)(jax.random.key(0), X)
+    out = quick_jit(network.apply)(params, X)
     assert out["x_hat"].shape == X.shape and out["indices"].shape == (4, 7, 7) and out["indices"].dtype == jnp.int32
-    gradients = run_once(jax.grad(lambda p: autoencoder.make_loss(network, variance=0.08)(p, X)[0]))(params)
+    gradients = quick_jit(jax.grad(lambda p: autoencoder.make_loss(network, variance=0.08)(p, X)[0]))(params)
     assert all(jnp.any(leaf != 0) for leaf in jax.tree.leaves(gradients))
     np.testing.assert_allclose(autoencoder.decode(params, out["codes"]), out["x_hat"], atol=1e-5)
 
 
 def test_both_forms_give_the_same_numbers(monkeypatch):
     network = autoencoder.vqvae()
-    params = run_once(network.init)(jax.random.key(0), X)
+    params = quick_jit(network.init)(jax.random.key(0), X)
 
     def traced():
         return jax.value_and_grad(lambda p: autoencoder.make_loss(network, variance=0.08)(p, X)[0])
 
-    fast = run_once(traced())(params)
+    fast = quick_jit(traced())(params)
     monkeypatch.setattr(convolutions, "prefers_products", lambda: False)
     assert "conv_general_dilated" in str(jax.make_jaxpr(traced())(params))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-4), fast, run_once(traced())(params))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-4), fast, quick_jit(traced())(params))
 
 
 def test_training_lowers_the_loss():
     network = autoencoder.vqvae()
-    params = run_once(network.init)(jax.random.key(0), X)
+    params = quick_jit(network.init)(jax.random.key(0), X)
     optimizer = optax.adam(1e-3)
     step = jax.jit(autoencoder.make_train_step(autoencoder.make_loss(network, variance=X.var()), optimizer))
     state, seen = (params, optimizer.init(params)), []

@@ -313,12 +313,12 @@ def test_a_misspelt_exercise_is_answered_with_the_nearest(tutor):
 
 def test_questions_explain_only_after_a_choice(tutor, capsys):
     question = "quantizer.q_flat"
-    tutor.commit(question, ...)
+    tutor.answer(question, ...)
     assert "Not chosen yet" in (out := capsys.readouterr().out) and "Yes." not in out
-    tutor.commit(question, "a")
+    tutor.answer(question, "a")
     assert "the one that holds is b" in (out := capsys.readouterr().out) and "Yes." in out
     with pytest.raises(ValueError, match="a, b, c, d"):
-        tutor.commit(question, "e")
+        tutor.answer(question, "e")
 
 
 def test_a_terminal_gets_the_card_as_text():

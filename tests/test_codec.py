@@ -18,10 +18,10 @@ def images():
 
 def test_images_go_to_codes_and_back(images):
     codec = train_codec(images, num_codes=32, steps=150, batch_size=32)
-    codes = codec.encode(images)
-    assert codes.shape == (600, 7, 7) and codes.dtype == np.int32 and 0 <= codes.min() and codes.max() < 32
-    assert len(np.unique(codes)) > 8
-    error = np.mean((codec.decode(codes) - images / 255) ** 2) / np.var(images / 255)
+    indices = codec.encode(images)
+    assert indices.shape == (600, 7, 7) and indices.dtype == np.int32 and 0 <= indices.min() and indices.max() < 32
+    assert len(np.unique(indices)) > 8
+    error = np.mean((codec.decode(indices) - images / 255) ** 2) / np.var(images / 255)
     assert error < 0.45  # the average grey would cost 1
 
 

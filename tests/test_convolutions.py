@@ -25,7 +25,7 @@ def _batch_last(form, stride):
 
 
 def _assert_same(one, other, x, w):
-    @vqtutor.run_once
+    @vqtutor.quick_jit
     def both(x, w):
         (y, back), (y2, back2) = jax.vjp(one, x, w), jax.vjp(other, x, w)
         pull = _normal(*y.shape, seed=3)
@@ -159,7 +159,7 @@ def results(mode, name, dtype, products, jit=True):
         x, w, dx, dw = (draw(shape, seed) for seed, shape in enumerate([(2, 4, 3, 3), weights] * 2))
         inputs = x, w, dx, dw, draw(jax.eval_shape(f, x, w).shape, 4)
         compute = partial(MODES[mode], f)
-        compute = vqtutor.run_once(compute) if jit else compute
+        compute = vqtutor.quick_jit(compute) if jit else compute
         return [jax.tree.leaves(compute(*those)) for those in (inputs, map(abs, inputs))]
 
 
@@ -211,7 +211,7 @@ def test_odd_shapes(name, size, kernel, stride, monkeypatch):
         f = public(name, stride, kernel, channels)
         x, w = _normal(*size, 3), _normal(*kernel, *((channels, 3) if "Transpose" in name else (3, channels)), seed=1)
 
-        @vqtutor.run_once
+        @vqtutor.quick_jit
         def compute(x, w):
             y, back = jax.vjp(f, x, w)
             mixed = jax.jvp(jax.grad(_loss(f), (0, 1)), (x, w), (x[::-1], w[::-1]))

@@ -1,7 +1,6 @@
 """Grading: fair to every student, safe from every student, and nothing lost when it is stopped."""
 
 import csv
-import inspect
 import json
 import os
 import shutil
@@ -12,20 +11,21 @@ import threading
 import time
 import zipfile
 from pathlib import Path
-from types import FunctionType
 
 import made_class
 import nbformat
 import numpy as np
 import pytest
+import written
 
 from vqtutor import checking
-from vqtutor.exercises import EXERCISES
 from vqtutor.grading import sandbox
 from vqtutor.grading.collect import Answer, Damage, Submission, collect
 from vqtutor.grading.grade import Grader, grade, key_of
 from vqtutor.grading.gradebook import Gradebook
-from vqtutor.grading.sandbox import Limits, unpack
+from vqtutor.grading.sandbox import Limits, Outcome, unpack
+from vqtutor.lessons import EXERCISES, LESSONS, earlier_exercises, lesson_of
+from vqtutor.lessons.answers import answer_of
 
 QUICK = EXERCISES["start.to_unit_range"]
 RIGHT = "def to_unit_range(pixels):\n    return pixels.astype('float32') / 255\n"
@@ -66,35 +66,65 @@ def patient(memory):
 # -- what goes in and what comes out -----------------------------------------------------------------------------------
 
 
-def functions(thing):
-    """Yield the functions that somebody wrote for an answer."""
-    if inspect.isclass(thing):
-        members = [inspect.unwrap(member) for member in vars(thing).values() if callable(member)]
-        yield from (member for member in members if isinstance(member, FunctionType))
-    else:
-        yield inspect.unwrap(thing)
+def went_in(id):
+    """Return what the sandbox gets for an exercise whose answer uses every earlier one of the course."""
+    return sandbox.request(EXERCISES[id], answer_of(id), tuple(earlier_exercises(id).items()))
+
+
+def lines(text):
+    """Return the lines of a text that say something of their own."""
+    return {line for line in map(str.strip, text.splitlines()) if len(line) > 30}
 
 
 @pytest.mark.parametrize("id", EXERCISES)
 def test_what_goes_in_holds_no_answer_to_itself_or_to_what_comes_later(id):
-    ids = list(EXERCISES)
-    went_in = sandbox._tools(EXERCISES[id], ())
+    ids, request = list(EXERCISES), went_in(id)
+    readable = lines("\n".join([*request["library"].values(), *request["earlier"]]))
     for later in ids[ids.index(id) :]:
-        for answer in (EXERCISES[later].reference, *EXERCISES[later].alternatives.values()):
-            for function in functions(answer):
-                code = getattr(function, "__code__", None)
-                if code is not None and function.__module__.startswith("vqtutor") and len(code.co_code) > 40:
-                    assert code.co_code not in went_in, (later, function.__qualname__)
+        assert not lines(answer_of(later)) & readable, later
+        assert answer_of(later) not in request["earlier"]
+
+
+def test_only_what_an_answer_uses_of_earlier_ones_goes_in():
+    id = "ema.update_codebook"
+    request = sandbox.request(EXERCISES[id], answer_of(id), (("smooth_counts", "ema.smooth_counts"),))
+    assert request["earlier"] == [answer_of("ema.smooth_counts")] and len(request["library"]) <= 6
+
+
+@pytest.mark.parametrize("slug", [lesson.slug for lesson in LESSONS])
+def test_no_helper_of_the_probes_answers_an_exercise(slug):
+    """A student's code can import the probes' modules in the sandbox, and earns nothing with what is in them."""
+    (first, *_) = (id for id in EXERCISES if lesson_of(id).slug == slug)
+    ids = list(EXERCISES)
+    request, code = went_in(first), "import sys, json, inspect\nfrom vqtutor.grading.worker import Library\n"
+    code += "library, later = json.load(sys.stdin)\n"
+    code += "for name in [n for n in sys.modules if n.startswith('vqtutor')]: del sys.modules[name]\n"
+    code += "sys.meta_path.insert(0, Library(library))\nfrom importlib import import_module\n"
+    code += "helpers = {id(v): v for n in library for v in vars(import_module(n)).values() if callable(v)}.values()\n"
+    code += "sys.meta_path.pop(0)\n"
+    code += "for name in [n for n in sys.modules if n.startswith('vqtutor')]: del sys.modules[name]\n"
+    code += "from vqtutor.checking import judge\nfrom vqtutor.lessons import EXERCISES\n"
+    code += "for each in later:\n    for helper in helpers:\n"
+    code += "        verdict = judge(EXERCISES[each], helper)\n"
+    code += "        if verdict.points: print(each, getattr(helper, '__name__', helper), verdict.points)\n"
+    code += "print(len(helpers), 'helpers')\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        input=json.dumps([request["library"], ids[ids.index(first) :]]),
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[:-1] == [] and int(done.stdout.split()[-2]) > 3, done.stdout
 
 
 def test_what_comes_out_is_taken_for_what_it_is():
     def how(reply):
-        return unpack(QUICK, reply if isinstance(reply, bytes) else json.dumps(reply).encode()).how
+        return unpack(QUICK, reply if isinstance(reply, bytes) else json.dumps(reply).encode()).outcome
 
     names = [probe.name for probe in QUICK.probes]
     zero = ["float32", [], "AAAAAA=="]
     fine = [{"probe": name, "arrays": {name: zero}} for name in names]
-    assert how(fine) == "seen"
+    assert how(fine) == Outcome.OBSERVED
     for forged in (
         b"", b"[", b"[" * 100_000, {}, [], None,
         [{"whole": "passed"}], [{"whole": "crash"}], [{"points": 9}], fine[:-1],
@@ -106,7 +136,7 @@ def test_what_comes_out_is_taken_for_what_it_is():
         [{"probe": name, "problem": "passed", "sentence": "", "error": ""} for name in names],
         [{"probe": name, "problem": "crash", "sentence": {}, "error": ""} for name in names],
     ):  # fmt: skip
-        assert how(forged) == "forged", forged
+        assert how(forged) == Outcome.FORGED, forged
 
 
 def test_arrays_survive_the_way_out():
@@ -174,9 +204,9 @@ def test_without_namespaces_each_answer_has_a_worker_of_its_own(grader, memory):
     with sandbox.Sandbox(grader.memory / "programs") as box:
         box._isolated = False  # as on a machine that cannot
         first = box._process
-        assert box.run(QUICK, RIGHT, SHORT).how == "seen"
+        assert box.run(QUICK, RIGHT, SHORT).outcome == Outcome.OBSERVED
         assert first.poll() is not None and box._process is None
-        assert box.run(QUICK, RIGHT, SHORT).how == "seen"
+        assert box.run(QUICK, RIGHT, SHORT).outcome == Outcome.OBSERVED
 
 
 def test_where_there_is_no_sandbox_it_says_so(monkeypatch, tmp_path):
@@ -189,7 +219,7 @@ def test_unsafe_grades_alike(memory):
     grader = Grader(Limits(), unsafe=True, memory=memory / "unsafe")
     assert grader.judge(Answer(QUICK.id, RIGHT))["state"] == "passed"
     assert grader.judge(Answer(QUICK.id, RIGHT.replace("255", "256")))["points"] < QUICK.points
-    assert grader.judge(Answer(QUICK.id, made_class.attack("os._exit", QUICK)))["how"] == "died"
+    assert grader.judge(Answer(QUICK.id, made_class.attack("os._exit", QUICK)))["outcome"] == Outcome.DIED
     grader.close()
 
 
@@ -301,11 +331,12 @@ def test_helpers_of_other_cells_come_along_and_nothing_else_does(grader, tmp_pat
 @pytest.mark.parametrize("id", EXERCISES)
 def test_the_same_verdict_as_the_students_own_check(id, patient, tmp_path):
     exercise = EXERCISES[id]
-    answers = next(iter(exercise.alternatives.values())), exercise.misconceptions[0].answer
+    (way, right), (name, wrong) = written.right(exercise)[0], written.wrong(exercise)[0]
+    answers = exercise.alternatives[way], exercise.misconceptions[0].answer
+    assert name == exercise.misconceptions[0].name
     lesson = made_class.lesson_of(exercise)
-    for i, answer in enumerate(answers):
-        made = made_class.notebook(lesson, {id: made_class.cell_of(exercise, answer)})
-        nbformat.write(made, tmp_path / f"s{i}_{lesson}.ipynb")
+    for i, cell in enumerate((right, wrong)):
+        nbformat.write(made_class.notebook(lesson, {id: cell}), tmp_path / f"s{i}_{lesson}.ipynb")
     for answer, found in zip(answers, collect(tmp_path), strict=True):
         own, graded = checking.judge(exercise, answer, seconds=60), patient.judge(found.answers[id])
         for what in ("state", "points", "max_points", "misconception", "message"):
@@ -430,7 +461,7 @@ def test_pages_show_code_as_text_and_hold_no_answers(tmp_path, memory, monkeypat
     for page in pages:
         assert "<script" not in page and "<img" not in page and "<b>bold" not in page
         assert page.count("<h1>") == 1 and 'lang="en"' in page
-        assert inspect.getsource(QUICK.reference).splitlines()[-1].strip() not in page
+        assert answer_of(QUICK.id).splitlines()[-1].strip() not in page
     assert "'=cmd()" in (tmp_path / "report" / "grades.csv").read_text(encoding="utf-8-sig")
 
 

@@ -9,7 +9,7 @@ import pytest
 from test_answers import prepares
 
 from vqtutor import authoring
-from vqtutor.exercises.answers import BEGIN
+from vqtutor.lessons.answers import BEGIN
 
 ROOT = Path(__file__).parents[1]
 # How this student works: a helper in a cell of its own, and every answer leans on it.

@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from vqtutor import fit, run_once
+from vqtutor import fit, quick_jit
 from vqtutor.models import convolutions, gated, pixelcnn, sampling
 
 pytestmark = pytest.mark.usefixtures("hurry")
@@ -23,7 +23,7 @@ small = pytest.mark.parametrize("make", SMALL.values(), ids=SMALL)
 
 
 def transformed(make):
-    network = hk.without_apply_rng(hk.transform(lambda codes, *condition: make()(codes, *condition)))
+    network = hk.without_apply_rng(hk.transform(lambda indices, *condition: make()(indices, *condition)))
     return hk.Transformed(jax.jit(network.init), jax.jit(network.apply))
 
 
@@ -44,9 +44,9 @@ def sight(network, params, num_codes, shape):
     seen = np.zeros((places, places), bool)
     apply = jax.jit(network.apply)
     for seed in range(4):
-        codes = np.random.default_rng(seed).integers(0, num_codes, places)
+        indices = np.random.default_rng(seed).integers(0, num_codes, places)
         # A batch: the map as it is, and after it one map for each place with another code there.
-        changed = (codes + np.eye(places + 1, places, k=-1, dtype=int)) % num_codes
+        changed = (indices + np.eye(places + 1, places, k=-1, dtype=int)) % num_codes
         logits, *others = np.asarray(apply(params, changed.reshape(-1, *shape)))
         seen |= np.any(np.stack(others) != logits, axis=-1).reshape(places, places).T
     return seen
@@ -76,15 +76,15 @@ def test_the_blind_spot_of_plain_stacks_and_that_two_stacks_have_none():
     seen = sight(*started(partial(pixelcnn.PixelCNN, 4, filters=16)), 4, shape)
     assert (seen.sum(), seen[-1].sum()) == (1040, 35)
 
-    def deep(codes):
-        x = jax.nn.one_hot(codes, 4)
+    def deep(indices):
+        x = jax.nn.one_hot(indices, 4)
         for i in range(12):
             x = jnp.tanh(pixelcnn.MaskedConv2D(8, (3, 3), "B" if i else "A")(x))
         return x
 
     network = hk.without_apply_rng(hk.transform(deep))
     assert (
-        sight(network, run_once(network.init)(jax.random.key(0), jnp.zeros((1, 7, 7), jnp.int32)), 4, shape).sum()
+        sight(network, quick_jit(network.init)(jax.random.key(0), jnp.zeros((1, 7, 7), jnp.int32)), 4, shape).sum()
         == 1001
     )
     everything = sight(*started(partial(gated.GatedPixelCNN, 4, channels=8, blocks=6)), 4, shape)
@@ -114,21 +114,21 @@ def test_taps_give_the_numbers_of_a_masked_convolution(kernel, kind, monkeypatch
 
 
 def test_codes_looked_up_are_one_hot_codes_convolved():
-    codes = jax.random.randint(jax.random.key(0), (3, 5, 4), 0, 6)
+    indices = jax.random.randint(jax.random.key(0), (3, 5, 4), 0, 6)
     layer = hk.multi_transform(
         lambda: (lambda m: (m, (m, lambda c: m.of_codes(c, 6))))(pixelcnn.MaskedConv2D(7, (7, 5), "A"))
     )
-    params = layer.init(jax.random.key(1), jax.nn.one_hot(codes, 6))
+    params = layer.init(jax.random.key(1), jax.nn.one_hot(indices, 6))
     dense, looked_up = (
         jax.value_and_grad(lambda p, apply=apply, x=x: jnp.sum(jnp.sin(apply(p, None, x))))(params)
-        for apply, x in zip(layer.apply, (jax.nn.one_hot(codes, 6), codes), strict=True)
+        for apply, x in zip(layer.apply, (jax.nn.one_hot(indices, 6), indices), strict=True)
     )
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), dense, looked_up)
 
 
 def place_by_place(make, params, shape, *condition):
     step = hk.without_apply_rng(
-        hk.transform(lambda codes, maps, row, column: make().at(codes, maps, row, column, *condition))
+        hk.transform(lambda indices, maps, row, column: make().at(indices, maps, row, column, *condition))
     )
     maps = jax.jit(hk.without_apply_rng(hk.transform(lambda: make().begin(shape))).apply)(params)
     return partial(step.apply, params), maps
@@ -152,22 +152,22 @@ def test_fast_sampling_draws_the_very_codes_of_the_plain_loop(make, shape):
 def test_completing_keeps_what_is_known_and_draws_the_rest_alike(make):
     shape = (3, 5, 4)
     network, params = started(make, shape, scale=3.0)
-    codes = jax.random.randint(jax.random.key(9), shape, 0, 6)
+    indices = jax.random.randint(jax.random.key(9), shape, 0, 6)
     known = jnp.zeros(shape, bool).at[:, :2].set(True).at[:, 4, 3].set(True)
-    plain = sampling.complete(jax.random.key(0), partial(network.apply, params), codes, known)
+    plain = sampling.complete(jax.random.key(0), partial(network.apply, params), indices, known)
     at, maps = place_by_place(make, params, shape)
-    fast = sampling.draw(jax.random.key(0), at, maps, shape, known=(codes, known))
+    fast = sampling.draw(jax.random.key(0), at, maps, shape, known=(indices, known))
     np.testing.assert_array_equal(plain, fast)
-    np.testing.assert_array_equal(plain[known], codes[known])
+    np.testing.assert_array_equal(plain[known], indices[known])
 
 
 def test_a_condition_changes_logits_and_is_drawn_from_alike():
     make, shape = partial(gated.GatedPixelCNN, 6, channels=8, blocks=3), (2, 4, 5)
     network, condition = transformed(make), jnp.eye(2)
-    codes = jax.random.randint(jax.random.key(0), shape, 0, 6)
-    params = jax.tree.map(lambda x: 2 * x, network.init(jax.random.key(1), codes, condition))
-    logits = network.apply(params, codes, condition)
-    assert jnp.all(jnp.any(logits != network.apply(params, codes, condition[::-1]), axis=-1))
+    indices = jax.random.randint(jax.random.key(0), shape, 0, 6)
+    params = jax.tree.map(lambda x: 2 * x, network.init(jax.random.key(1), indices, condition))
+    logits = network.apply(params, indices, condition)
+    assert jnp.all(jnp.any(logits != network.apply(params, indices, condition[::-1]), axis=-1))
     plain = sampling.sample(jax.random.key(2), lambda c: network.apply(params, c, condition), shape)
     at, maps = place_by_place(make, params, shape, condition)
     fast = jax.jit(partial(sampling.draw, at=at, maps=maps, shape=shape))

@@ -218,4 +218,6 @@ def test_run_once_gives_what_the_function_gives():
         return {"w": jax.random.normal(key, x.shape) * x}
 
     x = jnp.arange(6.0)
-    np.testing.assert_allclose(vqtutor.run_once(init)(jax.random.key(0), x)["w"], init(jax.random.key(0), x)["w"], 1e-5)
+    np.testing.assert_allclose(
+        vqtutor.quick_jit(init)(jax.random.key(0), x)["w"], init(jax.random.key(0), x)["w"], 1e-5
+    )

@@ -4,7 +4,7 @@ vqtutor.check("quantizer.nearest_code", nearest_code)   # judge your answer and 
 vqtutor.hint("quantizer.nearest_code")                  # the next step of a ladder
 vqtutor.load_dataset("mnist")                           # images to learn from
 vqtutor.fit(step, state, images, epochs=5)              # train any compiled step
-vqtutor.run_once(network.init)(key, x)                  # jax.jit that compiles in a hurry
+vqtutor.quick_jit(network.init)(key, x)                 # jax.jit that compiles in a hurry
 vqtutor.train_codec(images)                             # images to code maps and back
 vqtutor.Conv2D, vqtutor.Conv2DTranspose                 # Haiku's layers, in forms that are fast on a CPU as well
 vqtutor.convolve(x, w)                                  # the same with weights of your own
@@ -17,14 +17,14 @@ _HOME = {
     "judge": "tutor",
     "hint": "tutor",
     "progress": "tutor",
-    "commit": "tutor",
+    "answer": "tutor",
     "recall": "tutor",
     "CheckFailed": "checking",
     "Verdict": "checking",
     "load_dataset": "data",
     "Dataset": "data",
     "fit": "training",
-    "run_once": "training",
+    "quick_jit": "training",
     "Run": "training",
     "Codec": "codec",
     "train_codec": "codec",
@@ -41,16 +41,16 @@ __all__ = [
     "Dataset",
     "Run",
     "Verdict",
+    "answer",
     "check",
-    "commit",
     "convolve",
     "fit",
     "hint",
     "judge",
     "load_dataset",
     "progress",
+    "quick_jit",
     "recall",
-    "run_once",
     "train_codec",
 ]
 

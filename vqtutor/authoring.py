@@ -20,8 +20,9 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from vqtutor.exercises import EXERCISES, QUESTIONS
-from vqtutor.exercises.answers import BEGIN, END, cell_of
+from vqtutor.lessons import EXERCISES, LESSONS, QUESTIONS
+from vqtutor.lessons.answers import BEGIN, END, cell_of
+from vqtutor.storage import whole_file
 
 ROLES = {
     *("badges", "setup", "opening", "picture", "text", "code", "header", "answer", "check", "ask", "question"),
@@ -74,7 +75,7 @@ def quiet(folder: Path) -> dict[str, str]:
 
 def lessons(folder: Path) -> list[Path]:
     """Return the course's solution notebooks, in order."""
-    return sorted((folder / "solutions").glob("[0-9][0-9]_*.ipynb"))
+    return [folder / "solutions" / f"{lesson.notebook}.ipynb" for lesson in LESSONS]
 
 
 def repository(folder: Path) -> str:
@@ -101,11 +102,8 @@ def read(path: Path) -> NotebookNode:
 def write(notebook: NotebookNode, path: Path) -> None:
     """Write a notebook whole or not at all."""
     nbformat.validate(notebook)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False, encoding="utf-8") as part:
-        nbformat.write(notebook, part)
-    os.chmod(part.name, 0o644)
-    os.replace(part.name, path)
+    with whole_file(path) as file:
+        file.write(f"{nbformat.writes(notebook)}\n".encode())
 
 
 def about(cell: NotebookNode) -> dict[str, Any]:
@@ -263,7 +261,7 @@ def leaks(notebook: NotebookNode, student: NotebookNode) -> Iterator[str]:
 
 
 def answered(notebook: NotebookNode) -> NotebookNode:
-    """Return a solution notebook whose answers are those of `exercises/answers`, where each is written once."""
+    """Return a solution notebook whose answers are those of `lessons/*/answers.py`, where each is written once."""
     notebook = copy.deepcopy(notebook)
     for cell in notebook.cells:
         if about(cell).get("role") == "answer":

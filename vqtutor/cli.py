@@ -1,4 +1,4 @@
-"""vqtutor run | test | lab | release | grade | export | doctor: what `make` calls, one word a job."""
+"""vqtutor run | test | lab | release | grade | export | new-exercise | doctor: what `make` calls, one word a job."""
 
 import argparse
 import os
@@ -40,14 +40,20 @@ def main(arguments: list[str] | None = None) -> int:
     export.add_argument("to", choices=["nbgrader"])
     export.add_argument("report", type=Path, help="what `vqtutor grade` wrote")
     export.add_argument("--gradebook", default="sqlite:///gradebook.db", help="its database: sqlite:///gradebook.db")
+    new = commands.add_parser("new-exercise", help="write an exercise's stub, its cells and their metadata")
+    new.add_argument("lesson", help="its folder in vqtutor/lessons, such as losses")
+    new.add_argument("name", help="of the function that students write")
     doctor = commands.add_parser("doctor", help="say what is installed here and which data can be had")
     doctor.add_argument("--checks", action="store_true", help="measure every check, and print the table")
-    doctor.add_argument("--misconceptions", action="store_true", help="print how each misconception is rejected")
+    doctor.add_argument(
+        "--misconceptions", nargs="?", const="", metavar="EXERCISE", help="print how each misconception is rejected"
+    )
     options = parser.parse_args(arguments)
     try:
-        return globals()[f"_{options.command}"](options)
-    except (FileNotFoundError, ValueError) as error:  # sentences for people, see authoring
-        print(f"vqtutor {options.command}: {error}", file=sys.stderr)
+        return globals()[f"_{options.command.replace('-', '_')}"](options)
+    except (FileNotFoundError, KeyError, ValueError) as error:  # sentences for people, see authoring
+        sentence = error.args[0] if isinstance(error, KeyError) else error  # a KeyError quotes what it says
+        print(f"vqtutor {options.command}: {sentence}", file=sys.stderr)
         return 1
 
 
@@ -96,6 +102,15 @@ def _release(options) -> int:
     return 0
 
 
+def _new_exercise(options) -> int:
+    from vqtutor import authoring, scaffold
+
+    files = scaffold.new_exercise(folder := authoring.course_folder(), options.lesson, options.name)
+    print("Fill in:", *(f"  {file.relative_to(folder)}" for file in files), sep="\n")
+    print(f"Then: vqtutor doctor --misconceptions {options.lesson}.{options.name}, and vqtutor release.")
+    return 0
+
+
 def _grade(options) -> int:
     if sys.platform == "win32":
         raise ValueError("Grading forks, which Windows cannot: run it in WSL.")
@@ -135,14 +150,15 @@ def _export(options) -> int:
 
 
 def _doctor(options) -> int:
-    if options.checks or options.misconceptions:
-        from vqtutor.exercises import EXERCISES
+    if options.checks or options.misconceptions is not None:
+        from vqtutor.lessons import EXERCISES, find
 
         fine = True
         if options.checks:
             _time_checks(EXERCISES)
-        if options.misconceptions:
-            fine = _reject_misconceptions(EXERCISES)
+        if options.misconceptions is not None:
+            asked = [find(options.misconceptions)] if options.misconceptions else EXERCISES.values()
+            fine = _reject_misconceptions(asked)
         return 0 if fine else 1
     from importlib.metadata import PackageNotFoundError, version
 
@@ -163,7 +179,8 @@ def _doctor(options) -> int:
             print(f"{name} is not installed")
     import jax
 
-    from vqtutor.data.datasets import cache_folder, load_dataset
+    from vqtutor.data.datasets import load_dataset
+    from vqtutor.storage import cache_folder
 
     print(f"jax computes on {', '.join(str(device) for device in jax.devices())}; {os.cpu_count()} CPU cores")
     print(f"data and compiled programs are kept in {cache_folder()}")
@@ -195,8 +212,8 @@ def _reject_misconceptions(exercises) -> bool:
     from vqtutor.checking import judge
 
     fine = True
-    for id, exercise in exercises.items():
-        print(id)
+    for exercise in exercises:
+        print(exercise.id)
         for misconception in exercise.misconceptions:
             for answer in (misconception.answer, *misconception.also):
                 verdict = judge(exercise, answer)

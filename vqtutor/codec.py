@@ -11,7 +11,7 @@ import optax
 from jax import Array
 
 from vqtutor.models import autoencoder, ema
-from vqtutor.training import Run, fit, run_once
+from vqtutor.training import Run, fit, quick_jit
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Codec:
         parts = np.array_split(images, max(1, len(images) // 500))
         return np.concatenate([self._indices(jnp.asarray(part)) for part in parts])
 
-    def decode(self, codes: Array) -> np.ndarray:
+    def decode(self, indices: Array) -> np.ndarray:
         """Return the images that code maps stand for: int [N, 7, 7] -> float32 [N, 28, 28, 1], about 0 to 1."""
-        return np.asarray(self._images(jnp.asarray(codes)))
+        return np.asarray(self._images(jnp.asarray(indices)))
 
 
 def train_codec(
@@ -65,7 +65,7 @@ def train_codec(
     optimizer = optax.adam(autoencoder.R1.learning_rate)
     variance = float(np.var(images[:5000] / 255.0))
     shown = autoencoder.prepare(jnp.asarray(images[:1]))
-    params, state = run_once(lambda key: network.init(key, shown, True))(jax.random.key(seed))
+    params, state = quick_jit(lambda key: network.init(key, shown, True))(jax.random.key(seed))
     loss_fn = ema.make_loss(network, num_codes, variance=variance)
     step = ema.make_train_step(loss_fn, optimizer, threshold=0.5, restart=restart)
     start = params, state, optimizer.init(params), jax.random.key(seed + 1)
@@ -78,7 +78,7 @@ def train_codec(
         return network.apply(params, state, autoencoder.prepare(pixels), False)[0]["indices"]
 
     @jax.jit
-    def decoded(codes):
-        return autoencoder.decode(params, codebook[codes], decoder) + 0.5
+    def decoded(indices):
+        return autoencoder.decode(params, codebook[indices], decoder) + 0.5
 
     return Codec(num_codes, codebook, run, indices, decoded)

@@ -9,7 +9,7 @@ from nbformat import NotebookNode
 from tqdm import tqdm
 
 from vqtutor import authoring
-from vqtutor.exercises import EXERCISES
+from vqtutor.lessons import EXERCISES
 
 # nbconvert drops the alternative text that pictures carry in their metadata.
 _PAGE = """\

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 import time
 import warnings
 import zipfile
@@ -15,6 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from tqdm.auto import tqdm
+
+from vqtutor.storage import cache_folder, whole_file
 
 SECONDS_A_CHUNK = 0.5  # how often the bar moves; steps in between run as one program
 SECONDS_A_CHECKPOINT = 30.0
@@ -43,7 +44,7 @@ class Run:
         return self.steps / max(self.seconds, 1e-9)
 
 
-def run_once(function: Callable) -> Callable:
+def quick_jit(function: Callable) -> Callable:
     """Return `jax.jit(function)` that compiles in a hurry: for what runs only once, such as a network's init."""
     return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
 
@@ -223,15 +224,14 @@ def _compile(step, prepare, data, batch_size, state, metrics) -> Callable[..., t
 
 
 def use_compilation_cache() -> None:
-    """Keep compiled programs between sessions, in $VQTUTOR_CACHE or ~/.cache/vqtutor, unless JAX was told where.
+    """Keep compiled programs between sessions, in the cache folder, unless JAX was told where.
 
     Not before JAX 0.7: there a loop that is read back from the cache on a CPU may return what it was given.
     """
     if jax.config.jax_compilation_cache_dir is None and jax.__version_info__ >= (0, 7):
         from jax.experimental.compilation_cache import compilation_cache
 
-        folder = Path(os.environ.get("VQTUTOR_CACHE") or Path.home() / ".cache" / "vqtutor") / "programs"
-        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "programs"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
         compilation_cache.reset_cache()  # programs compiled before this call made JAX settle on having none
 
@@ -245,10 +245,8 @@ def _save(path: Path, kept: _Kept, settings: dict[str, int]) -> None:
     about = {"settings": settings, "step": kept.step, "seconds": kept.seconds, "state": _describe(kept.state)}
     arrays = {f"state_{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
     arrays |= {f"history_{name}": np.concatenate(parts) for name, parts in kept.history.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
-        np.savez(part, about=np.array(json.dumps(about)), **arrays)
-    os.replace(part.name, path)  # a reader sees the old file or the new one, never half of one
+    with whole_file(path) as file:
+        np.savez(file, about=np.array(json.dumps(about)), **arrays)
 
 
 def _describe(state: tuple) -> str:

@@ -1,4 +1,4 @@
-"""What a student calls: check, judge, hint, progress, recall, commit."""
+"""What a student calls: check, judge, hint, progress, recall, answer."""
 
 import io
 import json
@@ -16,11 +16,11 @@ from typing import Any
 import jax
 
 from vqtutor import checking
-from vqtutor.checking import CheckFailed, Exercise, Verdict, card
+from vqtutor.checking import CheckFailed, Exercise, State, Verdict, card
 from vqtutor.checking import progress as kept
 from vqtutor.checking.probe import unwrapped
-from vqtutor.exercises import EXERCISES, QUESTIONS, earlier_blanks, earlier_exercises, find
-from vqtutor.exercises.answers import answer_of
+from vqtutor.lessons import EXERCISES, QUESTIONS, earlier_blanks, earlier_exercises, find
+from vqtutor.lessons.answers import answer_of
 from vqtutor.source import PREAMBLE, Cell, cut
 
 _passed: list[Any] = []  # every answer that is known to be right, in this session
@@ -38,17 +38,17 @@ def judge(id: str, answer: Any) -> Verdict:
     exercise = find(id)
     # A blank is never blamed for the lesson's blanks above it. A name from an earlier lesson may be a helper of one's
     # own: there the reference is tried where the answer fails as it is.
-    with _references_for_what_has_not_passed(earlier_blanks(exercise), answer) as replaced:
+    with _references_for_what_has_not_passed(earlier_blanks(exercise.id), answer) as replaced:
         verdict = checking.judge(exercise, answer)
-    if verdict.state == "not yet":
-        with _references_for_what_has_not_passed(earlier_exercises(exercise), answer) as all_replaced:
+    if verdict.state == State.NOT_YET:
+        with _references_for_what_has_not_passed(earlier_exercises(exercise.id), answer) as all_replaced:
             again = checking.judge(exercise, answer) if len(all_replaced) > len(replaced) else verdict
         if again.passed:
             verdict, replaced = again, all_replaced
     if verdict.passed:
         _passed.append(answer)
     used = sorted({replaced[name] for name in _names(answer) if name in replaced})
-    if used and verdict.state != "not written yet":
+    if used and verdict.state != State.OPEN:
         said = f"Checked with the course's own {' and '.join(used)}, because yours has not passed its check yet."
         verdict = replace(verdict, message="\n".join(filter(None, (verdict.message, said))))
     return verdict
@@ -76,7 +76,7 @@ def check(id: str, answer: Any) -> Any:
 
         card.show(verdict)
         get_ipython().displayhook(verdict.points)
-    elif verdict.state == "not yet" or (nbgrader == "validate" and not verdict.passed):
+    elif verdict.state == State.NOT_YET or (nbgrader == "validate" and not verdict.passed):
         raise CheckFailed(verdict)
     else:
         card.show(verdict)
@@ -189,7 +189,7 @@ def _source(exercise: Exercise, answer: Any) -> str:
     if cell is None:
         return ""
     try:
-        text, _ = cut(code, cell, name, earlier_blanks(exercise))
+        text, _ = cut(code, cell, name, earlier_blanks(exercise.id))
     except RecursionError:  # hundreds of names, each leaning on the next: the check counts all the same
         return ""
     return text if name == exercise.name else f"{text}\n{exercise.name} = {name}\n"
@@ -205,7 +205,7 @@ def _run_again(exercise: Exercise, done: dict[str, dict[str, Any]], made: dict[s
     source = done.get(exercise.id, {}).get("source")
     if not source:
         return None
-    earlier, whole = earlier_exercises(exercise), Cell(source)
+    earlier, whole = earlier_exercises(exercise.id), Cell(source)
     space: dict[str, Any] = {"__name__": "__main__", "vqtutor": import_module("vqtutor")}
     exec(PREAMBLE, space)
     for name in set.union(set(), *(one.needs for one in whole.statements)) & set(earlier):
@@ -275,15 +275,15 @@ def progress() -> None:
         entry = done.get(id, {})
         points += entry.get("points", 0)
         numbers = f"{entry.get('points', 0)} of {exercise.points}", entry.get("attempts", 0), entry.get("hints", 0)
-        rows.append((id, entry.get("state", "not written yet"), *map(str, numbers)))
-    passed = sum(done.get(id, {}).get("state") == "passed" for id in EXERCISES)
+        rows.append((id, entry.get("state", State.OPEN), *map(str, numbers)))
+    passed = sum(done.get(id, {}).get("state") == State.PASSED for id in EXERCISES)
     most = sum(exercise.points for exercise in EXERCISES.values())
     title = f"{passed} of {len(EXERCISES)} exercises passed, {points} of {most} points"
     card.show(card.Note(title, table=tuple(rows)))
 
 
-def commit(id: str, choice: Any) -> None:
-    """Commit to a choice in a question, and only then read what is to be said of it, and of the others.
+def answer(id: str, choice: Any) -> None:
+    """Choose an answer to a question, and only then read what is to be said of it, and of the others.
 
     Args:
       id: a question, such as "quantizer.q_flat".

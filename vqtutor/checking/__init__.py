@@ -1,8 +1,8 @@
 """How an answer is judged: probes, misconceptions, verdicts, cards. Knows nothing about VQ-VAEs."""
 
-from vqtutor.checking.exercise import Exercise, Misconception, Probe, Question
+from vqtutor.checking.exercise import Exercise, Misconception, Probe, Question, State
 from vqtutor.checking.judge import CheckFailed, ProbeVerdict, Verdict, judge
-from vqtutor.checking.probe import Observation, observe
+from vqtutor.checking.probe import Observation, Problem, observe
 
 __all__ = [
     "CheckFailed",
@@ -11,7 +11,9 @@ __all__ = [
     "Observation",
     "Probe",
     "ProbeVerdict",
+    "Problem",
     "Question",
+    "State",
     "Verdict",
     "judge",
     "observe",

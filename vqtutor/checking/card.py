@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from vqtutor.checking.exercise import State
+
 if TYPE_CHECKING:
     from vqtutor.checking.judge import Verdict
 
-_MARKS = {"passed": "ok", "not yet": "x", "not written yet": "-"}
-_COLOURS = {"passed": "#0072b2", "not yet": "#d55e00", "not written yet": "#767676"}
+_MARKS = {State.PASSED: "ok", State.NOT_YET: "x", State.OPEN: "-"}
+_COLOURS = {State.PASSED: "#0072b2", State.NOT_YET: "#d55e00", State.OPEN: "#767676"}
 
 
 def _title(verdict: Verdict) -> str:
@@ -27,7 +29,7 @@ def _details(verdict: Verdict) -> list[str]:
             lines.append(f'probe "{probe.name}" (worth {probe.max_points})')
         if probe.remark:
             lines.append(f"remark: {probe.remark}")
-    if verdict.state == "not yet":
+    if verdict.state == State.NOT_YET:
         right = [f'"{probe.name}"' for probe in verdict.probes if probe.passed]
         lines += [f"already right: {', '.join(right)}"] if right else []
         lines.append(f'stuck? vqtutor.hint("{verdict.exercise}")')

@@ -2,9 +2,19 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+
+
+class State(StrEnum):
+    """What a check says of an answer."""
+
+    PASSED = "passed"
+    NOT_YET = "not yet"
+    OPEN = "not written yet"
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,12 @@ class Exercise:
     @property
     def points(self) -> int:
         return sum(probe.points for probe in self.probes)
+
+    @cached_property
+    def catalogue(self) -> tuple[Any, ...]:
+        """The reference, then every misconception's answers."""
+        wrong = (answer for one in self.misconceptions for answer in (one.answer, *one.also))
+        return self.reference, *wrong
 
 
 @dataclass(frozen=True)

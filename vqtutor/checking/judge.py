@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from vqtutor.checking import card
-from vqtutor.checking.exercise import Exercise, Misconception, Probe
-from vqtutor.checking.probe import Observation, is_open, misfit, observe
+from vqtutor.checking.exercise import Exercise, Misconception, Probe, State
+from vqtutor.checking.probe import Observation, Problem, is_open, misfit, observe
 
 # float32 keeps about 7 digits and the probes add up tens of products of order one, so right answers written
 # differently agree to about 1e-6 of the largest element; the mildest misconception is off by more than 1e-3.
@@ -40,7 +40,7 @@ class Verdict:
 
     Attributes:
       exercise: the exercise's id.
-      state: "passed", "not yet" or "not written yet".
+      state: see `State`.
       points, max_points: earned, and to be earned.
       misconception: the name of the one it behaves as, if any.
       message: what is off and where to look; empty when all is well.
@@ -48,7 +48,7 @@ class Verdict:
     """
 
     exercise: str
-    state: str
+    state: State
     points: int
     max_points: int
     misconception: str | None = None
@@ -57,7 +57,7 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        return self.state == "passed"
+        return self.state == State.PASSED
 
     def __str__(self) -> str:
         return card.text(self)
@@ -148,7 +148,7 @@ def _behaves_as(
     """Whether an answer behaves as a misconception does, on every probe that it lived through."""
     gives_itself_away = False
     for probe, right, a, b in zip(exercise.probes, expected, answer, wrong, strict=True):
-        if a.problem == "crash":
+        if a.problem == Problem.CRASH:
             continue  # a crash has a hundred reasons, some of them not the student's: judge by what did run
         if a.problem != b.problem or set(a.arrays) != set(b.arrays):
             return False
@@ -188,11 +188,11 @@ def judge_observations(exercise: Exercise, seen: Sequence[Observation], look: Lo
             results.append(ProbeVerdict(probe.name, probe.points, probe.points, remark=_remark(wanted, found)))
     points = sum(result.points for result in results)
     if points == exercise.points:
-        return Verdict(exercise.id, "passed", points, points, probes=tuple(results))
+        return Verdict(exercise.id, State.PASSED, points, points, probes=tuple(results))
     misconception = _diagnose(exercise, seen, look)
     message = f"{misconception.says}\n{misconception.look}" if misconception else _unnamed(seen, results)
     name = misconception.name if misconception else None
-    return Verdict(exercise.id, "not yet", points, exercise.points, name, message, tuple(results))
+    return Verdict(exercise.id, State.NOT_YET, points, exercise.points, name, message, tuple(results))
 
 
 def _unnamed(seen: Sequence[Observation], results: Sequence[ProbeVerdict]) -> str:
@@ -212,8 +212,8 @@ def judge(exercise: Exercise, answer: Any, seconds: float | None = None) -> Verd
       seconds: how long all probes together may take; by default the exercise's own `seconds`.
     """
     if answer is exercise.reference or is_open(answer):
-        return Verdict(exercise.id, "not written yet", 0, exercise.points, message=_OPEN)
+        return Verdict(exercise.id, State.OPEN, 0, exercise.points, message=_OPEN)
     sentence = misfit(exercise, answer)
     if sentence:
-        return Verdict(exercise.id, "not yet", 0, exercise.points, message=sentence)
+        return Verdict(exercise.id, State.NOT_YET, 0, exercise.points, message=sentence)
     return judge_observations(exercise, observe(exercise, answer, seconds))

@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -28,16 +29,22 @@ _NOT_IMPLEMENTED = {"LOAD_GLOBAL", "PUSH_NULL", "PRECALL", "CALL", "RAISE_VARARG
 _NOTHING = {"RESUME", "RETURN_CONST", "LOAD_CONST", "RETURN_VALUE", "NOP", "POP_TOP", "COPY_FREE_VARS", "MAKE_CELL"}
 
 
+class Problem(StrEnum):
+    """Why a probe saw nothing."""
+
+    CRASH = "crash"  # `error` is then the exception's type
+    ODD = "odd"  # what came back is no array
+    ENDLESS = "endless"
+    NOT_RUN = "not run"
+
+
 @dataclass(frozen=True)
 class Observation:
-    """What one probe saw. Plain data: arrays by name, or `problem`, one of the kinds below, and a sentence.
-
-    Kinds: "crash" (and `error`, the exception's type), "odd" (not an array), "endless", "not run".
-    """
+    """What one probe saw. Plain data: arrays by name, or a problem and a sentence."""
 
     probe: str
     arrays: Mapping[str, np.ndarray]
-    problem: str | None = None
+    problem: Problem | None = None
     sentence: str = ""
     error: str = ""
 
@@ -125,14 +132,14 @@ def crash(probe: str, error: BaseException) -> Observation:
         said = "JAX could not trace through it: use jax.numpy, not numpy, and no Python `if` or `int()` on values."
     line = students_line(error)
     sentence = f"Your code stopped with {said}" + (f"\nat {line}" if line else "")
-    return Observation(probe, {}, "crash", sentence, type(error).__name__)
+    return Observation(probe, {}, Problem.CRASH, sentence, type(error).__name__)
 
 
 def _run(probe, answer) -> Observation:
     try:
         seen = {name: plain(value, name) for name, value in probe.run(answer).items()}
     except OddAnswerError as odd:
-        return Observation(probe.name, {}, "odd", str(odd)[:1].upper() + str(odd)[1:])
+        return Observation(probe.name, {}, Problem.ODD, str(odd)[:1].upper() + str(odd)[1:])
     except BaseException as error:  # SystemExit and KeyboardInterrupt raised by an answer are crashes as well
         return crash(probe.name, error)
     return Observation(probe.name, seen)
@@ -202,7 +209,7 @@ def observe(exercise: Exercise, answer: Any, seconds: float | None = None) -> li
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker.ident), ctypes.py_object(SystemExit))
     done = tuple(seen)
     late = [
-        Observation(probe.name, {}, "not run", "Not run, because an earlier probe never came back.")
+        Observation(probe.name, {}, Problem.NOT_RUN, "Not run, because an earlier probe never came back.")
         for probe in exercise.probes[len(done) :]
     ]
     if late:
@@ -210,5 +217,5 @@ def observe(exercise: Exercise, answer: Any, seconds: float | None = None) -> li
             f"Your code had not returned after {seconds:g} seconds of computing: is there a loop that never ends?\n"
             "If the kernel stays busy, restart it."
         )
-        late[0] = Observation(late[0].probe, {}, "endless", sentence)
+        late[0] = Observation(late[0].probe, {}, Problem.ENDLESS, sentence)
     return [*done, *late]

@@ -7,12 +7,13 @@ import hashlib
 import json
 import os
 import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from vqtutor.checking.exercise import State
 from vqtutor.checking.judge import Verdict
+from vqtutor.storage import whole_file
 
 DRIVE = Path("/content/drive/MyDrive")  # where Colab mounts it
 _memory: dict[str, dict[str, Any]] = {}  # what no disk has taken yet
@@ -50,7 +51,7 @@ def _better(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rank(entry: dict[str, Any]) -> tuple[bool, int, int]:
-    return entry.get("state") == "passed", entry.get("points", 0), entry.get("attempts", 0)
+    return entry.get("state") == State.PASSED, entry.get("points", 0), entry.get("attempts", 0)
 
 
 def _read(file: Path) -> dict[str, dict[str, Any]]:
@@ -75,10 +76,8 @@ def _save(kept: dict[str, dict[str, Any]]) -> None:
     for file in files:
         try:
             together = _merge(kept, _read(file))  # what cannot be read just now is not written over
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=file.parent, suffix=".part", delete=False) as part:
-                json.dump(together, part, indent=1)
-            os.replace(part.name, file)  # whoever reads meanwhile sees the old file or the new one, never half of one
+            with whole_file(file) as part:
+                part.write(json.dumps(together, indent=1).encode())
         except OSError as error:
             _memory.update(kept)
             where = "on this machine" if file != files[0] else "for this session"
@@ -102,15 +101,15 @@ def record(verdict: Verdict, source: str = "") -> None:
       source: of the answer, with all it uses; kept when it passed, so that later lessons can go on with it.
     """
     kept = load()
-    entry = kept.setdefault(verdict.exercise, {"state": "not written yet", "points": 0, "attempts": 0, "hints": 0})
+    entry = kept.setdefault(verdict.exercise, {"state": State.OPEN, "points": 0, "attempts": 0, "hints": 0})
     entry["max_points"] = verdict.max_points
-    entry["attempts"] = entry.get("attempts", 0) + (verdict.state != "not written yet")
-    if (verdict.passed, verdict.points) >= (entry.get("state") == "passed", entry.get("points", 0)):
-        if verdict.state != "not written yet" or entry.get("attempts", 0) == 0:
+    entry["attempts"] = entry.get("attempts", 0) + (verdict.state != State.OPEN)
+    if (verdict.passed, verdict.points) >= (entry.get("state") == State.PASSED, entry.get("points", 0)):
+        if verdict.state != State.OPEN or entry.get("attempts", 0) == 0:
             entry |= {"state": verdict.state, "points": verdict.points}
     if verdict.passed and source:
         entry["source"] = source
-    elif verdict.state == "not yet":
+    elif verdict.state == State.NOT_YET:
         entry["tried"] = hashlib.sha256(source.encode()).hexdigest()[:16]
     _save(kept)
 
@@ -124,7 +123,7 @@ def next_hint(exercise: str, steps: int, asked_again: bool) -> int:
       asked_again: the same was asked for just before. Another wrong answer since then is a reason as well.
     """
     kept = load()
-    entry = kept.setdefault(exercise, {"state": "not written yet", "points": 0, "attempts": 0, "hints": 0})
+    entry = kept.setdefault(exercise, {"state": State.OPEN, "points": 0, "attempts": 0, "hints": 0})
     if asked_again or not entry.get("hints") or entry.get("tried") != entry.get("tried_before_hint"):
         entry["hints"] = min(entry.get("hints", 0) + 1, steps)
     entry["tried_before_hint"] = entry.get("tried")

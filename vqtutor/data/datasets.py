@@ -1,7 +1,6 @@
 """One door for every data set of the course: the built-in pen strokes and the public sets."""
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from vqtutor.data import files, prepared, strokes
 from vqtutor.data.catalogue import DIGITS, PUBLIC, PublicSet
+from vqtutor.storage import cache_folder
 
 NAMES = ("strokes", *PUBLIC)
 TRAIN, TEST = 10_000, 2_000  # built-in digits
@@ -121,16 +121,3 @@ def _public(public: PublicSet, places: list[Path]) -> Dataset:
 def _dataset(name: str, title: str, about: str, class_names: tuple[str, ...], arrays: files.Arrays) -> Dataset:
     counts = f"{len(arrays['train_images']):,} training and {len(arrays['test_images']):,} test images, 28 x 28"
     return Dataset(name, title, f"{title}: {counts}; {about}.", class_names=class_names, **arrays)
-
-
-def cache_folder() -> Path:
-    """Return where prepared data are kept: VQTUTOR_CACHE, or the place this system keeps such things."""
-    if chosen := os.environ.get("VQTUTOR_CACHE"):
-        return Path(chosen).expanduser()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
-    elif sys.platform == "darwin":
-        base = "~/Library/Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "vqtutor"

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from vqtutor.data.catalogue import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, PublicSet
+from vqtutor.storage import whole_file
 
 Arrays = dict[str, np.ndarray]  # train_images, test_images: uint8 [N, 28, 28, 1]; train_labels, test_labels: int32 [N]
 
@@ -128,21 +129,17 @@ def download(public: PublicSet, folder: Path, meanwhile: Callable[[], object]) -
     try:
         folder = _writable(folder)
         for name, sha256 in public.sha256.items():
-            path, part = folder / name, folder / f"{name}.{os.getpid()}.part"
+            path, title, sha = folder / name, f"{public.title} {name}", hashlib.sha256()
             if path.is_file() and digest(path) == sha256:
                 continue
-            try:
-                with closing(_blocks(url + name, meanwhile)) as blocks, part.open("wb") as file:
-                    title = f"{public.title} {name}"
-                    with tqdm(total=next(blocks), desc=title, unit="B", unit_scale=True, delay=0.5) as bar:
-                        for block in blocks:
-                            file.write(block)
-                            bar.update(len(block))
-                if digest(part) != sha256:
+            with closing(_blocks(url + name, meanwhile)) as blocks, whole_file(path) as file:
+                with tqdm(total=next(blocks), desc=title, unit="B", unit_scale=True, delay=0.5) as bar:
+                    for block in blocks:
+                        file.write(block)
+                        sha.update(block)
+                        bar.update(len(block))
+                if sha.hexdigest() != sha256:
                     raise Unreachable(f"{url}{name} could not be downloaded ({FOREIGN})")
-                part.replace(path)
-            finally:
-                part.unlink(missing_ok=True)
     except Unreachable:
         raise
     except OSError as error:  # the disk's

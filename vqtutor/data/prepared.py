@@ -21,6 +21,7 @@ import numpy as np
 
 from vqtutor.data.catalogue import PublicSet
 from vqtutor.data.files import Arrays
+from vqtutor.storage import whole_file
 
 PARTS = ("train_images", "train_labels", "test_images", "test_labels")
 
@@ -77,14 +78,8 @@ def write(public: PublicSet, folder: Path, arrays: Arrays, cache: Path) -> None:
                 plain.unlink(missing_ok=True)
                 return
     shutil.rmtree(_records(public, cache).parent, ignore_errors=True)  # nobody should try it again
-    plain.parent.mkdir(parents=True, exist_ok=True)
-    part = plain.with_suffix(f".{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            np.savez(file, **arrays)  # not compressed: five times faster to read
-        part.replace(plain)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(plain) as file:
+        np.savez(file, **arrays)  # not compressed: five times faster to read
 
 
 def _read_records(public: PublicSet, cache: Path) -> Arrays:

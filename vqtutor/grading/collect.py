@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from vqtutor.checking import Exercise
-from vqtutor.exercises import EXERCISES, earlier_blanks, earlier_exercises
+from vqtutor.lessons import EXERCISES, LESSONS, earlier_blanks, earlier_exercises
 from vqtutor.source import Cell, cut
 
 MAX_NOTEBOOK = 64 << 20  # bytes; a lesson with all its pictures is under 2 MB
@@ -24,7 +24,7 @@ MAX_FILES = 20_000
 MAX_CELL = 500_000  # characters; a longer cell is no answer
 # What learning-management systems put around a name: Canvas's ids and LATE, Moodle's number and folder, resubmissions.
 _AROUND = re.compile(r"_(LATE|\d{3,}|assignsubmission_file)(?=_|$)")
-_LESSONS = {f"{i:02d}": lesson for i, lesson in enumerate(dict.fromkeys(e.lesson for e in EXERCISES.values()))}
+_LESSONS = {f"{lesson.number:02d}": lesson.slug for lesson in LESSONS}
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ def _find(code: list[Cell], exercise: Exercise) -> Answer:
 
 def _cut(code: list[Cell], cell: Cell, exercise: Exercise) -> tuple[str, tuple[tuple[str, str], ...]]:
     """Return (an answer's source with the helpers that it uses, which earlier exercises it builds on)."""
-    earlier = earlier_exercises(exercise)
-    source, needed = cut(code, cell, exercise.name, earlier_blanks(exercise))
+    earlier = earlier_exercises(exercise.id)
+    source, needed = cut(code, cell, exercise.name, earlier_blanks(exercise.id))
     given = {name: id or earlier.get(name) for name, id in needed.items()}
     return source, tuple(sorted((name, id) for name, id in given.items() if id in earlier.values()))

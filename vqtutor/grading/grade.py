@@ -13,14 +13,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-from vqtutor.checking import Exercise, Observation, Verdict
+from vqtutor.checking import Exercise, Observation, State, Verdict
 from vqtutor.checking.judge import judge_observations
-from vqtutor.data.datasets import cache_folder
-from vqtutor.exercises import EXERCISES
 from vqtutor.grading import pages
 from vqtutor.grading.collect import Answer, collect
 from vqtutor.grading.gradebook import Gradebook
-from vqtutor.grading.sandbox import Limits, Sandbox, Seen, unpack
+from vqtutor.grading.sandbox import Limits, Outcome, Reply, Sandbox, unpack
+from vqtutor.lessons import EXERCISES
+from vqtutor.storage import cache_folder, whole_file
 
 IN_FLIGHT = 4  # tasks a worker has waiting: enough to keep it busy, few enough to keep memory flat
 
@@ -31,7 +31,7 @@ def course_version() -> str:
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parents[1].rglob("*.py")):
         alone = path.stem in ("sandbox", "worker", "collect", "source")
-        if alone or path.parent.name in ("checking", "exercises", "models"):
+        if alone or {"checking", "lessons", "models"} & set(path.parts):
             digest.update(path.read_bytes())
     for name in ("jax", "jaxlib", "dm-haiku", "optax", "numpy"):
         digest.update(f"{name} {version(name)}".encode())
@@ -63,15 +63,15 @@ class Grader:
         self._idle: dict[bool, list[Sandbox]] = {True: [], False: []}
         self._locks: dict[tuple[Exercise, int], threading.Lock] = {}
         self._lock = threading.Lock()
-        self._seen: dict[tuple[Exercise, int], tuple[Observation, ...]] = {}
+        self._known: dict[tuple[Exercise, int], tuple[Observation, ...]] = {}
 
     @contextmanager
-    def box(self, may_write: bool = False) -> Iterator[Sandbox]:
-        """Lend a sandbox; with `may_write`, one that the catalogue's wrong answers warm up."""
+    def box(self, own: bool = False) -> Iterator[Sandbox]:
+        """Lend a sandbox; with `own`, one for the course's own answers."""
         with self._lock:
-            idle = self._idle[may_write]
+            idle = self._idle[own]
             box = idle.pop() if idle else None
-        box = box or Sandbox(self.memory / "programs", self.unsafe, may_write)
+        box = box or Sandbox(self.memory / "programs", self.unsafe, own)
         try:
             yield box
         finally:
@@ -84,27 +84,25 @@ class Grader:
 
     def look(self, exercise: Exercise, answer: Any) -> tuple[Observation, ...]:
         """Return what the probes see of the reference or of a misconception's answer; seen once, then remembered."""
-        number = _catalogue(exercise)[answer]
+        number = exercise.catalogue.index(answer)
         with self._lock:
             lock = self._locks.setdefault((exercise, number), threading.Lock())
         with lock:
-            if (exercise, number) not in self._seen:
-                self._seen[exercise, number] = self._look(exercise, answer, number)
-            return self._seen[exercise, number]
+            if (exercise, number) not in self._known:
+                self._known[exercise, number] = self._look(exercise, number)
+            return self._known[exercise, number]
 
-    def _look(self, exercise: Exercise, answer: Any, number: int) -> tuple[Observation, ...]:
+    def _look(self, exercise: Exercise, number: int) -> tuple[Observation, ...]:
         file = self.memory / f"{exercise.id}-{number}.json"
         if file.exists():
             return unpack(exercise, file.read_bytes()).observations
-        # Programs that the reference compiles are not kept: an answer could find them.
-        with self.box(may_write=number > 0) as box:
-            seen, text = box.run_own(exercise, answer, self.limits)
-        if seen.how != "seen":
-            raise RuntimeError(f"{exercise.id}, answer {number} of the course itself: {seen.sentence}")
-        part = file.with_suffix(f".{threading.get_ident()}.part")
-        part.write_bytes(text)
-        part.replace(file)
-        return seen.observations
+        with self.box(own=True) as box:
+            reply, text = box.run_own(exercise, number, self.limits)
+        if reply.outcome != Outcome.OBSERVED:
+            raise RuntimeError(f"{exercise.id}, answer {number} of the course itself: {reply.sentence}")
+        with whole_file(file) as part:
+            part.write(text)
+        return reply.observations
 
     def prepare(self, exercise: Exercise) -> None:
         """Look at the reference and one wrong answer, whose compiled programs then serve every student's."""
@@ -112,29 +110,22 @@ class Grader:
         self.look(exercise, exercise.reference)
 
     def judge(self, answer: Answer) -> dict[str, Any]:
-        """Return the verdict on an answer as plain data, with `how` it went in the sandbox."""
+        """Return the verdict on an answer as plain data, with its `outcome` in the sandbox."""
         exercise = EXERCISES[answer.exercise]
         if answer.problem:
-            seen = Seen("crash", answer.problem)
+            reply = Reply(Outcome.CRASH, answer.problem)
         elif not answer.source:
-            seen = Seen("missing", f"There is no {exercise.name} in the notebook.")
+            reply = Reply(Outcome.MISSING, f"There is no {exercise.name} in the notebook.")
         else:
             with self.box() as box:
-                seen = box.run(exercise, answer.source, self.limits, answer.given)
-        if seen.how == "seen":
-            verdict = judge_observations(exercise, seen.observations, self.look)
-        elif seen.how in ("open", "missing"):
-            verdict = Verdict(exercise.id, "not written yet", 0, exercise.points, message=seen.sentence)
+                reply = box.run(exercise, answer.source, self.limits, answer.given)
+        if reply.outcome == Outcome.OBSERVED:
+            verdict = judge_observations(exercise, reply.observations, self.look)
         else:
-            verdict = Verdict(exercise.id, "not yet", 0, exercise.points, message=seen.sentence)
-        problems = [one.error or one.problem for one in seen.observations if one.problem]
-        return asdict(verdict) | {"how": seen.how, "problem": problems[0] if problems else ""}
-
-
-@cache
-def _catalogue(exercise: Exercise) -> dict[Any, int]:
-    wrong = [answer for one in exercise.misconceptions for answer in (one.answer, *one.also)]
-    return {exercise.reference: 0} | {answer: number for number, answer in enumerate(wrong, start=1)}
+            state = State.OPEN if reply.outcome in (Outcome.OPEN, Outcome.MISSING) else State.NOT_YET
+            verdict = Verdict(exercise.id, state, 0, exercise.points, message=reply.sentence)
+        problems = [one.error or one.problem for one in reply.observations if one.problem]
+        return asdict(verdict) | {"outcome": reply.outcome, "problem": problems[0] if problems else ""}
 
 
 # -- who does the work -------------------------------------------------------------------------------------------------

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from vqtutor.exercises import EXERCISES
 from vqtutor.grading.collect import Answer, Damage, Submission, Unchanged
+from vqtutor.lessons import EXERCISES
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS verdicts (key TEXT PRIMARY KEY, verdict TEXT);

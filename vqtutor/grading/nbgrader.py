@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from vqtutor import authoring
-from vqtutor.exercises import EXERCISES
+from vqtutor.lessons import EXERCISES
 
 _CONFIG = """\
 c = get_config()

@@ -11,17 +11,18 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
-from vqtutor.checking import ProbeVerdict, Verdict
-from vqtutor.exercises import EXERCISES
+from vqtutor.checking import ProbeVerdict, Problem, State, Verdict
 from vqtutor.grading.gradebook import Gradebook
+from vqtutor.grading.sandbox import Outcome
+from vqtutor.lessons import EXERCISES
 
-HOW = {
-    "late": "stopped: it did not return in time",
-    "died": "ended its own process",
-    "flood": "sent back too much",
-    "forged": "meddled with its own checking",
+STOPPED = {
+    Outcome.LATE: "stopped: it did not return in time",
+    Outcome.DIED: "ended its own process",
+    Outcome.FLOOD: "sent back too much",
+    Outcome.FORGED: "meddled with its own checking",
     "MemoryError": "asked for more memory than there is",
-    "endless": "never returned",
+    Problem.ENDLESS: "never returned",
     "PermissionError": "was refused by the sandbox",
 }
 
@@ -57,10 +58,10 @@ def write(book: Gradebook, out: Path) -> None:
                 seen[id].update(["handed in", verdict["state"]], points=verdict["points"])
                 if verdict["misconception"]:
                     holders[id, verdict["misconception"]] += 1
-                elif verdict["state"] == "not yet":
+                elif verdict["state"] == State.NOT_YET:
                     seen[id]["unnamed"] += 1
-                if how := HOW.get(verdict["how"]) or HOW.get(verdict["problem"]):
-                    stopped.append((student, id, how))
+                if why := STOPPED.get(verdict["outcome"]) or STOPPED.get(verdict["problem"]):
+                    stopped.append((student, id, why))
             shown = [(id, verdict | {"card": _card(verdict)}) for id, verdict in found.items()]
             told = dict(points=points, most=most, exercises=shown, damaged=damaged[student])
             text = student_page.render(title=f"Feedback for {student}", **told)
@@ -118,9 +119,9 @@ def _hurts(seen: dict[str, Counter]) -> list[dict[str, Any]]:
             "id": id,
             "mean": count["points"] / max(1, count["handed in"]),
             "most": EXERCISES[id].points,
-            "passed": count["passed"],
-            "wrong": count["not yet"],
-            "open": count["not written yet"],
+            "passed": count[State.PASSED],
+            "wrong": count[State.NOT_YET],
+            "open": count[State.OPEN],
             "unnamed": count["unnamed"],
         }
         for id, count in seen.items()

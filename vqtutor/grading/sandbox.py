@@ -2,47 +2,45 @@
 
 On Linux the sandbox is bubblewrap: no network, a file system that can only be read and holds no vqtutor, no
 submissions and no report, a process namespace and a scratch folder for each answer, limits on everything else. What is
-inside, worker.py, gets one answer and its probes, with neither expected values nor the reference of that exercise; what
-comes back is JSON with sizes that are checked here.
+inside, worker.py, gets text: one answer, the module of its probes, and those earlier answers that it uses; neither
+expected values nor the answer to that exercise. What comes back is JSON with sizes that are checked here.
 """
 
+import ast
 import base64
-import copyreg
 import json
 import os
-import pickle
 import shutil
 import struct
 import subprocess
 import sys
 import sysconfig
-import threading
-import types
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
-import jax
+import haiku as hk
 import ml_dtypes  # comes with jax; gives numpy its bfloat16
 import numpy as np
 
-import vqtutor
-from vqtutor.checking import Exercise, Observation, probe
+from vqtutor.checking import Exercise, Observation, Problem
 from vqtutor.checking.probe import MAX_ELEMENTS
-from vqtutor.exercises import EXERCISES
 from vqtutor.grading import worker
-from vqtutor.models import convolutions
+from vqtutor.lessons import EXERCISES
+from vqtutor.lessons.answers import answer_of, uses
+from vqtutor.lessons.answers import given as given_by_lesson
 from vqtutor.source import PREAMBLE
 
-FACE = ("Conv2D", "Conv2DTranspose", "convolve")  # of vqtutor, what answers are told to use
+PACKAGE = Path(__file__).parents[1]
+# Of vqtutor, what answers are told to use.
+FACE = "from vqtutor.models.convolutions import Conv2D, Conv2DTranspose, convolve\n"
 _DTYPES = {"bool", "bfloat16", *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64))} | {
     f"float{bits}" for bits in (16, 32, 64)
 }
 GRACE = 10.0  # seconds for what is not the probes: to start, to import, to define the answer
-_PROBLEMS = ("crash", "odd", "endless", "not run")
 
 
 # bubblewrap ends with the *thread* that started it; this one lives as long as the process does.
@@ -79,7 +77,7 @@ def bubblewrap() -> str:
     return found
 
 
-def _command(bwrap: str, programs: Path, may_write: bool) -> list[str]:
+def _command(bwrap: str, programs: Path, own: bool) -> list[str]:
     """Return the command that starts worker.py inside bubblewrap."""
     folders = {sys.prefix, sys.base_prefix, *map(str, map(sysconfig.get_path, ("purelib", "platlib", "stdlib")))}
     folders = sorted(folder for folder in folders if not folder.startswith("/usr/"))
@@ -94,7 +92,9 @@ def _command(bwrap: str, programs: Path, may_write: bool) -> list[str]:
     for site in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
         if (Path(site) / "vqtutor").is_dir():  # an installed course: nobody looks its answers up
             command += ["--tmpfs", str(Path(site) / "vqtutor"), "--remount-ro", str(Path(site) / "vqtutor")]
-    command += ["--bind" if may_write else "--ro-bind", str(programs), "/programs"]
+    if own:
+        command += ["--ro-bind", str(PACKAGE), f"{worker.COURSE}/vqtutor"]
+    command += ["--bind" if own else "--ro-bind", str(programs), "/programs"]
     command += ["--ro-bind", worker.__file__, "/worker.py"]
     command += ["--remount-ro", "/dev", "--remount-ro", "/"]
     for name, value in _environment("/programs").items():
@@ -123,18 +123,18 @@ class Sandbox:
     Args:
       programs: a folder with compiled programs, for the worker to read.
       unsafe: run without bubblewrap.
-      may_write: let what runs add to `programs`; only for the course's own code.
+      own: for the course's own answers: they see the course, and what they compile is added to `programs`.
     Raises:
       SandboxError: when it does not start.
     """
 
-    def __init__(self, programs: Path, unsafe: bool = False, may_write: bool = False):
+    def __init__(self, programs: Path, unsafe: bool = False, own: bool = False):
         programs.mkdir(parents=True, exist_ok=True)
         if unsafe:
             self._command = [sys.executable, "-I", worker.__file__]
             self._environment = os.environ | _environment(str(programs))
         else:
-            self._command, self._environment = _command(bubblewrap(), programs, may_write), None
+            self._command, self._environment = _command(bubblewrap(), programs, own), None
         self._process = None
         self._isolated = False
         self._start()
@@ -157,7 +157,7 @@ class Sandbox:
         source: str,
         limits: Limits,
         given: tuple[tuple[str, str], ...] = (),
-    ) -> "Seen":
+    ) -> "Reply":
         """Drive an answer with its exercise's probes.
 
         Args:
@@ -166,19 +166,18 @@ class Sandbox:
           limits: what it may use.
           given: (name, id) of earlier exercises whose references stand in under these names.
         """
-        return self._ask(exercise, _tools(exercise, given), source, limits, limits.seconds * exercise.seconds)[0]
+        return self._ask(exercise, request(exercise, source, given), limits, limits.seconds * exercise.seconds)[0]
 
-    def run_own(self, exercise: Exercise, answer: Any, limits: Limits) -> tuple["Seen", bytes]:
-        """Drive an answer of the course itself; return also the text that `unpack` reads."""
-        return self._ask(exercise, _bundle(exercise, {exercise.name: answer}), "", limits, 120.0)
+    def run_own(self, exercise: Exercise, number: int, limits: Limits) -> tuple["Reply", bytes]:
+        """Drive an answer of the course itself, see `Exercise.catalogue`; return also the text that `unpack` reads."""
+        return self._ask(
+            exercise, {"exercise": exercise.id, "number": number, "at": str(PACKAGE.parent)}, limits, 120.0
+        )
 
-    def _ask(
-        self, exercise: Exercise, tools: bytes, source: str, limits: Limits, seconds: float
-    ) -> tuple["Seen", bytes]:
+    def _ask(self, exercise: Exercise, what: dict[str, Any], limits: Limits, seconds: float) -> tuple["Reply", bytes]:
         if self._process is None:
             self._start()
-        library = {"vqtutor": "", convolutions.__name__: Path(convolutions.__file__).read_text(encoding="utf-8")}
-        frame = pickle.dumps((tools, library, source, PREAMBLE))
+        frame = json.dumps(what).encode()
         head = struct.pack(worker.HEAD, len(frame), limits.memory, limits.scratch, seconds, GRACE)
         try:
             self._process.stdin.write(head + frame)
@@ -187,7 +186,7 @@ class Sandbox:
             status, size = struct.unpack(">iq", reply[:12])
         except (OSError, struct.error):  # something took the whole worker down: it costs this answer, nobody else's
             self.close()
-            return Seen("died", "Your code took the process down that it ran in."), b""
+            return Reply(Outcome.DIED, "Your code took the process down that it ran in."), b""
         if not self._isolated:  # without a namespace for each answer, each gets a worker of its own
             self.close()
         return _read(exercise, status, size, reply[12:]), reply[12:]
@@ -205,50 +204,68 @@ class Sandbox:
         self.close()
 
 
+class Outcome(StrEnum):
+    """How it went with an answer in the sandbox."""
+
+    OBSERVED = "observed"
+    OPEN = "open"
+    MISSING = "missing"
+    MISFIT = "misfit"
+    CRASH = "crash"
+    LATE = "late"
+    DIED = "died"
+    FLOOD = "flood"
+    FORGED = "forged"
+
+
+_BEFORE_ANY_PROBE = (Outcome.OPEN, Outcome.MISFIT, Outcome.CRASH)
+
+
 @dataclass(frozen=True)
-class Seen:
+class Reply:
     """What came out of the sandbox.
 
     Attributes:
-      how: "seen"; "open" for a blank that is still open; "misfit" or "crash" for an answer that cannot be probed;
-        "late", "died", "flood" or "forged" for one that was stopped.
+      outcome: how it went.
       sentence: what to tell the student, unless all went well.
-      observations: one a probe, when `how` is "seen".
+      observations: one a probe, when there are any.
     """
 
-    how: str
+    outcome: Outcome
     sentence: str = ""
     observations: tuple[Observation, ...] = ()
 
 
-def _read(exercise: Exercise, status: int, size: int, text: bytes) -> Seen:
+def _read(exercise: Exercise, status: int, size: int, text: bytes) -> Reply:
     """Return what a reply says, or what is wrong with it. Nothing in it is trusted."""
     if size > len(text):
-        return Seen("flood", "Your code sent back more than any right answer needs.")
+        return Reply(Outcome.FLOOD, "Your code sent back more than any right answer needs.")
     if status == 124:
-        return Seen("late", "Your code had not returned in time: is there a loop that never ends?")
+        return Reply(Outcome.LATE, "Your code had not returned in time: is there a loop that never ends?")
     if status != 0:
         said = f"signal {status - 128}" if status > 128 else f"exit status {status}"
-        return Seen("died", f"Your code ended the process that it ran in ({said}).")
+        return Reply(Outcome.DIED, f"Your code ended the process that it ran in ({said}).")
     if not text:
-        return Seen("died", "Your code ended the process that it ran in, before it was looked at.")
+        return Reply(Outcome.DIED, "Your code ended the process that it ran in, before it was looked at.")
     return unpack(exercise, text)
 
 
-def unpack(exercise: Exercise, text: bytes) -> Seen:
+def unpack(exercise: Exercise, text: bytes) -> Reply:
     """Return what a reply says. Nothing in it is trusted: what does not fit is forged."""
     try:
         entries = json.loads(text)
         if len(entries) == 1 and "whole" in entries[0]:
-            how = entries[0]["whole"]
-            if how not in ("open", "misfit", "crash"):
-                raise ValueError(how)
-            return Seen(how, _words(entries[0]["sentence"]))
+            outcome = Outcome(entries[0]["whole"])
+            if outcome not in _BEFORE_ANY_PROBE:
+                raise ValueError(outcome)
+            return Reply(outcome, _words(entries[0]["sentence"]))
         if [entry["probe"] for entry in entries] != [one.name for one in exercise.probes]:
             raise ValueError("other probes")
-        return Seen("seen", "", tuple(map(_observation, entries)))
+        return Reply(Outcome.OBSERVED, "", tuple(map(_observation, entries)))
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
-        return Seen("forged", "What came back is not what the probes send: your code meddled with its own checking.")
+        return Reply(
+            Outcome.FORGED, "What came back is not what the probes send: your code meddled with its own checking."
+        )
 
 
 def _words(text: Any) -> str:
@@ -259,11 +276,9 @@ def _words(text: Any) -> str:
 
 def _observation(entry: dict) -> Observation:
     if "problem" in entry:
-        if entry["problem"] not in _PROBLEMS:
-            raise ValueError(entry["problem"])
         words = _words(entry["sentence"]), _words(entry["error"])
-        return Observation(_words(entry["probe"]), {}, entry["problem"], *words)
-    return Observation(_words(entry["probe"]), {_words(n): _array(*said) for n, said in entry["arrays"].items()})
+        return Observation(_words(entry["probe"]), {}, Problem(entry["problem"]), *words)
+    return Observation(_words(entry["probe"]), {_words(n): _array(*array) for n, array in entry["arrays"].items()})
 
 
 def _array(dtype: str, shape: list[int], data: str) -> np.ndarray:
@@ -278,50 +293,41 @@ def _array(dtype: str, shape: list[int], data: str) -> np.ndarray:
 # -- what goes in ------------------------------------------------------------------------------------------------------
 
 
-_pickling = threading.Lock()
-
-
-def _custom_vjp(function, nondiff_argnums, forward, backward):
-    made = jax.custom_vjp(function, nondiff_argnums=nondiff_argnums)
-    made.defvjp(forward, backward)
-    return made
-
-
-def by_value(thing: Any) -> bytes:
-    """Pickle with everything of vqtutor that it uses inside, and nothing that it does not.
-
-    The convolutions are named, not copied: JAX knows their primitives by identity. Their module goes in as text, since
-    no exercise asks for what is in it.
-    """
-    modules = [name for name in sys.modules if name.startswith("vqtutor.") and name != convolutions.__name__]
-    leaves = [sys.modules[name] for name in modules if not any(other.startswith(f"{name}.") for other in modules)]
-    parts = lambda f: (_custom_vjp, (f.fun, f.nondiff_argnums, f.fwd, f.bwd))  # noqa: E731
-    with _pickling:
-        copyreg.pickle(jax.custom_vjp, parts)
-        for module in leaves:
-            cloudpickle.register_pickle_by_value(module)
-        try:
-            return cloudpickle.dumps(thing)
-        finally:
-            for module in leaves:
-                cloudpickle.unregister_pickle_by_value(module)
+def request(exercise: Exercise, source: str, given: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    """Return what goes in, as plain data: text, and the names of modules whose text goes in as well."""
+    probes = f"vqtutor.lessons.{exercise.lesson}.probes"
+    return {
+        "exercise": exercise.id,
+        "arguments": exercise.arguments,
+        "is_module": exercise.base is hk.Module,
+        "probes": probes,
+        "library": _library(probes) | _library("vqtutor.checking.probe") | {"vqtutor": FACE} | _library_of(FACE),
+        "preamble": PREAMBLE,
+        "earlier": _earlier(given),
+        "given": {name: id.split(".")[1] for name, id in given},
+        "source": source,
+    }
 
 
 @cache
-def _tools(exercise: Exercise, given: tuple[tuple[str, str], ...]) -> bytes:
-    return _bundle(exercise, {name: EXERCISES[id].reference for name, id in given})
+def _library(module: str) -> dict[str, str]:
+    """Return {name: text} of a module of the course and of all those of the course that it imports."""
+    text = (PACKAGE.parent / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
+    return {module: text} | _library_of(text)
 
 
-def _bundle(exercise: Exercise, given: dict[str, Any]) -> bytes:
-    """Return an exercise's probes and what is given by name, without its own reference, catalogue and hints."""
-    bare = replace(
-        exercise,
-        reference=None,
-        misconceptions=(),
-        alternatives={},
-        hints=(),
-        probes=tuple(replace(one, accept=None) for one in exercise.probes),
-    )
-    drivers = {name: getattr(probe, name) for name in ("observe", "misfit", "is_open", "crash")}
-    face = {name: getattr(vqtutor, name) for name in FACE}
-    return by_value((types.SimpleNamespace(**drivers), bare, given, types.SimpleNamespace(**face)))
+def _library_of(text: str) -> dict[str, str]:
+    imported = [node.module for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)]
+    library: dict[str, str] = {}
+    for module in imported:
+        if module and module.startswith("vqtutor."):
+            library |= _library(module)
+    return library
+
+
+def _earlier(given: tuple[tuple[str, str], ...]) -> list[str]:
+    """Return the sources of earlier answers and of what they use themselves, in the course's order."""
+    wanted = [id for _, id in given]
+    for id in wanted:  # grows on the way
+        wanted += [other for other in uses(id, answer_of(id)).values() if other not in wanted]
+    return [f"{given_by_lesson(id, answer_of(id))}\n{answer_of(id)}" for id in EXERCISES if id in wanted]

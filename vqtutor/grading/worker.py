@@ -1,9 +1,8 @@
 """What runs inside the sandbox: imports JAX once, then forks for every answer. Uses nothing of vqtutor.
 
-A request comes on stdin: a head with its length and the answer's limits, then a pickle, made by the grader, who is
-trusted: (tools, library, source, preamble). Only the process that becomes the answer reads it, so that nothing of it
-stays behind in the one that forks. A reply goes to stdout: its length, how the process ended, and JSON, since whoever
-made that is not trusted.
+A request comes on stdin: a head with its length and the answer's limits, then JSON, see sandbox.request. Only the
+process that becomes the answer reads it, so that nothing of it stays behind in the one that forks. A reply goes to
+stdout: its length, how the process ended, and JSON, made by somebody who is not trusted.
 
 Each answer runs as the only process of a namespace of its own, with a scratch folder of its own, without privileges,
 and without the right to make processes; when it ends, all it left behind ends with it.
@@ -11,10 +10,11 @@ and without the right to make processes; when it ends, all it left behind ends w
 
 import base64
 import ctypes
+import importlib.abc
+import importlib.machinery
 import json
 import linecache
 import os
-import pickle
 import platform
 import resource
 import signal
@@ -22,10 +22,12 @@ import struct
 import sys
 import tempfile
 import time
-import types
+from importlib import import_module
+from types import ModuleType, SimpleNamespace
 from typing import NamedTuple
 
 HEAD = ">qqqdd"
+COURSE = "/course"
 SCRATCH = "/scratch"  # not /tmp: the Python that runs here may lie in there
 MAX_REPLY = 64 << 20  # bytes of JSON; probes are small, and a right answer's observations are far below 1 MB
 NEWNS, NEWIPC, NEWPID = 0x20000, 0x08000000, 0x20000000
@@ -98,25 +100,53 @@ def _limit(limits: Limits) -> None:
         resource.setrlimit(what, (most, most))
 
 
+class Library(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports modules from {name: text}; of a package only what it holds is there, its __init__ is empty."""
+
+    def __init__(self, texts: dict[str, str]):
+        self.texts = texts
+
+    def find_spec(self, name, path=None, target=None):
+        package = any(other.startswith(f"{name}.") for other in self.texts)
+        if package or name in self.texts:
+            return importlib.machinery.ModuleSpec(name, self, is_package=package)
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__file__ = f"{COURSE}/{module.__name__.replace('.', '/')}.py"
+        exec(compile(self.texts.get(module.__name__, ""), module.__file__, "exec"), vars(module))
+
+
 def run_answer(frame: bytes, seconds: float) -> list[dict]:
     """Define the answer, drive it with the probes, and return plain observations; or one that says why there are none.
 
-    `tools` are the probes and the functions of `checking.probe` that drive them, pickled by value; `library` is
-    {name: text} of the modules that they name.
+    Args:
+      frame: see sandbox.request and Sandbox.run_own.
+      seconds: of processor time for the probes.
     """
-    tools, library, source, preamble = pickle.loads(frame)
-    for name, text in library.items():
-        sys.modules[name] = types.ModuleType(name)
-        exec(compile(text, f"<{name}>", "exec"), vars(sys.modules[name]))
-    probe, exercise, given, face = pickle.loads(tools)
-    sys.modules["vqtutor"] = face  # what a lesson's own cells use of the course: not the course
-    space: dict = {"__name__": "__main__", "vqtutor": face}
-    exec(preamble, space)
-    space |= given
+    request = json.loads(frame)
+    if "number" in request:
+        return run_own(request["exercise"], request["number"], request["at"], seconds)
+    sys.meta_path.insert(0, Library(request["library"]))
+    probe, name = import_module("vqtutor.checking.probe"), request["exercise"].split(".")[1]
+    exercise = SimpleNamespace(
+        id=request["exercise"],
+        name=name,
+        arguments=request["arguments"],
+        base=import_module("haiku").Module if request["is_module"] else None,
+        probes=import_module(request["probes"]).PROBES[name],
+    )
+    space: dict = {"__name__": "__main__", "vqtutor": import_module("vqtutor")}
+    exec(request["preamble"], space)
+    earlier = dict(space)
+    for text in request["earlier"]:
+        exec(compile(text, f"{COURSE}/vqtutor/lessons/answers.py", "exec"), earlier)
+    space |= {alias: earlier[own] for alias, own in request["given"].items()}
+    source = request["source"]
     linecache.cache["<answer>"] = (len(source), None, source.splitlines(keepends=True), "<answer>")
     try:
         exec(compile(source, "<answer>", "exec"), space)
-        answer = space[exercise.name]
+        answer = space[name]
     except BaseException as error:
         return [{"whole": "crash", "sentence": probe.crash("", error).sentence, "error": type(error).__name__}]
     if probe.is_open(answer):
@@ -124,6 +154,18 @@ def run_answer(frame: bytes, seconds: float) -> list[dict]:
     if sentence := probe.misfit(exercise, answer):
         return [{"whole": "misfit", "sentence": sentence}]
     return [plain(seen) for seen in probe.observe(exercise, answer, seconds)]
+
+
+def run_own(id: str, number: int, at: str, seconds: float) -> list[dict]:
+    """Drive an answer of the course's own catalogue; with the course at hand, in the sandbox or in the folder `at`."""
+    import jax
+
+    if number == 0:  # programs that the right answer compiles are not kept: an answer could find them
+        jax.config.update("jax_enable_compilation_cache", False)
+    sys.path.insert(0, COURSE if os.path.isdir(COURSE) else at)
+    exercise = import_module("vqtutor.lessons").EXERCISES[id]
+    observe = import_module("vqtutor.checking.probe").observe
+    return [plain(seen) for seen in observe(exercise, exercise.catalogue[number], seconds)]
 
 
 def plain(seen) -> dict:
@@ -225,8 +267,7 @@ def can_isolate() -> bool:
 
 
 def main() -> None:
-    import cloudpickle  # noqa: F401 - here, before the first fork, so that no answer pays for it
-    import haiku  # noqa: F401
+    import haiku  # noqa: F401 - here, before the first fork, so that no answer pays for it
     import optax  # noqa: F401
 
     if sys.platform == "linux":

@@ -2,7 +2,7 @@
 
 The solution notebooks' cells, their blanks, the last hints, the references, most misconceptions and what the sandbox
 gets of earlier exercises are made of it. A lesson's answers.py is never imported; between its marks lies what a blank
-leaves out.
+leaves out. What it defines besides answers, a cell of the notebook gives to students.
 """
 
 import linecache
@@ -41,11 +41,19 @@ def uses(id: str, text: str) -> dict[str, str]:
     return {name: other for name, other in earlier_exercises(id).items() if re.search(rf"\b{name}\b", text)}
 
 
+def given(id: str, text: str) -> str:
+    """Return what a text uses of that which the lesson's notebook gives; "" where it uses nothing."""
+    lesson = lesson_of(id)
+    cells = {name: cell for name, cell in _cells(lesson.slug).items() if name not in lesson.exercises}
+    return "\n\n".join(cell for name, cell in cells.items() if re.search(rf"\b{name}\b", text))
+
+
 def define(id: str, text: str) -> Any:
     """Run a text that answers an exercise, with the references of the earlier ones that it uses; return the answer."""
     space = {"__name__": f"vqtutor.lessons.{lesson_of(id).slug}.answers", "vqtutor": import_module("vqtutor")}
     exec(PREAMBLE, space)
     space |= {name: reference(other) for name, other in uses(id, text).items()}
+    exec(given(id, text), space)
     exec(compile(text, f"<{id}>", "exec"), space)
     return space[id.split(".")[1]]
 

@@ -19,8 +19,8 @@ class Edit:
     pairs: tuple[tuple[str, str], ...]
     times: int
 
-    def of(self, id: str) -> Any:
-        """Return what an exercise's answer becomes by the changes."""
+    def text(self, id: str) -> str:
+        """Return what the text of an exercise's answer becomes by the changes."""
         text = answer_of(id)
         for old, new in self.pairs:
             if text.count(old) != self.times:
@@ -28,7 +28,7 @@ class Edit:
                     f"{id}: an edit wants {old!r} {self.times} times, and finds it {text.count(old)} times."
                 )
             text = text.replace(old, new)
-        return define(id, text)
+        return text
 
 
 def edit(*texts: str, times: int = 1) -> Edit:
@@ -64,7 +64,7 @@ def exercise(
       ValueError: an edit finds nothing to change.
     """
     answer = reference(id)
-    made: Callable[[Any], Any] = lambda one: one.of(id) if isinstance(one, Edit) else one  # noqa: E731
+    made: Callable[[Any], Any] = lambda one: define(id, one.text(id)) if isinstance(one, Edit) else one  # noqa: E731
     return Exercise(
         id=id,
         reference=answer,

@@ -85,7 +85,7 @@ class GatedBlock(hk.Module):
 
 
 class GatedPixelCNN(hk.Module):
-    """R2's prior: (codes [B, H, W], condition [B, E] or None) -> logits [B, H, W, K].
+    """R2's prior: (indices [B, H, W], condition [B, E] or None) -> logits [B, H, W, K].
 
     A block of type A with a wide kernel looks at one-hot codes; blocks of type B follow, and two 1x1 layers. `begin`
     and `at` compute the same logits place by place, for `sampling.draw`: the vertical stack a row at a time, the
@@ -118,10 +118,10 @@ class GatedPixelCNN(hk.Module):
     def _read_out(self, horizontal: Array) -> Array:
         return self.logits(jax.nn.relu(self.hidden(jax.nn.relu(horizontal))))
 
-    def __call__(self, codes: Array, condition: Array | None = None) -> Array:
+    def __call__(self, indices: Array, condition: Array | None = None) -> Array:
         first = self.first
-        above = first.vertical.of_codes(codes, self.num_codes)
-        left = first.horizontal.of_codes(codes, self.num_codes)
+        above = first.vertical.of_indices(indices, self.num_codes)
+        left = first.horizontal.of_indices(indices, self.num_codes)
         vertical, horizontal = first.join(above, left, jnp.zeros(()), condition)
         for block in self.blocks:
             vertical, horizontal = block(vertical, horizontal, condition)
@@ -138,13 +138,13 @@ class GatedPixelCNN(hk.Module):
         }
 
     def at(
-        self, codes: Array, maps: dict[str, Any], row: Array, column: Array, condition: Array | None = None
+        self, indices: Array, maps: dict[str, Any], row: Array, column: Array, condition: Array | None = None
     ) -> tuple[Array, dict[str, Any]]:
         """Return (logits [B, K] of one place, what is carried on). To be called in raster order."""
-        maps = jax.lax.cond(column == 0, lambda maps: self._begin_row(codes, maps, row, condition), lambda m: m, maps)
+        maps = jax.lax.cond(column == 0, lambda maps: self._begin_row(indices, maps, row, condition), lambda m: m, maps)
         left_maps = list(maps["left"])
         above = [jax.lax.dynamic_index_in_dim(said, column, axis=1, keepdims=False) for said in maps["row"]]
-        left = self.first.horizontal.of_codes_at(codes, self.num_codes, row, column)
+        left = self.first.horizontal.of_indices_at(indices, self.num_codes, row, column)
         horizontal = self.first.gate_left(above[0], left, jnp.zeros(()), condition)
         for i, block in enumerate(self.blocks):
             left_maps[i] = block.horizontal.write(left_maps[i], horizontal, 0, column)
@@ -152,9 +152,9 @@ class GatedPixelCNN(hk.Module):
             horizontal = block.gate_left(above[i + 1], left, horizontal, condition)
         return self._read_out(horizontal), maps | {"left": left_maps}
 
-    def _begin_row(self, codes: Array, maps: dict[str, Any], row: Array, condition: Array | None) -> dict[str, Any]:
+    def _begin_row(self, indices: Array, maps: dict[str, Any], row: Array, condition: Array | None) -> dict[str, Any]:
         """Let the vertical stack look at a row: it sees only rows above, so all of the row is ready at its start."""
-        said, above_maps = [self.first.vertical.of_codes_in_row(codes, self.num_codes, row)], []
+        said, above_maps = [self.first.vertical.of_indices_in_row(indices, self.num_codes, row)], []
         vertical = self.first.gate_above(said[0], condition)
         for block, padded in zip(self.blocks, maps["above"], strict=True):
             above_maps.append(block.vertical.write_row(padded, vertical, row))

@@ -114,13 +114,13 @@ class TapConv(hk.Module):
         w, b = self._weights(num_codes)
         rows = [jnp.pad(w[tap], ((0, 1), (0, 0))) for tap in self.taps]  # past the edge: a row of zeros
         out = jnp.zeros((*seen[0].shape, self.output_channels))
-        for table, codes in zip(rows, seen, strict=True):
-            out = out + jnp.take(table, codes, axis=0)
+        for table, indices in zip(rows, seen, strict=True):
+            out = out + jnp.take(table, indices, axis=0)
         return out + b
 
-    def of_codes(self, codes: Array, num_codes: int) -> Array:
-        """What `self(one_hot(codes))` gives, without a product: a sum of rows of w. int [B, H, W] -> [B, H, W, C']."""
-        return self._rows_of(self._seen(self.pad(codes, num_codes)), num_codes)  # a code of no row, past the edge
+    def of_indices(self, indices: Array, num_codes: int) -> Array:
+        """`self(one_hot(indices))` without a product: a sum of rows of w. int [B, H, W] -> [B, H, W, C']."""
+        return self._rows_of(self._seen(self.pad(indices, num_codes)), num_codes)  # a code of no row, past the edge
 
     def write(self, padded: Array, value: Array, row: Array, column: Array) -> Array:
         """Put value [B, C] at a place of a padded map."""
@@ -142,13 +142,13 @@ class TapConv(hk.Module):
         w, b = self._weights(padded.shape[-1])
         return self._product(self._seen_in_row(padded, row), w) + b
 
-    def of_codes_at(self, codes: Array, num_codes: int, row: Array, column: Array) -> Array:
-        """One place of `of_codes`: int [B, H, W] -> [B, output_channels]."""
-        return self._rows_of(self._seen_at(self.pad(codes, num_codes), row, column), num_codes)
+    def of_indices_at(self, indices: Array, num_codes: int, row: Array, column: Array) -> Array:
+        """One place of `of_indices`: int [B, H, W] -> [B, output_channels]."""
+        return self._rows_of(self._seen_at(self.pad(indices, num_codes), row, column), num_codes)
 
-    def of_codes_in_row(self, codes: Array, num_codes: int, row: Array) -> Array:
-        """One row of `of_codes`: int [B, H, W] -> [B, W, output_channels]."""
-        return self._rows_of(self._seen_in_row(self.pad(codes, num_codes), row), num_codes)
+    def of_indices_in_row(self, indices: Array, num_codes: int, row: Array) -> Array:
+        """One row of `of_indices`: int [B, H, W] -> [B, W, output_channels]."""
+        return self._rows_of(self._seen_in_row(self.pad(indices, num_codes), row), num_codes)
 
 
 class MaskedConv2D(TapConv):
@@ -166,7 +166,7 @@ class MaskedConv2D(TapConv):
 
 
 class PixelCNN(hk.Module):
-    """R1's prior, 1,049,728 parameters at K = 128, 574,592 of them unmasked: codes [B, H, W] -> logits [B, H, W, K].
+    """R1's prior, 1,049,728 parameters at K = 128, 574,592 of them unmasked: indices [B, H, W] -> logits [B, H, W, K].
 
     A mask-A 7x7 layer on one-hot codes; blocks of [1x1, mask-B 3x3 to half as many, 1x1, skip]; 1x1 layers; a relu
     behind each. `begin` and `at` compute the same logits place by place, for `sampling.draw`.
@@ -201,14 +201,14 @@ class PixelCNN(hk.Module):
             x = jax.nn.relu(layer(x))
         return self.logits(x)
 
-    def __call__(self, codes: Array) -> Array:
-        return self._trunk(self.first.of_codes(codes, self.num_codes), lambda i, hidden: self.masked[i](hidden))
+    def __call__(self, indices: Array) -> Array:
+        return self._trunk(self.first.of_indices(indices, self.num_codes), lambda i, hidden: self.masked[i](hidden))
 
     def begin(self, shape: tuple[int, int, int]) -> list[Array]:
-        """Return what `at` carries from place to place, for codes of this shape: each block's padded hidden map."""
+        """Return what `at` carries from place to place, for indices of this shape: each block's padded hidden map."""
         return [layer.pad(jnp.zeros((*shape, self.filters))) for layer in self.masked]
 
-    def at(self, codes: Array, maps: list[Array], row: Array, column: Array) -> tuple[Array, list[Array]]:
+    def at(self, indices: Array, maps: list[Array], row: Array, column: Array) -> tuple[Array, list[Array]]:
         """Return (logits [B, K] of one place, the maps with that place written). To be called in raster order."""
         maps = list(maps)
 
@@ -216,17 +216,17 @@ class PixelCNN(hk.Module):
             maps[i] = self.masked[i].write(maps[i], hidden, row, column)
             return self.masked[i].at(maps[i], row, column)
 
-        return self._trunk(self.first.of_codes_at(codes, self.num_codes, row, column), look), maps
+        return self._trunk(self.first.of_indices_at(indices, self.num_codes, row, column), look), maps
 
 
-def prior_loss(logits: Array, codes: Array) -> Array:
+def prior_loss(logits: Array, indices: Array) -> Array:
     """Return the mean negative log-likelihood of code maps, in nats a code.
 
     Args:
       logits: [B, H, W, K].
-      codes: int [B, H, W].
+      indices: int [B, H, W].
     """
-    return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, codes))
+    return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, indices))
 
 
 def nats_to_bits_per_image(nats_per_code: float, code_map_shape: tuple[int, int]) -> float:
@@ -263,10 +263,10 @@ def receptive_field(
 def make_train_step(
     network: hk.Transformed, optimizer: optax.GradientTransformation
 ) -> Callable[..., tuple[hk.Params, Any, dict[str, Array]]]:
-    """Return `step(params, opt_state, batch)`; a batch is codes [B, H, W], or {"codes", "condition"}."""
+    """Return `step(params, opt_state, batch)`; a batch is indices [B, H, W], or {"indices", "condition"}."""
 
     def loss_fn(params, batch):
-        inputs = (batch["codes"], batch["condition"]) if isinstance(batch, dict) else (batch,)
+        inputs = (batch["indices"], batch["condition"]) if isinstance(batch, dict) else (batch,)
         logits = network.apply(params, *inputs)
         accuracy = jnp.mean(jnp.argmax(logits, axis=-1) == inputs[0])
         return prior_loss(logits, inputs[0]), {"accuracy": accuracy}

@@ -22,34 +22,34 @@ def sample(
     """
     columns = shape[2]
 
-    def fill_in(n, codes):
+    def fill_in(n, indices):
         row, column = n // columns, n % columns
-        logits = logits_fn(codes)[:, row, column] / temperature
+        logits = logits_fn(indices)[:, row, column] / temperature
         drawn = jax.random.categorical(jax.random.fold_in(key, n), logits)
-        return codes.at[:, row, column].set(drawn)
+        return indices.at[:, row, column].set(drawn)
 
     return jax.lax.fori_loop(0, shape[1] * columns, fill_in, jnp.zeros(shape, jnp.int32))
 
 
-def complete(key: Array, logits_fn: Callable[[Array], Array], codes: Array, known: Array) -> Array:
+def complete(key: Array, logits_fn: Callable[[Array], Array], indices: Array, known: Array) -> Array:
     """Draw the unknown codes of maps, each given all codes before it in raster order; known ones stay.
 
     Args:
       key: a JAX random key.
       logits_fn: a causal network, int [B, H, W] -> [B, H, W, K].
-      codes: int [B, H, W]; of no matter where not known.
+      indices: int [B, H, W]; of no matter where not known.
       known: bool [B, H, W].
     Returns: int32 [B, H, W].
     """
-    columns = codes.shape[2]
+    columns = indices.shape[2]
 
-    def fill_in(n, codes):
+    def fill_in(n, indices):
         row, column = n // columns, n % columns
-        drawn = jax.random.categorical(jax.random.fold_in(key, n), logits_fn(codes)[:, row, column])
-        return codes.at[:, row, column].set(jnp.where(known[:, row, column], codes[:, row, column], drawn))
+        drawn = jax.random.categorical(jax.random.fold_in(key, n), logits_fn(indices)[:, row, column])
+        return indices.at[:, row, column].set(jnp.where(known[:, row, column], indices[:, row, column], drawn))
 
-    start = jnp.where(known, codes, 0).astype(jnp.int32)
-    return jax.lax.fori_loop(0, codes[0].size, fill_in, start)
+    start = jnp.where(known, indices, 0).astype(jnp.int32)
+    return jax.lax.fori_loop(0, indices[0].size, fill_in, start)
 
 
 def draw(
@@ -64,23 +64,23 @@ def draw(
 
     Args:
       key: a JAX random key.
-      at: `(codes, maps, row, column) -> (logits [B, K], maps)`.
+      at: `(indices, maps, row, column) -> (logits [B, K], maps)`.
       maps: what `at` carries from place to place, to begin with.
       shape: (B, H, W).
       temperature: as in `sample`.
-      known: (codes, bool mask), both [B, H, W], of what is to stay.
+      known: (indices, bool mask), both [B, H, W], of what is to stay.
     Returns: int32 [B, H, W].
     """
     columns = shape[2]
-    codes, fixed = known if known is not None else (jnp.zeros(shape, jnp.int32), jnp.zeros(shape, bool))
+    indices, fixed = known if known is not None else (jnp.zeros(shape, jnp.int32), jnp.zeros(shape, bool))
 
     def fill_in(n, carried):
-        codes, maps = carried
+        indices, maps = carried
         row, column = n // columns, n % columns
-        logits, maps = at(codes, maps, row, column)
+        logits, maps = at(indices, maps, row, column)
         drawn = jax.random.categorical(jax.random.fold_in(key, n), logits / temperature)
-        drawn = jnp.where(fixed[:, row, column], codes[:, row, column], drawn)
-        return codes.at[:, row, column].set(drawn), maps
+        drawn = jnp.where(fixed[:, row, column], indices[:, row, column], drawn)
+        return indices.at[:, row, column].set(drawn), maps
 
-    start = jnp.where(fixed, codes, 0).astype(jnp.int32)
+    start = jnp.where(fixed, indices, 0).astype(jnp.int32)
     return jax.lax.fori_loop(0, shape[1] * columns, fill_in, (start, maps))[0]

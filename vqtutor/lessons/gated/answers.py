@@ -5,7 +5,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vqtutor.exercises.gated_block import half_convolution
+import vqtutor
+
+
+def half_convolution(x, w):
+    """Convolve x [B, H, W, C] with a half kernel w, [k // 2 + 1, k, C, C'] or [1, k // 2 + 1, C, C']."""
+    down = w.shape[0] // 2
+    right = w.shape[1] // 2 if w.shape[0] == 1 else 0
+    padded = jnp.pad(x, ((0, 0), (down, 0), (right, 0), (0, 0)))
+    return vqtutor.convolve(padded, w)[:, : x.shape[1], : x.shape[2]]
 
 
 def stack_masks(kernel_size, mask_type):
@@ -58,17 +66,17 @@ class GatedBlock(hk.Module):
         ### END SOLUTION
 
 
-def complete(key, logits_fn, codes, known):
+def complete(key, logits_fn, indices, known):
     """Draw the unknown codes of maps [B, H, W], each given those before it in raster order."""
     # Write your answer below. It is your sampler, with one line more.
     ### BEGIN SOLUTION
-    columns = codes.shape[2]
+    columns = indices.shape[2]
 
-    def fill_in(n, codes):
+    def fill_in(n, indices):
         row, column = n // columns, n % columns
-        drawn = jax.random.categorical(jax.random.fold_in(key, n), logits_fn(codes)[:, row, column])
-        kept = jnp.where(known[:, row, column], codes[:, row, column], drawn)
-        return codes.at[:, row, column].set(kept)
+        drawn = jax.random.categorical(jax.random.fold_in(key, n), logits_fn(indices)[:, row, column])
+        value = jnp.where(known[:, row, column], indices[:, row, column], drawn)
+        return indices.at[:, row, column].set(value)
 
-    return jax.lax.fori_loop(0, codes.shape[1] * columns, fill_in, jnp.asarray(codes, jnp.int32))
+    return jax.lax.fori_loop(0, indices.shape[1] * columns, fill_in, jnp.asarray(indices, jnp.int32))
     ### END SOLUTION

@@ -52,11 +52,11 @@ def receptive_field(network, shape, position):
     ### END SOLUTION
 
 
-def prior_loss(logits, codes):
-    """Return the mean negative log-likelihood of codes [B, H, W] under logits [B, H, W, K], in nats a code."""
+def prior_loss(logits, indices):
+    """Return the mean negative log-likelihood of indices [B, H, W] under logits [B, H, W, K], in nats a code."""
     # Write your answer below (one or two lines). optax has a cross-entropy for integer labels.
     ### BEGIN SOLUTION
-    return optax.softmax_cross_entropy_with_integer_labels(logits, codes).mean()
+    return optax.softmax_cross_entropy_with_integer_labels(logits, indices).mean()
     ### END SOLUTION
 
 
@@ -74,11 +74,11 @@ def sample(key, logits_fn, shape, temperature=1.0):
     ### BEGIN SOLUTION
     columns = shape[2]
 
-    def fill_in(n, codes):
+    def fill_in(n, indices):
         row, column = n // columns, n % columns
-        logits = logits_fn(codes)[:, row, column] / temperature
+        logits = logits_fn(indices)[:, row, column] / temperature
         drawn = jax.random.categorical(jax.random.fold_in(key, n), logits)
-        return codes.at[:, row, column].set(drawn)
+        return indices.at[:, row, column].set(drawn)
 
     return jax.lax.fori_loop(0, shape[1] * columns, fill_in, jnp.zeros(shape, jnp.int32))
     ### END SOLUTION

@@ -1,0 +1,281 @@
+"""Lesson 06: what goes wrong in its exercises, what else is right, and what helps."""
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vqtutor.lessons.answers import reference
+from vqtutor.lessons.entries import decorated, edit, exercise
+from vqtutor.models import gated
+
+# The published slip: the middle is taken at size // 2 along an axis that ends there, cut in half already.
+_MIDDLE = """\
+    for mask in (above, left):
+        mask[:], (rows, columns) = 1, mask.shape
+        mask.reshape(-1)[rows // 2 * columns + columns // 2 + (mask_type == "B") :] = 0
+    return"""
+
+stack_masks = exercise(
+    "gated.stack_masks",
+    wrong={
+        "middle of a half kernel": (edit("    return", _MIDDLE),
+            edit("    return", _MIDDLE.replace("(above, left)", "[above]")),
+            edit("    return", _MIDDLE.replace("(above, left)", "[left]")),
+            "You blank what comes after the middle of the kernel; but these kernels are cut in half, and the current "
+            "row and place are at their end.",
+            "Where in a kernel of k // 2 + 1 rows is the current one?"),
+        "A and B swapped": (edit('== "B"', '== "A"'),
+            "Your mask A keeps the current row and place, and your mask B blanks them.",
+            "A is for the first block, which looks at codes."),
+        "nothing is blanked": (edit('mask_type == "B"', "1"),
+            "Every tap is 1, also in mask A: the first block would see its own code.",
+            "What must the first block not see?"),
+        "always blanked": (edit('mask_type == "B"', "0"),
+            "The current row and place are blanked in mask B as well: later blocks forget what is right there.",
+            "What is the difference between A and B?"),
+        "vertical sees the left of its own row": (edit("    return", "    above[-1, :half] = 1\n    return"),
+            "In mask A the vertical kernel keeps the left half of the current row. That is the horizontal stack's "
+            "work, and one block later it leaks the future.",
+            "The vertical stack sees whole rows, and only those above."),
+        "only the current place of the vertical row": (edit("above[-1]", "above[-1, half]"),
+            "In mask A the vertical kernel blanks the current place alone, and sees its row to the right.",
+            "The vertical stack sees whole rows, and only those above."),
+        "only one of the two": (edit("left[:, -1] = ", ""), edit("above[-1] = ", ""),
+            "One of the stacks does not listen to the mask type.",
+            "In mask A both leave something out: a row, and a place."),
+        "whole kernels": (
+            edit("return above, left", "return np.pad(above, ((0, half), (0, 0))), np.pad(left, ((0, 0), (0, half)))"),
+            "The masks are as large as whole kernels; a half kernel has k // 2 + 1 rows, or columns.",
+            "What lies behind the current row, or place, is never needed."),
+        "the two swapped": (edit("return above, left", "return left, above"),
+            "Vertical and horizontal have changed places.",
+            "The vertical mask comes first: [k // 2 + 1, k]."),
+        "turned round": (edit("above[-1] = left[:, -1]", "above[0] = left[:, 0]"),
+            "The current row is taken to be the first, and the current place the leftmost.",
+            "The kernel ends at the current row: everything before it lies above."),
+    },
+    right={
+        "concatenated": lambda k, kind: (
+            jnp.concatenate([jnp.ones((k // 2, k)), jnp.full((1, k), float(kind == "B"))]),
+            jnp.concatenate([jnp.ones((1, k // 2)), jnp.full((1, 1), float(kind == "B"))], axis=1),
+        ),
+        "bool": edit("return above, left", "return above > 0, left > 0"),
+        "integers": edit("return above, left", "return above.astype(int), left.astype(int)"),
+        "comparing rows": lambda k, kind: (
+            (np.arange(k // 2 + 1) < k // 2 + (kind == "B"))[:, None] * np.ones(k),
+            ((np.arange(k // 2 + 1) < k // 2 + (kind == "B")) * 1.0)[None],
+        ),
+    },
+    hints=(
+        "Draw a 3 x 3 kernel and cut it below its middle row. Where is the current row now?",
+        "Start from ones. In mask A the last row of the vertical one becomes 0, and the last column of the other.",
+    ),
+)  # fmt: skip
+
+_SPLIT = "jnp.split(features, 2, axis=-1)"
+
+gate = exercise(
+    "gated.gate",
+    wrong={
+        "halves swapped": (edit("signal, door", "door, signal"),
+            "tanh is taken of the second half and the sigmoid of the first.",
+            "The first half is the signal, the second opens the gate."),
+        "no tanh": (edit("jnp.tanh(signal)", "signal"),
+            "The signal goes through as it is; it should pass a tanh.",
+            "tanh of one half, sigmoid of the other."),
+        "no sigmoid": (edit("jax.nn.sigmoid(door)", "door"),
+            "The gate has no sigmoid: it should lie between 0 and 1.",
+            "tanh of one half, sigmoid of the other."),
+        "tanh twice": (edit("jax.nn.sigmoid", "jnp.tanh"),
+            "The gate is a tanh: it can turn a signal round, which a gate should not.",
+            "A gate lies between 0 and 1."),
+        "sigmoid twice": (edit("jnp.tanh", "jax.nn.sigmoid"),
+            "The signal passes a sigmoid and can never be negative.",
+            "tanh of one half, sigmoid of the other."),
+        "added": (edit(" * ", " + "),
+            "The two halves are added; a gate multiplies.",
+            "A closed gate, 0, should let nothing through."),
+        "every other channel": (edit(_SPLIT, "features[..., ::2], features[..., 1::2]"),
+            "You pair neighbouring channels; the two halves are the first C channels and the last C.",
+            "jnp.split(features, 2, axis=-1)."),
+        "channels not halved": (edit(_SPLIT, "features, features"),
+            "The same features are used for both: as many channels come out as went in.",
+            "Half of the channels are the signal, half the gate."),
+        "relu in place of tanh": (edit("jnp.tanh", "jax.nn.relu"),
+            "The signal passes a relu.",
+            "tanh of one half, sigmoid of the other."),
+    },
+    right={
+        "slices": lambda f: jnp.tanh(f[..., : f.shape[-1] // 2]) * jax.nn.sigmoid(f[..., f.shape[-1] // 2 :]),
+        "sigmoid through tanh": edit("jax.nn.sigmoid(door)", "(jnp.tanh(door / 2) + 1) / 2"),
+        "reshape": edit(_SPLIT, "jnp.moveaxis(features.reshape(*features.shape[:-1], 2, -1), -2, 0)"),
+        "written out": edit("* jax.nn.sigmoid(door)", "/ (1 + jnp.exp(-door))"),
+        "jitted": decorated("jax.jit"),
+    },
+    hints=(
+        "jnp.split(features, 2, axis=-1) cuts the channels into two halves.",
+        "jnp.tanh of the first, times jax.nn.sigmoid of the second.",
+    ),
+)  # fmt: skip
+
+
+class _WholeKernels(hk.Module):
+    """Kernels k x k and 1 x k, masked behind the current row and place; gates by slices."""
+
+    def __init__(self, channels, kernel_size, mask_type, residual):
+        super().__init__()
+        half = kernel_size // 2
+        above, left = reference("gated.stack_masks")(kernel_size, mask_type)
+        self.masks = {"above": np.pad(above, ((0, half), (0, 0))), "left": np.pad(left, ((0, 0), (0, half)))}
+        self.channels, self.residual = channels, residual
+
+    def _conv(self, name, x):
+        mask = self.masks[name][..., None, None] * jnp.ones((x.shape[-1], 2 * self.channels))
+        return hk.Conv2D(2 * self.channels, mask.shape[:2], mask=mask, name=name)(x)
+
+    def __call__(self, vertical, horizontal, condition=None):
+        c = self.channels
+        above, left = self._conv("above", vertical), self._conv("left", horizontal)
+        left = left + hk.Conv2D(2 * c, 1)(above)
+        if condition is not None:
+            both = hk.Linear(4 * c, with_bias=False)(condition)[:, None, None]
+            above, left = above + both[..., : 2 * c], left + both[..., 2 * c :]
+        out = hk.Conv2D(c, 1)(jnp.tanh(left[..., :c]) * jax.nn.sigmoid(left[..., c:]))
+        return jnp.tanh(above[..., :c]) * jax.nn.sigmoid(above[..., c:]), out + horizontal * self.residual
+
+
+_MASKS = "stack_masks(self.kernel_size, self.mask_type)"
+_CAUSAL = "causal_mask((self.kernel_size, self.kernel_size), self.mask_type)[: self.kernel_size // 2 + 1]"
+_LINEAR = " + hk.Linear(2 * self.channels)"
+_JOINED, _TOLD = f"{_LINEAR}(above)", f"{_LINEAR}(condition)[:, None, None]"
+_RESIDUAL = "out + horizontal if self.residual else out"
+
+gated_block = exercise(
+    "gated.GatedBlock",
+    wrong={
+        "horizontal feeds vertical": (
+            edit("        if condition", f"        above = above{_LINEAR}(left)\n        if condition"),
+            "The vertical output sees the horizontal input: what is left of a place then leaks into whole rows.",
+            "The road is one way: from vertical to horizontal."),
+        "stacks not joined": (edit(_JOINED, ""),
+            "The horizontal output sees nothing of the vertical stack: the rows above are lost.",
+            "The vertical features pass through a 1x1 layer into the horizontal ones, before the gate."),
+        "joined behind the gate": (edit(_JOINED, "", "(gate(left))", "(gate(left)) + hk.Linear(self.channels)(above)"),
+            "The vertical features are added after the gate, so nothing holds them between -1 and 1.",
+            "Add them to the horizontal features first, and gate the sum."),
+        "always residual": (edit(_RESIDUAL, "out + horizontal"),
+            "The horizontal input is added also where residual is False: in a first block that hands the code through.",
+            "What does residual say?"),
+        "never residual": (edit(_RESIDUAL, "out"),
+            "The horizontal input is not added where residual is True.",
+            "What does residual say?"),
+        "residual on both stacks": (edit("gate(above)", "gate(above) + self.residual * vertical"),
+            "The vertical stack has a residual link as well; only the horizontal one has.",
+            "Look at which stack the header names."),
+        "residual on the wrong stack": (edit("gate(above)", "gate(above) + self.residual * vertical", _RESIDUAL, "out"),
+            "The residual link is on the vertical stack.",
+            "Look at which stack the header names."),
+        "no gate": (edit("gate(left)", "left[..., : self.channels]", "gate(above)", "above[..., : self.channels]"),
+            "Nothing holds the outputs between -1 and 1: there is no gate.",
+            "Use your gate on both stacks."),
+        "relu in place of the gate": (edit("gate(left)", "jax.nn.relu(left[..., : self.channels])",
+                "gate(above)", "jax.nn.relu(above[..., : self.channels])"),
+            "The outputs pass a relu: they are never negative, and never full.",
+            "Use your gate on both stacks."),
+        "always mask B": (edit("self.mask_type)", '"B")'),
+            "In a block of type A, the current row and place are seen as well.",
+            "Hand mask_type on to stack_masks."),
+        "always mask A": (edit("self.mask_type)", '"A")'),
+            "In a block of type B, the current row and place are lost.",
+            "Hand mask_type on to stack_masks."),
+        "vertical sees its own row": (edit(_MASKS, f"({_CAUSAL}, {_MASKS}[1])"),
+            "The vertical stack sees the left of its own row, as in a plain PixelCNN; it should see whole rows above.",
+            "Use your stack_masks."),
+        "window centred on half kernels": (edit("half_convolution", "vqtutor.convolve"),
+            "A half kernel is laid around its place as if it were whole, so it sees what lies below, or to the right.",
+            "Its last row, or column, lies on the current place: pad above, or on the left, and crop."),
+        "condition ignored": (edit("if condition is not None", "if False"),
+            "The condition changes nothing.",
+            "A linear layer of it is added to the features of both stacks, before their gates."),
+        "condition for one stack only": (edit(f"left{_TOLD}", "left"), edit(f"above{_TOLD}", "above"),
+            "Only one of the stacks is told the condition.",
+            "It is added in both, before their gates."),
+        "outputs swapped": (edit(f"gate(above), {_RESIDUAL}", f"{_RESIDUAL}, gate(above)"),
+            "Vertical and horizontal come back in the other order.",
+            "(vertical, horizontal), as they came in."),
+    },
+    right={
+        "whole kernels, masked": _WholeKernels,
+        "joined behind the condition": edit(_JOINED, "", "gate(left)", f"gate(left{_JOINED})"),
+        "gate by slices": edit(
+            "gate(", "(lambda f: jnp.tanh(f[..., : self.channels]) * jax.nn.sigmoid(f[..., self.channels :]))(", times=2
+        ),
+        "taps in place of masks": gated.GatedBlock,
+    },
+    hints=(
+        "Two half convolutions first, each to 2 * channels: the vertical input above, the horizontal one to the left.",
+        "Then hk.Linear of the vertical features is added to the horizontal ones, and the condition to both.",
+        "Then the gates; behind the horizontal one hk.Linear(channels), and the residual link if there is one.",
+    ),
+    seconds=40.0,
+)  # fmt: skip
+
+
+def _python_loop(key, logits_fn, indices, known):
+    for row, column in np.ndindex(*indices.shape[1:]):
+        key, draw = jax.random.split(key)
+        new = jax.random.categorical(draw, logits_fn(indices)[:, row, column])
+        indices = indices.at[:, row, column].set(jnp.where(known[:, row, column], indices[:, row, column], new))
+    return indices
+
+
+complete = exercise(
+    "gated.complete",
+    wrong={
+        "known codes are drawn over": (edit("set(value)", "set(drawn)"),
+            "Known codes do not stay: they are replaced by drawn ones.",
+            "jnp.where(known, indices, drawn), at every place."),
+        "known codes put back at the end": (
+            edit("set(value)", "set(drawn)", "return jax", "return jnp.where(known, indices, jax",
+                "int32))", "int32)))"),
+            "Known codes stay in the result, but those in between were drawn without knowing of them.",
+            "Keep them at each place, before the next is drawn."),
+        "known turned round": (edit("jnp.where(known", "jnp.where(~known"),
+            "What is known is drawn, and what is unknown is kept.",
+            "True in known means: keep."),
+        "all at once": (
+            lambda key, f, indices, known: jnp.where(known, indices, jax.random.categorical(key, f(indices * known))),
+            "The unknown codes are drawn in one go: they know of the known ones, but not of each other.",
+            "After each code, ask the network again."),
+        "the likeliest code": (edit("jax.random.categorical(", "(lambda key, logits: jnp.argmax(logits, axis=-1))("),
+            "The likeliest code is taken, not drawn: every completion is the same.",
+            "jax.random.categorical draws."),
+        "one key for all places": (edit("jax.random.fold_in(key, n)", "key"),
+            "Every place is drawn with the same key, so the same luck decides all of them.",
+            "A new key for each place."),
+        "column by column": (edit("n // columns, n % columns", "n % indices.shape[1], n // indices.shape[1]"),
+            "Places are filled down the columns; the network was trained along the rows.",
+            "n // columns and n % columns give row and column in raster order."),
+        "nothing is drawn": (lambda key, f, indices, known: indices, lambda key, f, indices, known: indices * known,
+            "The codes come back as they were handed in.",
+            "Where known is False, a code is to be drawn."),
+        "always the same key": (edit("fold_in(key", "fold_in(jax.random.key(0)"),
+            "The key handed in is not used: every call completes alike.",
+            "All luck should come from the key."),
+    },
+    right={
+        "zeros where nothing is known": edit("jnp.asarray(indices, jnp.int32)", "jnp.where(known, indices, 0)"),
+        "python loop": _python_loop,
+        "gumbel": edit(
+            "jax.random.categorical(",
+            "(lambda key, logits: jnp.argmax(logits + jax.random.gumbel(key, logits.shape), axis=-1))(",
+        ),
+        "keys split beforehand": edit("jax.random.fold_in(key, n)", "jax.random.split(key, indices[0].size)[n]"),
+        "jitted": jax.jit(reference("gated.complete"), static_argnums=1),
+    },
+    hints=(
+        "This is your sampler with one line more. Which?",
+        "After drawing, jnp.where(known[:, row, column], indices[:, row, column], drawn).",
+    ),
+)  # fmt: skip

@@ -1,0 +1,171 @@
+"""Lesson 06: how its answers are looked at."""
+
+import math
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vqtutor.checking.exercise import Probe
+from vqtutor.lessons.inputs import as_floats, normal, pull_back
+
+FEATURES = normal(np.random.default_rng(8), 2, 3, 5, 6)
+
+
+def _masks(answer, mask_type):
+    observed = {}
+    for size in (3, 7):
+        vertical, horizontal = answer(size, mask_type)
+        observed |= {f"vertical, k = {size}": as_floats(vertical), f"horizontal, k = {size}": as_floats(horizontal)}
+    return observed
+
+
+# -- GatedBlock -------------------------------------------------------------------------------------------------------
+# Answers may arrange their weights as they like, so what is probed is who sees whom, what passes when all weights are
+# zero, and where things saturate.
+
+CHANNELS, SIZE = 4, (4, 5)
+PLACES = SIZE[0] * SIZE[1]
+STACKS = ("vertical", "horizontal")
+_rng = np.random.default_rng(9)
+# As many images as places, for all probes alike: what compiles once serves them all.
+V, H = (normal(_rng, PLACES, *SIZE, CHANNELS) for _ in STACKS)
+CONDITION = normal(_rng, PLACES, 3)
+
+
+def _block(answer, mask_type, residual=False, kernel_size=3, with_condition=False):
+    """Return (apply, parameters, and the same parameters all zero) of one block."""
+
+    def forward(vertical, horizontal, condition):
+        block = answer(CHANNELS, kernel_size, mask_type, residual)
+        return block(vertical, horizontal, condition) if with_condition else block(vertical, horizontal)
+
+    block = hk.without_apply_rng(hk.transform(forward))
+    params = block.init(jax.random.key(0), V, H, CONDITION)
+    return block.apply, params, jax.tree.map(jnp.zeros_like, params)
+
+
+def _sight(answer):
+    """Who sees whom: bool [places of the output, places of the input], for both outputs and both inputs.
+
+    Each image of the batch has one place of its input nudged, which costs one pass where a Jacobian costs many.
+    """
+    observed = {}
+    nudge = jnp.eye(PLACES).reshape(PLACES, *SIZE, 1) * jnp.asarray([1.0, -0.7, 0.5, 1.3])
+    for mask_type, kernel_size in (("A", 5), ("B", 3)):
+        apply, params, _ = _block(answer, mask_type, kernel_size=kernel_size)
+        vertical, horizontal = (jnp.tile(x[:1], (PLACES, 1, 1, 1)) for x in (V, H))
+        before = apply(params, vertical, horizontal, None)
+        for name, out in zip(STACKS, before, strict=True):
+            observed[f"{mask_type}: shape of {name} output"] = jnp.array(out.shape)
+        for of, after in (
+            ("vertical", apply(params, vertical + nudge, horizontal, None)),
+            ("horizontal", apply(params, vertical, horizontal + nudge, None)),
+        ):
+            for out, a, b in zip(STACKS, before, after, strict=True):
+                felt = jnp.any(jnp.abs(a - b) > 1e-6, axis=-1).reshape(PLACES, -1).T
+                observed[f"{mask_type}: {out} output sees {of} input"] = felt
+    return observed
+
+
+def _links(answer):
+    """With all weights at zero the gates are closed, and only residual links let something through."""
+    observed = {}
+    for word, residual in (("with", True), ("without", False)):
+        apply, _, zero = _block(answer, "B", residual)
+        vertical, horizontal = apply(zero, V, H, CONDITION)
+        observed[f"horizontal output {word} residual, weights at zero"] = horizontal
+        observed[f"vertical output {word} residual, weights at zero"] = vertical
+    return observed
+
+
+def _gates(answer):
+    """What passes a gate stays between -1 and 1, however large the input."""
+    apply, params, _ = _block(answer, "B")
+    (vertical, near), (_, far), (small, _), (_, small_h) = (
+        apply(params, scale * V, scale * H, CONDITION) for scale in (1e4, 2e4, 0.5, 1.0)
+    )
+    return {
+        "vertical output lies between -1 and 1": bool(jnp.all(jnp.abs(vertical) <= 1.0)),
+        "vertical output can be negative": bool(jnp.any(small < 0)),
+        "a gate can close": bool(jnp.min(jnp.abs(vertical)) < 1e-3) and bool(jnp.max(jnp.abs(vertical)) > 0.9),
+        "horizontal output saturates": bool(jnp.mean(jnp.abs(near - far) < 1e-2) > 0.9),
+        "horizontal output is alive": bool(jnp.any(small_h != 0)),
+    }
+
+
+def _conditions(answer):
+    apply, params, _ = _block(answer, "B", with_condition=True)
+    one, other = apply(params, V, H, CONDITION), apply(params, V, H, CONDITION[::-1])
+    return {
+        f"{name} output listens to the condition": jnp.any(a != b, axis=(1, 2, 3))
+        for name, a, b in zip(STACKS, one, other, strict=True)
+    }
+
+
+# -- complete ---------------------------------------------------------------------------------------------------------
+
+_MANY = 3_000
+_SHAPE = (_MANY, 2, 3)
+_KNOWN = jnp.asarray(np.broadcast_to([[False, True, False], [False, False, True]], _SHAPE))
+
+
+def _plus_one(indices):
+    """The first code is any of four; every other is the one before it, in raster order, plus one."""
+    flat = indices.reshape(len(indices), -1)
+    sure = 50.0 * jax.nn.one_hot((jnp.roll(flat, 1, axis=1) + 1) % 4, 4)
+    return sure.at[:, 0].set(0.0).reshape(*indices.shape, 4)
+
+
+def _uneven(indices):
+    return jnp.broadcast_to(jnp.array([math.log(3.0), 0.0]), (*indices.shape, 2))
+
+
+def _completed(answer):
+    given = jnp.asarray(np.random.default_rng(3).integers(0, 4, _SHAPE), jnp.int32)
+    done = answer(jax.random.key(0), _plus_one, given, _KNOWN)
+    flat, start = done.reshape(_MANY, -1), given.reshape(_MANY, -1)
+    return {
+        "shape": jnp.array(done.shape),
+        "known codes stay": jnp.all((done == given) | ~_KNOWN, axis=0),
+        "code 2 follows from a known one": bool(jnp.all(flat[:, 2] == (start[:, 1] + 1) % 4)),
+        "code 3 follows from code 2": bool(jnp.all(flat[:, 3] == (flat[:, 2] + 1) % 4)),
+        "code 4 follows from code 3": bool(jnp.all(flat[:, 4] == (flat[:, 3] + 1) % 4)),
+        "the first code is drawn": bool(jnp.all(jnp.abs(jnp.bincount(flat[:, 0], length=4) / _MANY - 0.25) < 0.04)),
+    }
+
+
+def _drawn(answer):
+    given = jnp.ones(_SHAPE, jnp.int32)
+    nothing, everything = jnp.zeros(_SHAPE, bool), jnp.ones(_SHAPE, bool)
+    draw = lambda seed, known: answer(jax.random.key(seed), _uneven, given, known)  # noqa: E731
+    done = draw(1, _KNOWN).reshape(_MANY, -1)
+    unknown = done[:, jnp.array([0, 2, 3, 4])]
+    alike = jnp.mean(unknown[:, 1:] == unknown[:, :1], axis=0)
+    return {
+        "unknown codes have their shares": jnp.abs(jnp.mean(unknown, axis=0) - 0.25) < 0.04,
+        "places are drawn apart from each other": jnp.abs(alike - 0.625) < 0.05,
+        "all unknown is plain sampling": bool(jnp.abs(jnp.mean(draw(2, nothing)) - 0.25) < 0.04),
+        "all known stays": bool(jnp.all(draw(2, everything) == given)),
+        "another key, another map": bool(jnp.any(draw(4, _KNOWN).reshape(_MANY, -1) != done)),
+    }
+
+
+PROBES = {
+    "stack_masks": (
+        Probe("mask A", lambda answer: _masks(answer, "A")),
+        Probe("mask B", lambda answer: _masks(answer, "B")),
+    ),
+    "gate": (
+        Probe("values", lambda answer: {"a map": answer(FEATURES), "a list": answer(FEATURES[0, 0])}),
+        Probe("gradient", lambda answer: {"gradient": pull_back(answer, FEATURES)[0]}),
+    ),
+    "GatedBlock": (
+        Probe("who sees whom", _sight, points=3),
+        Probe("residual links", _links),
+        Probe("gates", _gates),
+        Probe("condition", _conditions),
+    ),
+    "complete": (Probe("what is known", _completed), Probe("what is drawn", _drawn)),
+}

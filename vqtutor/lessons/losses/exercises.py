@@ -1,0 +1,437 @@
+"""Lesson 02: what goes wrong in its exercises, what else is right, and what helps."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.lax import stop_gradient as sg
+
+from vqtutor.lessons.entries import decorated, edit, exercise
+
+reconstruction_loss = exercise(
+    "losses.reconstruction_loss",
+    wrong={
+        "sum in place of mean": (
+            edit("jnp.mean", "jnp.sum"), edit("jnp.mean", "jnp.sum", "/ variance", "/ len(x) / variance"),
+            "You add all squared errors up: twice as many images would then cost twice as much.",
+            "Which of sum and mean does not care how many pixels there are?"),
+        "variance forgotten": (edit(" / variance", ""),
+            "This is the mean squared error in pixel units; how large it is depends on how the data were scaled.",
+            "What would the average image cost, and what should it cost?"),
+        "divided by the standard deviation": (edit("/ variance", "/ jnp.sqrt(variance)"),
+            "You divide a squared error by the standard deviation: their units differ.",
+            "The variance is a square already, and so is the error."),
+        "divided by the variance twice": (edit("/ variance", "/ variance**2"),
+            lambda x, x_hat, v: jnp.mean(((x - x_hat) / v) ** 2),
+            "You divide by the square of the variance.",
+            "The variance is a square already."),
+        "multiplied by the variance": (edit("/ variance", "* variance"),
+            "You multiply where you should divide: data that vary more would then weigh more.",
+            "An error as large as the variance should cost 1."),
+        "absolute error": (edit("(x - x_hat) ** 2", "jnp.abs(x - x_hat)"),
+            "You average absolute differences; the variance is measured in squares.",
+            "Which power of the difference goes with a variance?"),
+        "root taken": (edit("** 2)", "** 2) ** 0.5"), lambda x, x_hat, v: jnp.sqrt(jnp.mean((x - x_hat) ** 2) / v),
+            "You take a root: this is a distance, not a squared error.",
+            "Squared error over variance needs no root."),
+        "this batch's variance": (edit("/ variance", "/ jnp.var(x)"),
+            "You divide by the variance of the images at hand, which changes from batch to batch.",
+            "The variance of the training data is handed in; use it."),
+        "one value an image": (edit("** 2)", "** 2, axis=tuple(range(1, x.ndim)))"),
+            "You return one number for each image; a loss is one number.",
+            "Average over all axes, the batch as well."),
+        "signed difference": (edit("(x - x_hat) ** 2", "x - x_hat"), edit("(x - x_hat) ** 2", "x_hat - x"),
+            edit("(x - x_hat) ** 2)", "x - x_hat) ** 2"),
+            "Positive and negative differences cancel: a reconstruction can be far off and cost nothing.",
+            "Square before you average."),
+        "reconstruction held still": (edit("- x_hat", "- jax.lax.stop_gradient(x_hat)"),
+            "The value is right, but no gradient reaches x_hat, so neither decoder nor encoder would learn.",
+            "Nothing in this loss needs stop_gradient."),
+        "halved": (edit("jnp.mean", "0.5 * jnp.mean"),
+            "You return half of it. Halves are common in textbooks, but the published figures have none.",
+            "Is there a factor too many?"),
+    },
+    right={
+        "optax": lambda x, x_hat, variance: 2 * jnp.mean(optax.l2_loss(x_hat, x)) / variance,
+        "dot product": lambda x, x_hat, variance: jnp.vdot(x - x_hat, x - x_hat) / (x.size * variance),
+        "scaled first": lambda x, x_hat, variance: jnp.mean(jnp.square((x - x_hat) / jnp.sqrt(variance))),
+        "sum over size": edit("jnp.mean", "jnp.sum", "/ variance", "/ x.size / variance"),
+        "jitted": decorated("jax.jit"),
+        "vmap over images":
+            edit("jnp.mean((x - x_hat) ** 2)", "jax.vmap(lambda a, b: jnp.mean((a - b) ** 2))(x, x_hat).mean()"),
+    },
+    hints=(
+        "Square the difference, average over everything, and measure that in units of the variance.",
+        "`jnp.mean` without an axis averages over everything.",
+    ),
+)  # fmt: skip
+
+# The two losses have one value, so the same goes wrong with it.
+_VALUE_OFF = {
+    "sum in place of mean": (edit("jnp.mean", "jnp.sum"),
+        "You add all squares up; the published losses are means over vectors and dimensions.",
+        "How should the loss change when the batch doubles?"),
+    "summed over dimensions": (edit("jnp.mean(", "jnp.mean(jnp.sum(", "** 2)", "** 2, axis=-1))"),
+        "You sum over the D dimensions: the loss would grow with D, and beta mean something else for each.",
+        "Average over all axes at once."),
+    "root taken": (edit("** 2)", "** 2) ** 0.5"), edit("jnp.mean", "jnp.sum", "** 2)", "** 2) ** 0.5"),
+        "You take a root: this is a distance, not its square.",
+        "The squared distance needs no root."),
+    "absolute difference": (edit("jnp.mean(", "jnp.mean(jnp.abs(", " ** 2)", "))"),
+        "You average absolute differences; both losses are squared.",
+        "Which power of the difference is meant?"),
+    "one value a vector": (edit("** 2)", "** 2, axis=-1)"),
+        "You return one number for each vector; a loss is one number.",
+        "Average over all axes."),
+    "beta included": (edit("jnp.mean", "0.25 * jnp.mean"),
+        "You return a quarter of it: beta belongs to the sum of both losses, which comes later.",
+        "Leave the weight out here."),
+    "sign turned": (edit("jnp.mean", "-jnp.mean"),
+        "The loss is negative: going downhill would drive vectors and codes apart.",
+        "A squared distance is never below zero."),
+}  # fmt: skip
+
+codebook_loss = exercise(
+    "losses.codebook_loss",
+    wrong={
+        "the other loss": (edit("jax.lax.stop_gradient(z_e) - codes", "z_e - jax.lax.stop_gradient(codes)"),
+            "The value is right, but its gradient reaches the encoder and not the codes: this is the commitment loss.",
+            "Look again at which of the two arguments you hold still."),
+        "neither held still": (edit("jax.lax.stop_gradient(z_e)", "z_e"),
+            "The value is right, but both sides are moved: the two losses cannot be weighed apart any more.",
+            "Only the codes should feel this loss."),
+        "both held still": (edit("- codes", "- jax.lax.stop_gradient(codes)"),
+            lambda z_e, codes: sg(jnp.mean((z_e - codes) ** 2)),
+            "The value is right, but nothing can learn from it: every gradient is zero.",
+            "The codes must stay outside stop_gradient."),
+        **_VALUE_OFF,
+    },
+    right={
+        "difference turned round": lambda z_e, codes: jnp.mean(jnp.square(codes - sg(z_e))),
+        "optax": lambda z_e, codes: 2 * jnp.mean(optax.l2_loss(codes, sg(z_e))),
+        "sum over size": lambda z_e, codes: jnp.sum((sg(z_e) - codes) ** 2) / codes.size,
+        "jitted": decorated("jax.jit"),
+        "mean of means": lambda z_e, codes: jnp.mean(jnp.mean((codes - sg(z_e)) ** 2, axis=-1)),
+    },
+    hints=(
+        "This loss should move the codes. Who must hold still, then?",
+        "`jax.lax.stop_gradient(z_e)` has the values of z_e and is felt by nobody.",
+    ),
+)  # fmt: skip
+
+commitment_loss = exercise(
+    "losses.commitment_loss",
+    wrong={
+        "the other loss": (edit("z_e - jax.lax.stop_gradient(codes)", "jax.lax.stop_gradient(z_e) - codes"),
+            "The value is right, but its gradient reaches the codes and not the encoder: this is the codebook loss.",
+            "Look again at which of the two arguments you hold still."),
+        "neither held still": (edit("jax.lax.stop_gradient(codes)", "codes"),
+            "The value is right, but both sides are moved: the two losses cannot be weighed apart any more.",
+            "Only the encoder should feel this loss."),
+        "both held still": (edit("(z_e -", "(jax.lax.stop_gradient(z_e) -"),
+            lambda z_e, codes: sg(jnp.mean((z_e - codes) ** 2)),
+            "The value is right, but nothing can learn from it: every gradient is zero.",
+            "The encoder must stay outside stop_gradient."),
+        **_VALUE_OFF,
+    },
+    right={
+        "difference turned round": lambda z_e, codes: jnp.mean(jnp.square(sg(codes) - z_e)),
+        "optax": lambda z_e, codes: 2 * jnp.mean(optax.l2_loss(z_e, sg(codes))),
+        "sum over size": lambda z_e, codes: jnp.sum((z_e - sg(codes)) ** 2) / codes.size,
+        "jitted": decorated("jax.jit"),
+        "the other loss, swapped": lambda z_e, codes: codebook_loss.reference(codes, z_e),
+    },
+    hints=(
+        "This loss should move the encoder's output. Who must hold still, then?",
+        "It is the codebook loss with the roles exchanged.",
+    ),
+)  # fmt: skip
+
+vq_loss = exercise(
+    "losses.vq_loss",
+    wrong={
+        "beta on the codebook loss": (edit("return ", "return beta * ", "+ beta * ", "+ "),
+            "The sum is right, but beta weighs the pull on the codes; it should weigh the pull on the encoder.",
+            "Which of the two losses asks the encoder to commit itself?"),
+        "neither held still": (lambda z_e, codes, beta: (1 + beta) * jnp.mean((z_e - codes) ** 2),
+            "The value is right, but each side is pulled with both weights, 1 + beta.",
+            "Use your two losses: each knows who must hold still."),
+        "beta on both": (edit("return ", "return beta * "),
+            "beta weighs both losses, so the codes would learn beta times as fast as published.",
+            "Only one of the two losses carries beta."),
+        "beta forgotten": (edit("beta * ", ""),
+            "Both losses weigh the same: beta does nothing.",
+            "One of the two losses carries beta."),
+        "beta fixed": (edit("beta * ", "0.25 * "),
+            "You use 0.25 whatever beta is.",
+            "beta is handed in; use it."),
+        "weights that sum to one": (edit("return ", "return (1 - beta) * "),
+            "You mix the losses with weights 1 - beta and beta; the codebook loss should have weight 1.",
+            "What happens to the codes when beta is 1?"),
+        "codebook loss only": (edit(" + beta * commitment_loss(z_e, codes)", ""),
+            edit("+ beta * commitment_loss(z_e, codes)", "* beta"),
+            "The commitment loss is missing: nothing keeps the encoder near its codes.",
+            "There are two terms."),
+        "commitment loss only": (edit("codebook_loss(z_e, codes) + ", ""),
+            edit("codebook_loss(z_e, codes) + beta * ", ""),
+            "The codebook loss is missing: nothing moves the codes.",
+            "There are two terms."),
+        "one loss twice": (edit("commitment_loss", "codebook_loss"), edit("codebook_loss", "commitment_loss"),
+            "One of the two losses comes twice and the other is missing; their values are equal, so it hides well.",
+            "Look at which loss you call in each term."),
+        "subtracted": (edit(" + ", " - "),
+            "You subtract the commitment loss: going downhill would drive the encoder away from its codes.",
+            "Both terms are costs."),
+        "everything held still": (lambda z_e, codes, beta: sg(vq_loss.reference(z_e, codes, beta)),
+            "The value is right, but nothing can learn from it: every gradient is zero.",
+            "Each term holds one side still, not both."),
+    },
+    right={
+        "terms exchanged": lambda z_e, codes, beta: (
+            beta * commitment_loss.reference(z_e, codes) + codebook_loss.reference(z_e, codes)
+        ),
+        "written out": lambda z_e, codes, beta: jnp.mean((sg(z_e) - codes) ** 2 + beta * (z_e - sg(codes)) ** 2),
+        "jitted": decorated("jax.jit"),
+        "one loss, swapped": edit("commitment_loss(z_e, codes)", "codebook_loss(codes, z_e)"),
+    },
+    hints=(
+        "It is a sum of your two losses; one of them carries beta.",
+        "beta says how strongly the encoder commits itself (van den Oord et al., 2017, equation 3).",
+    ),
+)  # fmt: skip
+
+_LOSS, _THROUGH = "vq_loss(z_e, codes, beta)", "straight_through(z_e, codes)"
+
+# Found with a gradient: the published slip takes both losses after the straight-through line, and every value is right.
+repair_quantizer = exercise(
+    "losses.repair_quantizer",
+    wrong={
+        "losses after straight-through": (edit(_THROUGH, "codes", "    loss =", f"    codes = {_THROUGH}\n    loss ="),
+            edit(_LOSS, f"vq_loss(z_e, {_THROUGH}, beta)"),
+            edit(_LOSS, f"codebook_loss(z_e, {_THROUGH}) + beta * commitment_loss(z_e, codes)"),
+            "Every value is right and the codebook's gradient is zero: to the losses, z_q is z_e plus a constant.",
+            "Which lines still need the codes as they were looked up?"),
+        "straight-through lost": (edit(_THROUGH, "codes"),
+            "The losses are mended, but z_q is now the code itself: the encoder gets nothing from the decoder.",
+            "Keep both: the codes for the losses, straight-through for what is returned."),
+        "z_q held still": (edit(_THROUGH, "jax.lax.stop_gradient(codes)"),
+            "The losses are mended, but no gradient leaves z_q at all.",
+            "What is returned has the gradient of z_e."),
+        "gradient to both sides": (edit(_THROUGH, "codes + z_e - jax.lax.stop_gradient(z_e)"),
+            "The losses are mended, but the decoder's gradient reaches the codebook as well.",
+            "The correction in the straight-through line is held still as a whole."),
+        "beta on the codebook loss": (edit(_LOSS, "beta * codebook_loss(z_e, codes) + commitment_loss(z_e, codes)"),
+            "Both sides are pulled, but with each other's weight: beta belongs to the pull on the encoder.",
+            "Which of the two terms holds the codes still?"),
+        "neither held still": (edit(_LOSS, "(1 + beta) * jnp.mean((z_e - codes) ** 2)"),
+            "Both sides are pulled with both weights: the stop_gradients are gone.",
+            "Each term holds one side still."),
+        "beta forgotten": (edit(_LOSS, "codebook_loss(z_e, codes) + commitment_loss(z_e, codes)"),
+            "Both losses weigh the same now.",
+            "The pull on the encoder carries beta."),
+        "codebook loss only": (edit(_LOSS, "codebook_loss(z_e, codes)"),
+            "The commitment loss is gone: nothing keeps the encoder near its codes.",
+            "The layer had two terms, and both were meant."),
+        "commitment loss only": (edit(_LOSS, "beta * commitment_loss(z_e, codes)"),
+            "The codebook loss is gone: nothing moves the codes.",
+            "The layer had two terms, and both were meant."),
+        "loss held still": (edit(_LOSS, f"jax.lax.stop_gradient({_LOSS})"),
+            "The values are right, but nothing can learn from this loss.",
+            "Each term holds one side still, not both."),
+    },
+    right={
+        "only the codebook term moved up":
+            edit(_LOSS, f"codebook_loss(z_e, codes) + beta * commitment_loss(z_e, {_THROUGH})"),
+        "one-hot product":
+            edit("look_up(", "jax.nn.one_hot(", "codebook), codebook)", "codebook), len(codebook)) @ codebook",
+                _THROUGH, "jax.lax.stop_gradient(codes) + z_e - jax.lax.stop_gradient(z_e)"),
+        "jitted": decorated("jax.jit"),
+        "written out": edit(
+            _LOSS,
+            "jnp.mean((jax.lax.stop_gradient(z_e) - codes) ** 2 + beta * (z_e - jax.lax.stop_gradient(codes)) ** 2)",
+        ),
+    },
+    hints=(
+        "Differentiate the loss with respect to the codebook. What do you see, and which line makes it so?",
+        "After z_q = z_e + stop_gradient(...), is there any codebook left in z_q, as far as a gradient is concerned?",
+        "Give the looked-up codes a name of their own, and use that name in the losses.",
+    ),
+)  # fmt: skip
+
+_NATS = "jax.nn.softplus(logits) - x * logits"
+
+
+def _with_p(p):
+    """Return the change that first makes a probability, and takes logarithms of it."""
+    return edit(f"nats = {_NATS}", f"p = {p}\n    nats = -(x * jnp.log(p) + (1 - x) * jnp.log(1 - p))")
+
+
+bernoulli_nll = exercise(
+    "losses.bernoulli_nll",
+    wrong={
+        "overflows for large logits": (_with_p("jax.nn.sigmoid(logits)"), _with_p("1 / (1 + jnp.exp(-logits))"),
+            "The formula is right, but the logarithm of a probability that rounds to 0 or 1 is not finite.",
+            "Stay with logits: `jax.nn.softplus` and `jax.nn.log_sigmoid` never form the probability."),
+        "clipped probabilities": (
+            *(_with_p(f"jnp.clip(jax.nn.sigmoid(logits), {e}, 1 - {e})") for e in (1e-6, 1e-7, 1e-5, 1e-4, 1e-3)),
+            "You clip the probability before its logarithm: large errors get a ceiling, and no gradient beyond it.",
+            "Stay with logits: `jax.nn.softplus` and `jax.nn.log_sigmoid` need no clipping."),
+        "mean over pixels": (edit("jnp.sum", "jnp.mean"),
+            "You average over pixels: an image's likelihood is a product over its pixels, so its logarithm is a sum.",
+            "Sum over an image, average over the batch."),
+        "sum over the batch": (edit("jnp.mean", "jnp.sum"),
+            "You add the images of the batch up; twice as many would cost twice as much.",
+            "Sum over an image, average over the batch."),
+        "likelihood, not its negative": (edit("jnp.mean", "-jnp.mean"),
+            "This is the log-likelihood: going downhill would make the data less likely.",
+            "A negative log-likelihood of pixels is never below zero."),
+        "ink only": (edit(_NATS, "-x * jax.nn.log_sigmoid(logits)"),
+            "Only the ink is scored: a decoder that paints everything white would be perfect.",
+            "What does the model say about pixels that are black?"),
+        "background only": (edit(_NATS, "(1 - x) * jax.nn.softplus(logits)"),
+            "Only the background is scored: a decoder that paints everything black would be perfect.",
+            "What does the model say about pixels that are white?"),
+        "logit's sign turned": (edit("- x *", "- (1 - x) *"), edit("- x *", "+ x *"),
+            "A large logit is read as black; it means that the pixel is likely to be 1.",
+            "s(l) is the probability of ink."),
+        "squashed twice": (edit("    nats =", "    logits = jax.nn.sigmoid(logits)\n    nats ="),
+            "The logits go through a sigmoid before a formula that expects logits.",
+            "One sigmoid is enough, and it is inside the formula."),
+        "logits taken as probabilities": (_with_p("logits"), _with_p("jnp.clip(logits, 1e-6, 1 - 1e-6)"),
+            "You take logarithms of logits, as if they were probabilities.",
+            "A logit can be any number; a sigmoid makes a probability of it."),
+        "bits": (edit("axis=1))", "axis=1)) / jnp.log(2.0)"),
+            "You return bits; nats were asked for.",
+            "Natural logarithms give nats."),
+        "squared error": (edit(_NATS, "(x - jax.nn.sigmoid(logits)) ** 2"),
+            "This is a squared error of probabilities, a Gaussian's likelihood in disguise.",
+            "The probability of a pixel x under Bernoulli(p) is p^x (1 - p)^(1 - x)."),
+        "one value an image": (edit("jnp.mean", ""),
+            "You return one number for each image; average them over the batch.",
+            "A loss is one number."),
+    },
+    right={
+        "optax": lambda x, logits: jnp.sum(optax.sigmoid_binary_cross_entropy(logits, x)) / len(x),
+        "log_sigmoid": edit(_NATS, "-x * jax.nn.log_sigmoid(logits) - (1 - x) * jax.nn.log_sigmoid(-logits)"),
+        "logaddexp": edit("jax.nn.softplus(logits)", "jnp.logaddexp(0.0, logits)"),
+        "by hand": edit("jax.nn.softplus(logits)", "jnp.maximum(logits, 0) + jnp.log1p(jnp.exp(-jnp.abs(logits)))"),
+        "vmap over images": lambda x, logits: jnp.mean(
+            jax.vmap(lambda a, b: jnp.sum(optax.sigmoid_binary_cross_entropy(b, a)))(x, logits)
+        ),
+    },
+    hints=(
+        "For one pixel: -log p^x (1 - p)^(1 - x), with p the sigmoid of the logit.",
+        "-log p is softplus(-l) and -log(1 - p) is softplus(l): neither forms p, so neither overflows.",
+        "Sum over all axes but the first, then average.",
+    ),
+)  # fmt: skip
+
+uniform_prior_nats = exercise(
+    "losses.uniform_prior_nats",
+    wrong={
+        "bits": (lambda n, k: n * math.log2(k),
+            "You return bits; nats were asked for.",
+            "Natural logarithms give nats."),
+        "digits": (lambda n, k: n * math.log10(k),
+            "You return decimal digits; nats were asked for.",
+            "Natural logarithms give nats."),
+        "one latent only": (lambda n, k: math.log(k),
+            "This is the price of one code; an image has several.",
+            "Independent choices multiply, so their logarithms add."),
+        "codes and latents exchanged": (lambda n, k: k * math.log(n),
+            "You count N^K maps; there are K choices at each of N places.",
+            "With one latent of 64 codes, how many different maps are there?"),
+        "product in the logarithm": (
+            lambda n, k: math.log(n * k), lambda n, k: math.log(n + k), lambda n, k: math.log(n) + math.log(k),
+            "You take the logarithm of N times K; the number of maps is K to the power of N.",
+            "Each further latent multiplies the number of maps by K."),
+        "sign turned": (lambda n, k: -n * math.log(k),
+            "This is the log-probability; what the prior costs is its negative.",
+            "A cost in nats is never below zero."),
+        "no logarithm": (
+            lambda n, k: float(n * k), lambda n, k: float(k) ** n, lambda n, k: n / k, lambda n, k: float(k) ** -n,
+            "You count without taking a logarithm.",
+            "Nats are natural logarithms of counts or probabilities."),
+        "entropy of one code in place of a sum": (lambda n, k: math.log(k) / n,
+            "You average where the costs of independent latents add up.",
+            "Two latents cost twice as much as one."),
+    },
+    right={
+        "numpy": lambda n, k: n * np.log(k),
+        "jax.numpy": lambda n, k: n * jnp.log(k),
+        "logarithm of the count": lambda n, k: math.log(k**n),
+        "from the probability": lambda n, k: -sum(math.log(1 / k) for _ in range(n)),
+        "from bits": lambda n, k: n * math.log2(k) * math.log(2),
+    },
+    hints=(
+        "How many different code maps are there, and what is the probability of each?",
+        "The logarithm of K^N is N log K.",
+    ),
+)  # fmt: skip
+
+_SURPRISE = "jnp.where(share > 0, -jnp.log(jnp.where(share > 0, share, 1.0)), 0.0)"
+_RESULT = "jnp.exp(jnp.sum(share * surprise))"
+
+
+def _mean_over(maps, num_codes):
+    return jnp.mean(jnp.stack([perplexity.reference(one, num_codes) for one in maps]))
+
+
+perplexity = exercise(
+    "losses.perplexity",
+    wrong={
+        "0 log 0": (edit(_SURPRISE, "-jnp.log(share)"),
+            "A code that is never used makes 0 times the logarithm of 0, which is NaN; its limit is 0.",
+            "Keep the logarithm away from 0, or leave unused codes out of the sum."),
+        "log2 with exp": (edit("jnp.log", "jnp.log2"),
+            "The entropy is in bits and the exponential in nats: they have to match.",
+            "log goes with exp, log2 with 2 to the power of."),
+        "log with a power of 2": (edit("jnp.exp", "2 ** "),
+            "The entropy is in nats and the power is of 2: they have to match.",
+            "log goes with exp, log2 with 2 to the power of."),
+        "entropy itself": (edit("jnp.exp", ""), edit("jnp.exp", "", "jnp.log", "jnp.log2"),
+            "This is the entropy, in nats or bits; perplexity is its exponential.",
+            "How many codes, used equally often, would have this entropy?"),
+        "mean over the maps": (
+            lambda i, k: _mean_over(i if i.ndim > 2 else [i], k), lambda i, k: _mean_over(jnp.atleast_2d(i), k),
+            "You average the perplexity of each map: two maps that use different codes should count together.",
+            "Count over all indices at once."),
+        "codes counted, not weighed": (edit(_RESULT, "jnp.sum(share > 0) * 1.0"),
+            "You count the codes in use; one that is used once should weigh less than one used all the time.",
+            "Perplexity looks at how often each code is used."),
+        "counts in place of shares": (edit(" / indices.size", ""),
+            "You use counts where shares that sum to 1 are meant.",
+            "Divide by how many indices there are."),
+        "divided by the number of codes": (edit("/ indices.size", "/ num_codes"),
+            "You divide the counts by K; shares are counts divided by how many indices there are.",
+            "Shares have to sum to 1."),
+        "sign turned": (edit("-jnp.log", "jnp.log"),
+            "You return one over the perplexity: the minus before the sum is missing.",
+            "An entropy is never below zero, so perplexity is never below 1."),
+        "share of the codebook": (edit(_RESULT, f"{_RESULT} / num_codes"),
+            "You divide by K at the end: perplexity counts codes, from 1 to K.",
+            "With all codes used equally often it is K."),
+        "smoothed too much": (*(edit(_SURPRISE, f"-jnp.log(share + {e})") for e in (1e-2, 1e-3, 0.1, 1.0)),
+            "What you add inside the logarithm is large enough to be seen in the result.",
+            "1e-10 keeps the logarithm finite and changes nothing."),
+    },
+    right={
+        "numpy": lambda i, k: np.exp(
+            -sum(p * np.log(p) for p in np.bincount(np.asarray(i).ravel(), minlength=k) / np.size(i) if p > 0)
+        ),
+        "one-hot mean with 1e-10":
+            edit("jnp.bincount(", "jax.nn.one_hot(", "length=num_codes)", "num_codes).sum(axis=0)",
+                _SURPRISE, "-jnp.log(share + 1e-10)"),
+        "bits": edit("jnp.log", "jnp.log2", "jnp.exp", "2.0 ** "),
+        "product of powers": edit(_RESULT, "jnp.prod(share**-share)"),
+        "jax.scipy": edit(_RESULT, "jnp.exp(jnp.sum(jax.scipy.special.entr(share)))"),
+        "jitted": lambda i, k: jax.jit(perplexity.reference, static_argnums=1)(i, k),
+    },
+    hints=(
+        "First the share of each code among all indices: K numbers that sum to 1.",
+        "Then exp(-sum p log p). What does a share of 0 do to it, and what should it do?",
+        "`jnp.where(p > 0, p * jnp.log(jnp.where(p > 0, p, 1)), 0)` leaves unused codes out; so does adding 1e-10.",
+    ),
+)  # fmt: skip

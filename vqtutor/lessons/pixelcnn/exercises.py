@@ -1,0 +1,390 @@
+"""Lesson 05: what goes wrong in its exercises, what else is right, and what helps."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from vqtutor.lessons.answers import reference
+from vqtutor.lessons.entries import decorated, edit, exercise
+
+
+def _by_rows(kernel_shape, mask_type):
+    mask = np.zeros(kernel_shape)
+    row, column = kernel_shape[0] // 2, kernel_shape[1] // 2
+    mask[:row] = 1
+    mask[row, : column + (mask_type == "B")] = 1
+    return mask
+
+
+_CENTRE = "order[rows // 2, columns // 2]"
+_KEEP_CENTRE = ' + (order == centre) * (mask_type == "B")'
+
+causal_mask = exercise(
+    "pixelcnn.causal_mask",
+    wrong={
+        "A and B swapped": (edit('== "B"', '== "A"'),
+            "Your mask A keeps the centre and your mask B leaves it out.",
+            "A is for the first layer, whose centre is the very code that is to be predicted."),
+        "the centre is always kept": (edit(' * (mask_type == "B")', ""),
+            "Mask A keeps its centre: the first layer would be shown the code that it has to predict.",
+            "What is the difference between A and B?"),
+        "the centre is never kept": (edit(_KEEP_CENTRE, ""),
+            "Mask B leaves its centre out: later layers would forget what the layers before them found.",
+            "What is the difference between A and B?"),
+        "nothing of the current row": (edit("order < centre", "order < rows // 2 * columns"),
+            "All rows above are kept, and nothing left of the centre.",
+            "Codes on the left of the current one come before it, too."),
+        "all of the current row": (edit("(order < centre)", "(order < (rows // 2 + 1) * columns) * (order != centre)"),
+            edit("order < centre", "order < (rows // 2 + 1) * columns"),
+            "The whole current row is kept, with what is to the right of the centre: that is the future.",
+            "Codes come row by row, each row from left to right."),
+        "the future in place of the past": (edit("order <", "order >", '== "B"', '== "A"'), edit("order <", "order >"),
+            edit("order <", "order >", _KEEP_CENTRE, ""),
+            "You keep what comes after the centre.",
+            "1 stands for what may be seen."),
+        "column by column": (edit("(rows, columns)", "(columns, rows).T"),
+            "This is the past of an order that goes down the columns; ours goes along the rows.",
+            "Which comes first: the code above, or the one on the left? All of the rows above do."),
+        "only above and to the left": (
+            edit("(order < centre)", "(order < centre) * (np.arange(columns) <= columns // 2)"),
+            "Rows above are kept only up to the centre's column; what is above and to the right is past as well.",
+            "The rows above are all done before the current one begins."),
+        "centre of a square": (edit(_CENTRE, "order[rows // 2, rows // 2]"),
+            edit(_CENTRE, "columns // 2 * columns + columns // 2"),
+            "Square kernels come out right; in the others the centre is in the wrong column.",
+            "Rows and columns each have a middle of their own."),
+        "weights' shape in place of the kernel's": (edit("(rows, columns)", "(rows, columns, 1, 1)"),
+            "The mask has extra axes; [kh, kw] is asked for.",
+            "Axes for channels can be added where the mask is used."),
+    },
+    right={
+        "row by row": _by_rows,
+        "floats": edit("return ", "return 1.0 * "),
+        "comparing pairs": lambda shape, t: jnp.array(
+            [[(i, j, "A") < (shape[0] // 2, shape[1] // 2, t) for j in range(shape[1])] for i in range(shape[0])]
+        ),
+        "flat list of ones and zeros": lambda shape, t: jnp.concatenate(
+            [jnp.ones(n := shape[0] // 2 * shape[1] + shape[1] // 2 + (t == "B")), jnp.zeros(shape[0] * shape[1] - n)]
+        ).reshape(shape),
+        "integers": lambda shape, t: jnp.asarray(_by_rows(shape, t), jnp.int32),
+    },
+    hints=(
+        "Write down the order in which a 3x3 kernel's taps are passed, 0 to 8. Which number has the centre?",
+        "np.arange(kh * kw) < something, reshaped to [kh, kw]. The centre's number is kh // 2 * kw + kw // 2.",
+        "For B one more is kept than for A.",
+    ),
+)  # fmt: skip
+
+_START = 'init=hk.initializers.VarianceScaling(1.0, "fan_avg")'
+_MASKED_START = (
+    'init=lambda *a: hk.initializers.VarianceScaling(1.0, "fan_avg")(*a)'
+    " * causal_mask(self.kernel_shape, self.mask_type)[..., None, None]"
+)
+_WEIGHTS = f'        w = hk.get_parameter("w", shape, {_START})\n'
+_BIAS = '        b = hk.get_parameter("b", shape[-1:], init=jnp.zeros)\n'
+_MASK = "mask[..., None, None]"
+_CONVOLVED = f"vqtutor.convolve(x, w * {_MASK})"
+_LAX = f'jax.lax.conv_general_dilated(x, w * {_MASK}, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))'
+_SHIFTED = (  # the map that tap i, j multiplies
+    "jnp.pad(x, [(0, 0), *((k // 2,) * 2 for k in mask.shape), (0, 0)])[:, i : i + x.shape[1], j : j + x.shape[2]]"
+)
+
+masked_conv2d = exercise(
+    "pixelcnn.MaskedConv2D",
+    wrong={
+        "masked only once": (edit(_START, _MASKED_START, f" * {_MASK}", ""),
+            "The weights start masked, but the mask is not there when they are used: after one step of training the "
+            "future shines through.",
+            "Multiply by the mask at every call, not when the weights are made."),
+        "no mask": (edit(f" * {_MASK}", ""),
+            "Every tap is used: each code sees its whole neighbourhood, the future included.",
+            "Where does your causal_mask come in?"),
+        "always mask B": (edit("self.mask_type)", '"B")'),
+            "The layer sees its own centre in type A as well.",
+            "Hand mask_type on to causal_mask."),
+        "always mask A": (edit("self.mask_type)", '"A")'),
+            "The layer does not see its own centre in type B.",
+            "Hand mask_type on to causal_mask."),
+        "A and B swapped": (edit("self.mask_type)", '{"A": "B", "B": "A"}[self.mask_type])'),
+            "Type A sees its centre and type B does not.",
+            "A is for the first layer."),
+        "mask turned round": (edit("mask[...", "mask[::-1, ::-1"), edit(_MASK, f"(1 - {_MASK})"),
+            "The layer sees the future and not the past: the mask is turned round.",
+            "This convolution does not flip its kernel; neither should the mask."),
+        "no bias": (edit(_BIAS, "", " + b", ""),
+            "There is no bias: one number for each output channel, added at the end.",
+            "The header says where it goes."),
+        "map shrinks": (edit(_CONVOLVED, _LAX.replace("SAME", "VALID")),
+            "The output is smaller than the input; a code map has to keep its size.",
+            "Pad with zeros, SAME."),
+        "weights held still": (edit("w * mask", "jax.lax.stop_gradient(w) * mask"),
+            "The values are right, but no gradient reaches the weights.",
+            "Nothing here needs stop_gradient."),
+        "scaled by the mask": (edit(_MASK, f"{_MASK} / mask.sum()"), edit(_MASK, f"{_MASK} / mask.mean()"),
+            "The weights are divided by how many taps are left.",
+            "The mask says yes or no; the size of the weights is for training to find."),
+        "relu inside": (edit(f"{_CONVOLVED} + b", f"jax.nn.relu({_CONVOLVED} + b)"),
+            "Negative outputs are cut off: a relu belongs around this layer, not into it.",
+            "A convolution is linear."),
+        "kernel on its side": (edit("self.kernel_shape = kernel_shape", "self.kernel_shape = kernel_shape[::-1]"),
+            "Rows and columns of the kernel have changed places.",
+            "kernel_shape is (rows, columns)."),
+    },
+    right={
+        "hk.Conv2D with its mask": edit(_WEIGHTS, "", _BIAS, "", f"{_CONVOLVED} + b",
+            f"hk.Conv2D(self.output_channels, self.kernel_shape, mask=jnp.broadcast_to({_MASK}, shape))(x)"),
+        "lax": edit(_CONVOLVED, _LAX),
+        "shifted maps": edit(_CONVOLVED, f"sum({_SHIFTED} @ w[i, j] * mask[i, j] for i, j in np.ndindex(mask.shape))"),
+        "where": edit(f"w * {_MASK}", f"jnp.where({_MASK}, w, 0)"),
+        "masked at the start as well": edit(_START, _MASKED_START),
+        "only the taps that are used":
+            edit(_CONVOLVED, f"jnp.concatenate([{_SHIFTED} for i, j in np.argwhere(mask)], -1) @ jnp.vstack(w[mask])"),
+    },
+    hints=(
+        "Weights [kh, kw, C, output_channels] and a bias [output_channels] come from hk.get_parameter.",
+        "The mask is [kh, kw]; `mask[..., None, None]` makes it fit the weights.",
+        "`vqtutor.convolve(x, w * mask[..., None, None]) + b`.",
+    ),
+)  # fmt: skip
+
+
+def _by_nudging(network, shape, position):
+    x = jax.random.normal(jax.random.key(3), (1, *shape))
+    felt = np.zeros(shape, bool)
+    for place in np.ndindex(*shape):
+        felt[place] = jnp.any(jnp.abs(network(x.at[0, *place].add(1.0)) - network(x))[0, *position] > 1e-6)
+    return felt.any(-1)
+
+
+_INPUT = "jax.random.normal(jax.random.key(0), (1, *shape))"
+_GRADIENT = "jax.grad(lambda x: network(x)[0, row, column].sum())(x)"
+_FELT = "jnp.any(gradient[0] != 0, axis=-1)"
+
+receptive_field = exercise(
+    "pixelcnn.receptive_field",
+    wrong={
+        "channels cancel": (edit(_FELT, "gradient[0].sum(-1) != 0"), edit(_FELT, "jnp.abs(gradient[0].sum(-1)) > 1e-6"),
+            "You add the gradient up over the channels before you look: positive and negative parts cancel.",
+            "Does any channel feel it?"),
+        "only positive gradients": (edit("!= 0", "> 0"), edit(_FELT, "gradient[0].max(-1) > 0"),
+            "A negative gradient is a dependence just as well.",
+            "Compare with zero, not with its sign."),
+        "all channels in place of any": (edit("any(gradient[0] !=", "all(gradient[0] >"),
+            "You ask every channel to matter; one is enough.",
+            "all and any answer different questions."),
+        "all outputs at once": (edit("[0, row, column].sum", ".sum"),
+            "You differentiate the sum over all places of the output; one position is asked about.",
+            "Pick the position before you sum."),
+        "row and column swapped": (edit("row, column = position", "column, row = position"),
+            "This is the field of another position: row and column have changed places.",
+            "position is (row, column)."),
+        "the other way round": (
+            edit(_GRADIENT, "jax.jvp(network, (x,), (jnp.zeros_like(x).at[0, row, column].set(1.0),))[1]"),
+            "You show which outputs this input reaches; asked for is which inputs this output depends on.",
+            "Differentiate one output with respect to all inputs."),
+        "the gradient itself": (edit(_FELT, "gradient[0].sum(-1)"), edit(_FELT, "jnp.abs(gradient[0]).sum(-1)"),
+            edit(_FELT, "jnp.abs(gradient[0]).max(-1)"),
+            "You return the gradient; a yes or no for each place is asked for.",
+            "Does it differ from zero?"),
+        "channels kept": (edit(_FELT, "gradient[0] != 0"), edit(_FELT, "gradient != 0"),
+            edit("gradient[0]", "gradient"),
+            "There is an axis too many: the answer has one bool for each place, [H, W].",
+            "Put the channels, and the batch, together with any."),
+        "turned round": (edit("any(gradient[0] !=", "all(gradient[0] =="),
+            "You say True where the gradient is zero.",
+            "True should mean that it is seen."),
+    },
+    right={
+        "another input": edit("key(0)", "key(4)"),
+        "absolute values": edit(_FELT, "jnp.abs(gradient[0]).sum(-1) > 0"),
+        "at ones": edit(_INPUT, "jnp.ones((1, *shape))"),
+        "nudging every input": _by_nudging,
+        "numpy": edit("jnp.any(gradient[0]", "np.any(np.asarray(gradient[0])"),
+    },
+    hints=(
+        "jax.grad wants a function that returns one number: the sum of network(x)[0, row, column].",
+        "Its gradient with respect to x has x's shape, [1, H, W, C]. Where is it not zero, in any channel?",
+        "Take a random x, not zeros: a relu may sleep there.",
+    ),
+)  # fmt: skip
+
+
+def _chosen(table, indices):
+    return jnp.take_along_axis(table, indices[..., None], axis=-1)[..., 0]
+
+
+def _p(logits, indices):
+    return _chosen(jax.nn.softmax(logits), indices)
+
+
+prior_loss = exercise(
+    "pixelcnn.prior_loss",
+    wrong={
+        "summed over the map": (edit(".mean()", ".sum(axis=(1, 2)).mean()"),
+            "This is nats an image: summed over the places of a map. Asked for is nats a code.",
+            "Average over all places of all maps."),
+        "summed over everything": (edit(".mean()", ".sum()"),
+            "The losses are added up; asked for is their mean.",
+            "Average over all places of all maps."),
+        "bits": (edit(".mean()", ".mean() / np.log(2)"),
+            "This is bits a code; nats are asked for.",
+            "Use the natural logarithm."),
+        "logits taken for probabilities": (lambda x, c: -jnp.mean(_chosen(x, c)),
+            lambda x, c: -jnp.mean(jnp.log(jnp.maximum(_chosen(x, c), 1e-10))),
+            "The logits are not turned into probabilities first.",
+            "Logits may be any number; log_softmax makes log-probabilities of them."),
+        "softmax twice": (edit("labels(logits", "labels(jax.nn.softmax(logits)"),
+            "Probabilities are handed to something that takes logits, so softmax is taken twice.",
+            "Either probabilities and log, or logits and log_softmax."),
+        "the probability itself": (lambda x, c: -jnp.mean(_p(x, c)), lambda x, c: 1 - jnp.mean(_p(x, c)),
+            lambda x, c: -jnp.log(jnp.mean(_p(x, c))),
+            "You average probabilities; a likelihood is a product of them, so their logarithms add up.",
+            "Take the logarithm before you average."),
+        "sign turned": (edit("return ", "return -"),
+            "This is the log-likelihood: it would be made small, and likely codes unlikely.",
+            "A loss falls when the codes become likelier."),
+        "softmax along a row": (
+            *(lambda x, c, axis=axis: -jnp.mean(_chosen(jax.nn.log_softmax(x, axis), c)) for axis in (2, 1, 0, None)),
+            "The softmax runs along the wrong axis: the K logits of one place compete with each other.",
+            "Which axis of [B, H, W, K] is K?"),
+        "divided by the number of codes": (
+            lambda x, c: -jnp.mean(jax.nn.one_hot(c, x.shape[-1]) * jax.nn.log_softmax(x)),
+            "The result is K times too small: the zeros of the one-hot rows are averaged over as well.",
+            "Sum over K, then average over places."),
+        "entropy of the prior": (lambda x, c: -jnp.mean(jnp.sum(jax.nn.softmax(x) * jax.nn.log_softmax(x), axis=-1)),
+            "This is how unsure the prior is; the codes that really occurred do not enter.",
+            "Which of the K log-probabilities counts is what the code says."),
+        "logarithm of a softmax": (lambda x, c: -jnp.mean(jnp.log(_p(x, c))),
+            lambda x, c: -jnp.mean(jnp.log(_p(x, c) + 1e-10)),
+            "Right for small logits, but a probability too small for float32 becomes 0, and its logarithm infinite.",
+            "log_softmax, or optax's cross-entropy from logits, stays finite."),
+    },
+    right={
+        "log_softmax and one-hot":
+            lambda x, c: -jnp.mean(jnp.sum(jax.nn.one_hot(c, x.shape[-1]) * jax.nn.log_softmax(x), axis=-1)),
+        "optax, flattened":
+            edit("labels(logits, codes)", "labels(logits.reshape(-1, logits.shape[-1]), codes.ravel())"),
+        "optax, one-hot": lambda x, c: optax.softmax_cross_entropy(x, jax.nn.one_hot(c, x.shape[-1])).mean(),
+        "logsumexp": lambda x, c: jnp.mean(jax.nn.logsumexp(x, axis=-1) - _chosen(x, c)),
+        "jitted": decorated("jax.jit"),
+    },
+    hints=(
+        "At each place, log_softmax of the K logits gives K log-probabilities. Which of them is the code's?",
+        "optax.softmax_cross_entropy_with_integer_labels(logits, codes) does it for every place. Then average.",
+    ),
+)  # fmt: skip
+
+nats_to_bits_per_image = exercise(
+    "pixelcnn.nats_to_bits_per_image",
+    wrong={
+        "still nats": (lambda n, s: n * s[0] * s[1],
+            "This is nats an image: the step to bits is missing.",
+            "How many nats is one bit?"),
+        "times log 2": (lambda n, s: n * s[0] * s[1] * math.log(2),
+            "You multiply by log 2: a bit is the smaller unit, so there are more of them.",
+            "One bit is log 2 = 0.69 nats."),
+        "bits a code": (lambda n, s: n / math.log(2),
+            "This is what one code takes; an image has many.",
+            "How many places has the map?"),
+        "one row": (lambda n, s: n * s[0] / math.log(2), lambda n, s: n * s[1] / math.log(2),
+            "You count the places of one row, or of one column.",
+            "A map has rows times columns places."),
+        "rows plus columns": (lambda n, s: n * sum(s) / math.log(2),
+            "You add rows and columns.",
+            "A map has rows times columns places."),
+        "logarithm of the nats": (lambda n, s: math.log2(n) * s[0] * s[1], lambda n, s: abs(math.log2(n)) * s[0] * s[1],
+            "You take log2 of the nats; they are a logarithm already.",
+            "Changing the base of a logarithm is a division."),
+        "square map": (lambda n, s: n * s[0] ** 2 / math.log(2), lambda n, s: n * s[1] ** 2 / math.log(2),
+            "Only one side is used, squared: maps need not be square.",
+            "code_map_shape is (rows, columns)."),
+        "divided by 2": (lambda n, s: n * s[0] * s[1] / 2,
+            "You divide by 2 where a change of base divides by the logarithm of 2.",
+            "One bit is log 2 = 0.69 nats."),
+    },
+    right={
+        "numpy": lambda n, s: n * np.prod(s) / np.log(2),
+        "jax": lambda n, s: n * s[0] * s[1] * jnp.log2(jnp.e),
+        "log2 of e": lambda n, s: n * math.prod(s) * math.log2(math.e),
+        "through the likelihood": lambda n, s: -math.log2(math.exp(-n)) * s[0] * s[1],
+    },
+    hints=(
+        "First nats an image: how many codes has a map?",
+        "One bit is log 2 nats, so nats / log 2 are bits.",
+    ),
+)  # fmt: skip
+
+
+def _python_loop(key, logits_fn, shape, temperature=1.0):
+    indices = jnp.full(shape, 1, jnp.int32)
+    for row, column in np.ndindex(shape[1:]):
+        key, draw = jax.random.split(key)
+        logits = logits_fn(indices)[:, row, column] / temperature
+        indices = indices.at[:, row, column].set(jax.random.categorical(draw, logits))
+    return indices
+
+
+_PLACE = "n // columns, n % columns"
+_KEY = "jax.random.fold_in(key, n)"
+_DRAWN = f"jax.random.categorical({_KEY}, logits)"
+
+sample = exercise(
+    "pixelcnn.sample",
+    wrong={
+        "the likeliest code": (edit(_DRAWN, "jnp.argmax(logits, axis=-1)"),
+            "You take the likeliest code at every place: every map comes out the same.",
+            "Drawing leaves room for the less likely, as often as they are likely."),
+        "drawn before its past": (
+            lambda key, f, shape, t=1.0: jax.random.categorical(key, f(jnp.zeros(shape, jnp.int32)) / t),
+            edit(_PLACE, "shape[1] - 1 - n // columns, columns - 1 - n % columns"),
+            "Codes are drawn before those they depend on: all in one go, or from the end. None knows of the others.",
+            "Start at row 0, column 0, and after each code ask the network again."),
+        "a row at once": (edit(_PLACE, "n, slice(None)", "shape[1] * columns", "shape[1]"),
+            "A whole row is drawn in one go: its codes do not know of each other.",
+            "After each code, ask the network again."),
+        "column by column": (edit(_PLACE, "n % shape[1], n // shape[1]"),
+            "Places are filled down the columns; the network was trained along the rows.",
+            "n // columns and n % columns give row and column in raster order."),
+        "one key for all places": (edit(_KEY, "key"),
+            "Every place is drawn with the same key, so the same luck decides all of them.",
+            "A new key for each place: jax.random.fold_in(key, n), or split."),
+        "temperature ignored": (edit(" / temperature", ""),
+            "The temperature changes nothing.",
+            "Divide the logits by it before you draw."),
+        "times the temperature": (edit("/ temperature", "* temperature"),
+            "A low temperature makes draws wilder here: the logits are multiplied by it.",
+            "Divide the logits: at low temperature, differences grow."),
+        "probabilities in place of logits": (edit(", logits)", ", jax.nn.softmax(logits))"),
+            "Probabilities are handed to categorical, which takes logits: everything is drawn nearly evenly.",
+            "jax.random.categorical wants logits, as they come."),
+        "drawn evenly": (edit(_DRAWN, f"jax.random.randint({_KEY}, shape[:1], 0, logits.shape[-1])"),
+            "Codes are drawn with equal chances: the network is not listened to.",
+            "Its logits at this place say how likely each code is."),
+        "one map for all": (edit(", logits)", ", logits[0])"),
+            "All maps of the batch are alike: one draw is shared by all of them.",
+            "Draw for every map: categorical of [B, K] gives [B]."),
+        "logits of the place before": (
+            edit("(codes)[:, row, column]", "(codes).reshape(shape[0], shape[1] * columns, -1)[:, n - 1]"),
+            "The code is drawn from what the network says of the place before it.",
+            "The logits at a place are about the code of that very place."),
+        "always the same key": (edit("fold_in(key", "fold_in(jax.random.key(0)"),
+            "The key handed in is not used: every call draws the same maps.",
+            "All luck should come from the key."),
+    },
+    right={
+        "python loop, another canvas": _python_loop,
+        "gumbel": edit(_DRAWN, f"jnp.argmax(logits + jax.random.gumbel({_KEY}, logits.shape), axis=-1)"),
+        "keys split beforehand": edit(_KEY, "jax.random.split(key, shape[1] * columns)[n]"),
+        "from log-probabilities": edit(", logits)", ", jax.nn.log_softmax(logits))"),
+        "jitted": jax.jit(reference("pixelcnn.sample"), static_argnums=(1, 2)),
+    },
+    hints=(
+        "Start from zeros. For each place in raster order: ask logits_fn, draw a code there, put it in.",
+        "`jax.random.categorical(key, logits / temperature)` draws; each place needs a key of its own.",
+        "jax.lax.fori_loop(0, rows * columns, fill_in, zeros), with `codes.at[:, row, column].set(drawn)` inside.",
+    ),
+    seconds=30.0,
+)  # fmt: skip

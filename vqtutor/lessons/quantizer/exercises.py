@@ -1,0 +1,360 @@
+"""Lesson 01: what goes wrong in its exercises, what else is right, and what helps."""
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.lax import stop_gradient as sg
+
+from vqtutor.lessons.entries import edit, exercise
+
+_SUM = "z_norms - 2 * z @ codebook.T + code_norms"
+
+squared_distances = exercise(
+    "quantizer.squared_distances",
+    wrong={
+        "not squared": (edit(_SUM, f"jnp.sqrt(jnp.maximum({_SUM}, 0))"),
+            lambda z, c: jnp.linalg.norm(z[:, None] - c, axis=-1),
+            "These are the distances themselves, not their squares.",
+            "The nearest code is the same either way, and without the root the gradient is well behaved at 0."),
+        "codes' norms dropped": (edit(" + code_norms", ""),
+            "The squared norm of the codes is missing, so long codes look closer than they are.",
+            "Multiply out |z - e|^2: there are three terms, and one of them speaks only of the code."),
+        "vectors' norms dropped": (edit("z_norms - 2", "-2"),
+            "The squared norm of the vectors is missing: the order of the codes is right, the distances are not.",
+            "Multiply out |z - e|^2: there are three terms, and one of them speaks only of the vector."),
+        "cross term without its 2": (edit("- 2 * z", "- z"),
+            "The product of vector and code is counted once; the square of a difference has it twice.",
+            "Multiply out (a - b)^2 on paper and compare, term by term."),
+        "cross term added": (edit("- 2 * z", "+ 2 * z"),
+            "The product of vector and code is added, which gives |z + e|^2.",
+            "Multiply out (a - b)^2 on paper and look at the signs."),
+        "codes along the rows": (edit(_SUM, f"({_SUM}).T"),
+            "The numbers are right but the array lies on its side: [K, N] where [N, K] is asked for.",
+            "A row belongs to a vector, a column to a code: look at the order of your matrix product."),
+        "mean over the dimensions": (edit(_SUM, f"({_SUM}) / z.shape[1]"),
+            "Each distance is D times too small: it is averaged over the dimensions where it should be summed.",
+            "|v|^2 is the sum of the squares."),
+        "city-block distance": (lambda z, c: jnp.sum(jnp.abs(z[:, None] - c), axis=-1),
+            "These are sums of absolute differences.",
+            "Squared Euclidean distance sums the squares."),
+        "similarity in place of distance": (edit(_SUM, f"-({_SUM})"),
+            "The sign is the other way round: the nearest code has the largest number here.",
+            "A distance is never negative."),
+        "norms not squared": (
+            edit("jnp.sum(z**2", "jnp.linalg.norm(z", "jnp.sum(codebook**2", "jnp.linalg.norm(codebook"),
+            "The norms of z and of the codes stand in the sum without being squared.",
+            "|z|^2 - 2 z.e + |e|^2: each norm is squared, so no square root is needed anywhere."),
+        "builds all the differences": (lambda z, c: jnp.sum((z[:, None] - c) ** 2, axis=-1),
+            jax.vmap(lambda one, c: jnp.sum((one - c) ** 2, axis=-1), (0, None)),
+            "The values are right, but every difference is written out: [N, K, D] numbers, gigabytes for a real batch.",
+            "Multiply |z - e|^2 out: the large middle term is one matrix product."),
+        "gradient blocked": (edit(_SUM, f"jax.lax.stop_gradient({_SUM})"),
+            edit("    z_norms =", "    z, codebook = jax.lax.stop_gradient((z, codebook))\n    z_norms ="),
+            "The values are right, but no gradient comes through.",
+            "Nothing here needs stop_gradient: distances are smooth, only choosing is not."),
+    },
+    right={
+        "einsum": lambda z, c: (
+            jnp.einsum("nd,nd->n", z, z)[:, None] - 2 * jnp.einsum("nd,kd->nk", z, c) + jnp.einsum("kd,kd->k", c, c)
+        ),
+        "vmap over codes of one matvec":
+            edit("z @ codebook.T", "jax.vmap(lambda code: z @ code, out_axes=1)(codebook)"),
+        "loop over codes": lambda z, c: jnp.stack([jnp.sum((z - e) ** 2, axis=1) for e in c], axis=1),
+        "jitted, dot_general": edit("def ", "@jax.jit\ndef ",
+                "z @ codebook.T", "jax.lax.dot_general(z, codebook, (((1,), (1,)), ((), ())))"),
+        "lax.map over vectors": lambda z, c: jax.lax.map(lambda one: jnp.sum((one - c) ** 2, axis=1), z),
+        "one product of widened matrices": lambda z, c: (
+            jnp.hstack([jnp.sum(z**2, 1, keepdims=True), jnp.ones((len(z), 1)), -2 * z])
+            @ jnp.hstack([jnp.ones((len(c), 1)), jnp.sum(c**2, 1, keepdims=True), c]).T
+        ),
+    },
+    hints=(
+        "Multiply out |z - e|^2 for one vector and one code. Which of the three terms needs both?",
+        "The term that needs both is a dot product for each pair: that is the matrix product `z @ codebook.T`.",
+        "Give the vectors' norms the shape [N, 1] (`keepdims=True`), the codes' norms [K]; broadcasting does the rest.",
+    ),
+)  # fmt: skip
+
+_DISTANCES = "squared_distances(flat, codebook)"
+_RESHAPED = "indices.reshape(z.shape[:-1])"
+
+nearest_code = exercise(
+    "quantizer.nearest_code",
+    wrong={
+        "farthest code": (edit("argmin", "argmax"),
+            "You return the code that is farthest away.",
+            "A distance should be as small as possible."),
+        "the vector nearest to each code": (edit("axis=1", "axis=0", _RESHAPED, "indices"),
+            "For each code you return the nearest vector: K answers, where N are asked for.",
+            "Along which axis of [N, K] do the codes compete?"),
+        "one index for all": (edit(", axis=1", "", _RESHAPED, "indices"),
+            "One index comes back for the whole batch: without an axis, argmin searches the flattened array.",
+            "Tell argmin along which axis of [N, K] the codes compete."),
+        "largest dot product": (edit(_DISTANCES, "-flat @ codebook.T"),
+            "The largest dot product wins here, and long codes win it unfairly.",
+            "Expand |z - e|^2: the length of the code has a say too."),
+        "smallest angle": (
+            edit("(flat, codebook)", "(*(x / jnp.linalg.norm(x, axis=1, keepdims=True) for x in (flat, codebook)))"),
+            "Vectors and codes are brought to length 1 first, so only direction counts.",
+            "Some published texts say 'L2-normalised distance' where they mean the plain squared one."),
+        "distance in place of index": (edit("argmin", "min"),
+            "You return how far the nearest code is, not which one it is.",
+            "min and argmin answer different questions."),
+        "leading shape lost": (edit(_RESHAPED, "indices"),
+            "The indices are right but come as one long list: a map [B, H, W, D] should give a map [B, H, W].",
+            "After flattening, give back the leading shape of z."),
+        "flattened in another order": (edit("(-1, z.shape[-1])", "((-1, z.shape[-1]), order='F')"),
+            edit("z.shape[:-1]", "z.shape[:-1], order='F'"),
+            "The indices are in the wrong places: the map was flattened in one order and put together in another.",
+            "reshape keeps row order both ways; a transpose or order='F' on one side only does not."),
+        "one-hot in place of index": (edit(_RESHAPED, f"jax.nn.one_hot({_RESHAPED}, len(codebook), dtype=jnp.int32)"),
+            edit(_RESHAPED, f"jax.nn.one_hot({_RESHAPED}, len(codebook))"),
+            "You return a row of zeros with a one in it for each vector; the index of the one is asked for.",
+            "One-hot rows are a way to look codes up, and come later."),
+        "float indices": (edit(_RESHAPED, f"{_RESHAPED}.astype(jnp.float32)"),
+            "The indices are right but are floats, and a float cannot index an array.",
+            "Keep the dtype argmin gives you, or cast to int32."),
+        "counts from one": (edit(_RESHAPED, f"{_RESHAPED} + 1"),
+            "Every index is one too large.",
+            "The first row of the codebook has index 0."),
+        "city-block distance": (edit(_DISTANCES, "jnp.sum(jnp.abs(flat[:, None] - codebook), axis=-1)"),
+            "Absolute differences are summed here, and some vectors get another code for it.",
+            "Use the squared distances you wrote above."),
+        "code, not index": (edit(_RESHAPED, f"codebook[{_RESHAPED}]"),
+            "You return the nearest code itself; its index is asked for.",
+            "Looking a code up is the next exercise."),
+    },
+    right={
+        "numpy, int64": lambda z, c: ((np.asarray(z)[..., None, :] - np.asarray(c)) ** 2).sum(-1).argmin(-1),
+        "codes' norms only": lambda z, c: jnp.argmin(jnp.sum(c**2, -1) - 2 * z @ c.T, axis=-1),
+        "true distance": lambda z, c: jnp.argmin(jnp.linalg.norm(z[..., None, :] - c, axis=-1), axis=-1),
+        "vmap over vectors": edit(f"jnp.argmin({_DISTANCES}, axis=1)",
+                "jax.vmap(lambda one: jnp.argmin(jnp.sum((one - codebook) ** 2, axis=1)))(flat)"),
+        "argmax of the negative, jitted": jax.jit(lambda z, c: jnp.argmax(2 * z @ c.T - jnp.sum(c**2, -1), axis=-1)),
+        "top_k": lambda z, c: jax.lax.top_k(2 * z @ c.T - jnp.sum(c**2, -1), 1)[1][..., 0],
+        "float64 inside": lambda z, c: (
+            np.linalg.norm(np.float64(z)[..., None, :] - np.float64(c), axis=-1).argmin(-1).astype(np.int32)
+        ),
+    },
+    hints=(
+        "You have the distances from every vector to every code. Which axis holds the codes?",
+        "`jnp.argmin(..., axis=1)` picks the nearest code of each row.",
+        "For [..., D]: flatten with `z.reshape(-1, D)`, pick, then reshape the indices to `z.shape[:-1]`.",
+    ),
+)  # fmt: skip
+
+look_up = exercise(
+    "quantizer.look_up",
+    wrong={
+        "columns in place of rows": (lambda i, c: jnp.take(c, i, axis=1), lambda i, c: c[:, i], lambda i, c: c.T[i],
+            lambda i, c: jnp.moveaxis(c[:, i], 0, -1),
+            "You pick columns of the codebook: one dimension of every code, where one whole code is asked for.",
+            "A code is a row: along which axis do rows lie?"),
+        "flattened codebook": (lambda i, c: jnp.take(c, i),
+            "You pick single numbers: without an axis, `jnp.take` counts through the flattened codebook.",
+            "Tell take along which axis the codes lie."),
+        "counts from one": (lambda i, c: c[i - 1],
+            "You look one row too high.",
+            "The first row of the codebook has index 0."),
+        "leading shape lost": (lambda i, c: c[i.reshape(-1)],
+            "The codes are right but come as one long list: a map [H, W] of indices should give [H, W, D].",
+            "Indexing with an array of any shape keeps that shape; there is no need to flatten."),
+        "dimensions first": (lambda i, c: jnp.moveaxis(c[i], -1, 0),
+            "The codes' dimensions come first; the course keeps them last, [..., D].",
+            "Look at where D should stand."),
+        "gradient blocked": (lambda i, c: sg(c)[i], lambda i, c: sg(c[i]),
+            "The values are right, but no gradient reaches the codebook, so it could never learn.",
+            "Nothing here needs stop_gradient: looking a row up is differentiable in the codebook."),
+        "one-hot rows": (lambda i, c: jax.nn.one_hot(i, len(c)),
+            "You return the one-hot rows; multiplied by the codebook they would be the codes.",
+            "What does a one-hot row times a matrix pick out?"),
+        "repeats dropped": (lambda i, c: c[jnp.unique(i)],
+            "An index that occurs twice should be looked up twice.",
+            "There is one code for each index, in the order of the indices."),
+        "sorted on the way": (lambda i, c: c[jnp.sort(i, axis=None).reshape(i.shape)],
+            "The codes come in the codebook's order, not in the order of the indices.",
+            "The first code belongs to the first index."),
+    },
+    right={
+        "take": lambda i, c: jnp.take(c, i, axis=0),
+        "one-hot product": lambda i, c: jax.nn.one_hot(i, c.shape[0]) @ c,
+        "take with clip": lambda i, c: jnp.take(c, i, axis=0, mode="clip"),
+        "vmap over indices": lambda i, c: jax.vmap(lambda one: c[one])(i.reshape(-1)).reshape(*i.shape, c.shape[1]),
+        "einsum, jitted":
+            jax.jit(lambda i, c: jnp.einsum("...k,kd->...d", 1.0 * (i[..., None] == jnp.arange(len(c))), c)),
+    },
+    hints=(
+        "A code is a row of the codebook, and an index names a row.",
+        "JAX arrays can be indexed by a whole array of ints: the result has the shape of the indices, then D.",
+    ),
+)  # fmt: skip
+
+
+@jax.custom_vjp
+def _identity_backward(z_e, z_q):
+    return z_q
+
+
+_identity_backward.defvjp(lambda z_e, z_q: (z_q, None), lambda _, g: (g, jnp.zeros_like(g)))
+
+straight_through = exercise(
+    "quantizer.straight_through",
+    wrong={
+        "no estimator at all": (lambda z_e, z_q: z_q, lambda z_e, z_q: z_e + (z_q - z_e),
+            "The gradient goes to the codes and none to the encoder: this is z_q, however it is written.",
+            "z_e + (z_q - z_e) is just z_q until something in it is held still."),
+        "everything held still": (lambda z_e, z_q: sg(z_q), lambda z_e, z_q: sg(z_e + z_q - z_e),
+            "The value is right, but no gradient comes through to either side.",
+            "One z_e must stay outside stop_gradient: that is the one the gradient travels through."),
+        "gradient to both sides": (lambda z_e, z_q: z_q + z_e - sg(z_e),
+            "The value is right and the encoder gets its gradient, but the codes get it as well.",
+            "The correction z_q - z_e should be held still as a whole, not only its z_e."),
+        "difference turned round": (lambda z_e, z_q: z_e + sg(z_e - z_q), lambda z_e, z_q: z_e - sg(z_q - z_e),
+            "You step from z_e away from the code: the value is 2 z_e - z_q.",
+            "Where must you go from z_e to arrive at z_q?"),
+        "arguments swapped": (lambda z_e, z_q: z_q + sg(z_e - z_q),
+            "The value is z_e with the gradient going to the codes: the two have changed places.",
+            "The decoder should see the code; the encoder should get the gradient."),
+        "not quantized": (lambda z_e, z_q: z_e, lambda z_e, z_q: sg(z_q) * 0 + z_e,
+            "You return z_e itself: the gradient is right but the decoder would never see a code.",
+            "Going forward, the value must be z_q exactly."),
+        "both values added": (lambda z_e, z_q: z_e + sg(z_q),
+            "z_e is added on top of z_q: its value has to be taken away again, where no gradient sees it.",
+            "Which amount of z_e is zero going forward, yet carries a gradient?"),
+        "encoder held still in place of the correction": (lambda z_e, z_q: sg(z_e) + (z_q - z_e),
+            "The value is right, but the z_e that should carry the gradient is the one inside stop_gradient.",
+            "Hold the correction still, and let z_e be free."),
+        "half way": (lambda z_e, z_q: (z_e + z_q) / 2, lambda z_e, z_q: z_e + sg(z_q - z_e) / 2,
+            "You return the middle between vector and code.",
+            "Going forward, the value must be z_q exactly."),
+    },
+    right={
+        "code first": lambda z_e, z_q: sg(z_q) + z_e - sg(z_e),
+        "zero with a gradient": lambda z_e, z_q: sg(z_q) + (z_e - sg(z_e)),
+        "custom_vjp": _identity_backward,
+        "jitted": jax.jit(lambda z_e, z_q: z_e - sg(z_e - z_q)),
+        "vmap": jax.vmap(lambda z_e, z_q: z_e + sg(z_q - z_e)),
+        "each held still": lambda z_e, z_q: z_e + (sg(z_q) - sg(z_e)),
+    },
+    hints=(
+        "The value should be z_q and the gradient that of z_e. Start from z_e: what must you add to arrive at z_q?",
+        "If what you add carries no gradient, only z_e's own is left.",
+        "`jax.lax.stop_gradient(x)` has the value of x and the gradient of a constant.",
+    ),
+)  # fmt: skip
+
+
+class _ByOneHot(hk.Module):
+    def __init__(self, num_codes, code_dim, name=None):
+        super().__init__(name=name)
+        self.codebook = hk.get_parameter("codebook", [num_codes, code_dim], init=hk.initializers.VarianceScaling())
+
+    def __call__(self, z_e):
+        indices = jnp.argmin(jnp.sum(self.codebook**2, -1) - 2 * z_e @ self.codebook.T, axis=-1)
+        codes = jax.nn.one_hot(indices, len(self.codebook)) @ self.codebook
+        return dict(indices=indices, codes=codes, z_q=sg(codes) + (z_e - sg(z_e)))
+
+
+_INIT = "hk.initializers.RandomUniform(-0.05, 0.05)"
+_SHAPE = "[self.num_codes, self.code_dim]"
+_Z_Q = "straight_through(z_e, codes)"
+_INDICES = "nearest_code(z_e, codebook)"
+
+vector_quantizer = exercise(
+    "quantizer.VectorQuantizer",
+    wrong={
+        "no straight-through": (edit(_Z_Q, "codes"),
+            "z_q is the looked-up code itself, so the decoder's gradient ends here and the encoder never learns.",
+            "Pass z_e and the codes through your straight_through."),
+        "codes after straight-through": (edit('"codes": codes', f'"codes": {_Z_Q}'),
+            "`codes` is the straight-through output: a loss on it sends its gradient to z_e, none to the codebook.",
+            "`codes` should be the rows as you looked them up; only z_q goes through straight_through."),
+        "codes held still": (edit('"codes": codes', '"codes": jax.lax.stop_gradient(codes)'),
+            "`codes` carries no gradient, so no loss could ever move the codebook.",
+            "The only stop_gradient of this layer lives in straight_through."),
+        "outputs swapped": (edit('"codes": codes', f'"codes": {_Z_Q}', f'"z_q": {_Z_Q}', '"z_q": codes'),
+            "z_q and codes have changed places: the one for the decoder is called z_q.",
+            "Which of the two should carry a gradient back to z_e?"),
+        "all codes start alike": (edit(_INIT, "jnp.zeros"), edit(_INIT, "jnp.ones"),
+            "Every code starts at the same place, so index 0 wins every tie and the others are never used.",
+            "Give hk.get_parameter an initializer that spreads the rows."),
+        "codebook on its side": (edit(f"{_SHAPE}, init=init)", "[self.code_dim, self.num_codes], init=init).T"),
+            "The parameter is [D, K]; the course keeps one code a row, [K, D].",
+            "Look at the shape you give hk.get_parameter."),
+        "codebook under another name": (*(edit('"codebook"', name) for name in ('"embeddings"', '"w"', '"embedding"')),
+            "The layer works, but its parameter is not called `codebook`, and the pictures look for that name.",
+            "Look at the first argument of hk.get_parameter."),
+        "codebook not trainable": (
+            edit('hk.get_parameter("codebook",', "jax.random.normal(jax.random.key(3),", ", init=init)", ")"),
+            "The codebook is kept as state, which no optimizer ever sees.",
+            "A trainable array comes from hk.get_parameter."),
+        "indices left out": (edit(', "indices": indices', ""),
+            "The indices are missing from what you return: code maps and the prior are made of them.",
+            'Return all three: "z_q", "codes" and "indices".'),
+        "farthest code": (edit(_INDICES, "jnp.argmax(jnp.sum((z_e[..., None, :] - codebook) ** 2, -1), -1)"),
+            "The layer picks the code that is farthest away.",
+            "Use your nearest_code."),
+        "gradient to both sides": (edit(_Z_Q, "codes + z_e - jax.lax.stop_gradient(z_e)"),
+            "The decoder's gradient reaches the encoder, but the codebook as well.",
+            "The correction inside straight_through should be held still as a whole."),
+    },
+    right={
+        "one-hot product, parameter made at construction": _ByOneHot,
+        "wider start": edit(_INIT, "hk.initializers.RandomUniform(-1.0, 1.0)"),
+        "normal start": edit(_INIT, "hk.initializers.RandomNormal()"),
+        "uint8 indices": edit(_INDICES, f"{_INDICES}.astype(jnp.uint8)"),
+        "straight-through by custom_gradient":
+            edit(_Z_Q, "jax.custom_gradient(lambda z, q: (q, lambda g: (g, 0 * g)))(z_e, codes)"),
+    },
+    hints=(
+        'The codebook: `hk.get_parameter("codebook", [K, D], init=hk.initializers.RandomUniform(-0.05, 0.05))`.',
+        "Then it is three of your own functions in a row: nearest_code, look_up, straight_through.",
+        "Return the rows as you looked them up under `codes`; what goes through straight_through is `z_q`.",
+    ),
+)  # fmt: skip
+
+gradient_reach = exercise(
+    "quantizer.gradient_reach",
+    wrong={
+        "compares values": (lambda layer, *z: tuple(bool(jnp.allclose(layer(*z), one)) for one in z),
+            "You look at what comes out; these layers give the same values and differ only in their gradients.",
+            "Differentiate the layer: jax.grad of a scalar made of its output."),
+        "the two swapped": (edit("to_z_e, to_z_q =", "to_z_q, to_z_e ="),
+            "The two answers have changed places.",
+            "argnums=(0, 1) gives the gradient to z_e first."),
+        "positive and negative cancel": (edit("jnp.any(", "jnp.sum(", " != 0)", ") != 0", times=2),
+            edit("jnp.any(", "jnp.abs(jnp.sum(", " != 0)", ")) > 1e-4", times=2),
+            "You add the gradient up before you look: positive and negative parts cancel, and a gradient goes unseen.",
+            "Ask whether any element differs from zero."),
+        "all in place of any": (edit("jnp.any", "jnp.all", times=2),
+            "You ask every element to get a gradient; one is enough to leak.",
+            "all and any answer different questions."),
+        "only positive gradients": (edit("!= 0", "> 0", times=2),
+            edit("jnp.any(", "jnp.max(", " != 0)", ") > 0", times=2),
+            "A negative gradient reaches its input just as well.",
+            "Compare with zero, not with its sign."),
+        "the gradients themselves": (edit("bool(jnp.any(", "", " != 0))", "", times=2),
+            "You return the gradients; a yes or no for each is asked for.",
+            "Does any element differ from zero?"),
+        "the question turned round": (edit("jnp.any", "jnp.all", "!= 0", "== 0", times=2),
+            "You say True where the gradient is zero.",
+            "True should mean that the gradient arrives."),
+    },
+    right={
+        "absolute sum": edit("jnp.any(", "jnp.sum(jnp.abs(", " != 0)", ")) > 0", times=2),
+        "jax bools": edit("bool(jnp", "(jnp", times=2),
+        "norm": edit("jnp.any(", "jnp.linalg.norm(", " != 0)", ") > 0", times=2),
+        "vjp with ones":
+            lambda layer, z_e, z_q: tuple(bool(jnp.any(g)) for g in jax.vjp(layer, z_e, z_q)[1](jnp.ones_like(z_e))),
+        "one grad each": lambda layer, z_e, z_q: (
+            bool(jnp.any(jax.grad(lambda z: layer(z, z_q).sum())(z_e))),
+            bool(jnp.any(jax.grad(lambda q: layer(z_e, q).sum())(z_q))),
+        ),
+        "another scalar": edit("jnp.sum(layer", "jnp.sum(3 * layer"),
+    },
+    hints=(
+        "jax.grad differentiates a function that returns one number: make one of the layer's output with jnp.sum.",
+        "`jax.grad(f, argnums=(0, 1))(z_e, z_q)` gives both gradients; then ask each whether any element is not 0.",
+    ),
+)  # fmt: skip

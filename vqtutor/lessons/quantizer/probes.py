@@ -1,0 +1,169 @@
+"""Lesson 01: how its answers are looked at."""
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.lax import stop_gradient as sg
+
+from vqtutor.checking.exercise import Probe
+from vqtutor.lessons.inputs import CODEBOOK, LIST, MAP, Z, normal, pull_back
+
+K, D = CODEBOOK.shape
+INDICES = jnp.array([3, 0, 4, 4, 1])
+INDEX_MAP = jnp.array([[[2, 0, 1], [4, 4, 3]]])
+_rng = np.random.default_rng(3)
+OTHER_CODES, OTHER_Z = normal(_rng, 6, 4), normal(_rng, 3, 4)
+
+
+# -- squared_distances ------------------------------------------------------------------------------------------------
+
+
+def _distances(answer):
+    return {"7 vectors, 5 codes": answer(Z, CODEBOOK), "3 vectors, 6 codes": answer(OTHER_Z, OTHER_CODES)}
+
+
+def _slopes(answer):
+    to_z, to_codebook = pull_back(answer, Z, CODEBOOK)
+    return {"gradient to z": to_z, "gradient to codebook": to_codebook}
+
+
+def largest_array(function, *inputs) -> int:
+    """Return the number of elements of the largest array that `function` makes on the way."""
+
+    def sizes(jaxpr):
+        for equation in jaxpr.eqns:
+            yield from (out.aval.size for out in equation.outvars)
+            for parameter in jax.tree.leaves(
+                equation.params, is_leaf=lambda p: hasattr(p, "eqns") or hasattr(p, "jaxpr")
+            ):
+                inner = getattr(parameter, "jaxpr", parameter)
+                if hasattr(inner, "eqns"):
+                    yield from sizes(inner)
+
+    return max(sizes(jax.make_jaxpr(function)(*inputs).jaxpr), default=0)
+
+
+def _too_large(_, size):
+    cube = Z.size * K
+    if int(size) < cube:
+        return None
+    return f"an array of {int(size)} elements is built on the way: [N, K, D] has {cube}, [N, K] only {cube // D}"
+
+
+# -- straight_through -------------------------------------------------------------------------------------------------
+
+_NEAREST = jnp.asarray(2 * np.asarray(MAP)[::-1])
+
+
+def _to_z_e(answer):
+    return {"gradient to z_e": pull_back(lambda z_e: answer(z_e, _NEAREST), MAP)[0]}
+
+
+def _to_z_q(answer):
+    return {"gradient to z_q": pull_back(lambda z_q: answer(MAP, z_q), _NEAREST)[0]}
+
+
+# -- VectorQuantizer --------------------------------------------------------------------------------------------------
+
+
+def _layer(answer):
+    """Return (initial parameters, apply, planted parameters): every [K, D] leaf is set to the probes' codebook."""
+    network = hk.without_apply_rng(hk.transform(lambda z: answer(K, D)(z)))
+    params = network.init(jax.random.key(0), MAP)
+
+    def plant(leaf):
+        return CODEBOOK if leaf.shape == (K, D) else CODEBOOK.T if leaf.shape == (D, K) else leaf
+
+    return params, network.apply, jax.tree.map(plant, params)
+
+
+def _forward(answer):
+    _, apply, planted = _layer(answer)
+    out = apply(planted, MAP)
+    return {name: out[name] for name in ("z_q", "codes", "indices") if name in out}
+
+
+def _parameters(answer):
+    params, _, _ = _layer(answer)
+    (module,) = params.values() if len(params) == 1 else ({},)
+    codebook = module.get("codebook", jnp.zeros((0, D)))
+    rows = jnp.round(codebook * 1e6) if codebook.ndim == 2 else jnp.zeros((1, 1))
+    return {
+        "number of parameters": sum(leaf.size for leaf in jax.tree.leaves(params)),
+        'shape of "codebook"': jnp.array(codebook.shape),
+        "distinct rows at the start": len(jnp.unique(rows, axis=0)),
+    }
+
+
+def _gradients(answer):
+    _, apply, planted = _layer(answer)
+    observed = {}
+    for name in ("z_q", "codes"):
+        to_params, to_z_e = pull_back(lambda p, z, name=name: apply(p, z)[name], planted, MAP)
+        observed |= {f"gradient of {name} to z_e": to_z_e}
+        observed |= {f"gradient of {name} to the codebook": jax.tree.leaves(to_params)[0]}
+    return observed
+
+
+# -- gradient_reach: find the bug with a probe ------------------------------------------------------------------------
+
+Z_E = jnp.asarray(np.asarray(MAP)[0])
+Z_Q = jnp.asarray(np.abs(np.asarray(MAP)[1]) + 0.1)  # above 0
+# The first four have the value z_q, and only derivatives tell them apart. The others catch probes that look at
+# the sign, the sum or all elements of a gradient.
+LAYERS = {
+    "straight-through": lambda z_e, z_q: z_e + sg(jnp.abs(z_q) - z_e),  # right above 0 alone: nobody's answer
+    "leaky": lambda z_e, z_q: z_q + z_e - sg(z_e),
+    "plain": lambda z_e, z_q: z_q,
+    "cut": lambda z_e, z_q: sg(z_q),
+    "downhill": lambda z_e, z_q: -z_e - jnp.abs(z_q),
+    "one dimension": lambda z_e, z_q: sg(z_q) + z_e * jnp.array([0.0, 0.0, 1.0]),
+    "cancelling": lambda z_e, z_q: sg(z_q) + z_e * jnp.array([1.0, -1.0, 0.0]),
+}
+
+
+def _reach(answer, *names):
+    observed = {}
+    for name in names:
+        to_z_e, to_z_q = answer(LAYERS[name], Z_E, Z_Q)
+        observed |= {f"{name} layer reaches z_e": to_z_e, f"{name} layer reaches z_q": to_z_q}
+    return observed
+
+
+PROBES = {
+    "squared_distances": (
+        Probe("values", _distances, points=2),
+        Probe("gradients", _slopes),
+        Probe("memory", lambda answer: {"memory": largest_array(answer, Z, CODEBOOK)}, accept=_too_large),
+    ),
+    "nearest_code": (
+        Probe("a list of vectors", lambda answer: {"a list of vectors": answer(LIST, CODEBOOK)}),
+        Probe(
+            "any leading shape",
+            lambda answer: {"a [2, 4, 2] map": answer(MAP, CODEBOOK), "a single vector": answer(Z[0], CODEBOOK)},
+        ),
+    ),
+    "look_up": (
+        Probe("a list of indices", lambda answer: {"a list of indices": answer(INDICES, CODEBOOK)}),
+        Probe("a map of indices", lambda answer: {"a map of indices": answer(INDEX_MAP, CODEBOOK)}),
+        Probe(
+            "gradient to codebook",
+            lambda answer: {"gradient to codebook": pull_back(lambda codes: answer(INDICES, codes), CODEBOOK)[0]},
+        ),
+    ),
+    "straight_through": (
+        Probe("values", lambda answer: {"values": answer(MAP, _NEAREST)}),
+        Probe("gradient to z_e", _to_z_e),
+        Probe("gradient to z_q", _to_z_q),
+    ),
+    "VectorQuantizer": (
+        Probe("outputs", _forward),
+        Probe("parameters", _parameters),
+        Probe("gradients", _gradients, points=2),
+    ),
+    "gradient_reach": (
+        Probe("the usual suspects", lambda answer: _reach(answer, "straight-through", "leaky", "plain", "cut")),
+        Probe("odd layers", lambda answer: _reach(answer, "downhill", "one dimension", "cancelling")),
+    ),
+}

@@ -1,0 +1,17 @@
+"""Lesson 00: how its answer is looked at."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from vqtutor.checking.exercise import Probe
+
+# A dim picture and one that never reaches black: what depends on the largest or smallest pixel shows itself.
+_DIM = np.random.default_rng(0).integers(30, 180, (2, 5, 4, 1)).astype(np.uint8)
+_RAMP = np.arange(0, 256, 5, dtype=np.uint8)
+
+PROBES = {
+    "to_unit_range": (
+        Probe("values", lambda answer: {"from black to white": answer(_RAMP), "a dim picture": answer(_DIM)}),
+        Probe("white, black", lambda answer: {"white, black": answer(jnp.array([255, 0], jnp.uint8))}),
+    )
+}

@@ -1,0 +1,111 @@
+"""vqtutor new-exercise: a stub in each place where an exercise is written down, for its author to fill in."""
+
+import keyword
+import re
+from pathlib import Path
+
+import nbformat
+
+from vqtutor import authoring
+from vqtutor.lessons import LESSONS, Lesson
+from vqtutor.lessons.answers import BEGIN, END
+from vqtutor.storage import whole_file
+
+_ANSWER = f'''
+
+
+def NAME(x):
+    """Return the same numbers, [...]."""
+    # Write your answer below (one line).
+    {BEGIN}
+    return x
+    {END}
+'''
+
+_PROBES = """\
+    "NAME": (
+        Probe("values", lambda answer: {"values": answer(jnp.arange(3.0))}),
+    ),
+"""
+
+_EXERCISE = """
+NAME = exercise(
+    "SLUG.NAME",
+    wrong={
+        "the idea that is off": (edit("return x", "return 2 * x"),
+            "One sentence on what is off.",
+            "One sentence on where to look."),
+    },
+    right={
+        "what differs": lambda x: x + 0,
+    },
+    hints=(
+        "A nudge; the answer is added as the last hint.",
+    ),
+)  # fmt: skip
+"""
+
+_HEADER = """\
+### Exercise: `NAME`
+
+*difficulty 1 of 3, about 5 minutes*
+
+- takes `x`: float `[...]`
+- returns: float `[...]`"""
+
+
+def new_exercise(folder: Path, slug: str, name: str) -> list[Path]:
+    """Write a stub of an exercise at the end of a lesson; return the files to go on with.
+
+    Args:
+      folder: the course's, with `solutions/` and `vqtutor/`.
+      slug: of the lesson, such as "losses".
+      name: of the function that students write.
+    Raises:
+      ValueError: there is no such lesson, or the name is taken or none; nothing is written then.
+    """
+    lesson = next((one for one in LESSONS if one.slug == slug), None)
+    if lesson is None:
+        raise ValueError(f"There is no lesson {slug!r}: take one of {', '.join(one.slug for one in LESSONS)}.")
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise ValueError(f"{name!r} cannot be the name of a function.")
+    taken = next((one for one in LESSONS if name in one.exercises), None)
+    if taken:  # a notebook's names, and those of earlier lessons in it, are one space
+        raise ValueError(f"{name} is an exercise of {taken.notebook} already: take another name.")
+    place = folder / "vqtutor" / "lessons"
+    answers, probes, exercises = (place / slug / f"{part}.py" for part in ("answers", "probes", "exercises"))
+    texts = {
+        place / "__init__.py": _declare((place / "__init__.py").read_text(encoding="utf-8"), lesson, name),
+        answers: answers.read_text(encoding="utf-8").rstrip() + _ANSWER,
+        probes: re.sub(r"(?s)(\nPROBES = \{\n.*?)(\n\}\n)", rf"\1\n{_PROBES.rstrip()}\2", probes.read_text("utf-8")),
+        exercises: exercises.read_text(encoding="utf-8").rstrip() + "\n" + _EXERCISE,
+    }
+    for path, text in texts.items():
+        with whole_file(path) as file:
+            file.write(text.replace("NAME", name).replace("SLUG", slug).encode())
+    solution = folder / "solutions" / f"{lesson.notebook}.ipynb"
+    _add_cells(solution, f"{slug}.{name}", name)
+    return [answers, probes, exercises, solution]
+
+
+def _declare(text: str, lesson: Lesson, name: str) -> str:
+    """Return the table of lessons with a name more."""
+    last = f'"{lesson.exercises[-1]}"'
+    start = text.index(f'"{lesson.slug}"')
+    end = text.index(last, start) + len(last)
+    return f'{text[:end]}, "{name}"{text[end:]}'
+
+
+def _add_cells(path: Path, id: str, name: str) -> None:
+    """Put header, answer and check of an exercise behind the last one of its lesson."""
+    notebook = authoring.read(path)
+    tail = max(i for i, cell in enumerate(notebook.cells) if authoring.about(cell).get("role") == "check") + 1
+    dashed = re.sub(r"[_\W]+", "-", name)
+    notebook.cells[tail:tail] = [
+        nbformat.v4.new_markdown_cell(_HEADER.replace("NAME", name), id=f"header-{dashed}"),
+        nbformat.v4.new_code_cell(_ANSWER.replace("NAME", name).strip(), id=f"answer-{dashed}"),
+        nbformat.v4.new_code_cell(f'{name} = vqtutor.check("{id}", {name})', id=f"check-{dashed}"),
+    ]
+    for cell, role in zip(notebook.cells[tail:], ("header", "answer", "check"), strict=False):
+        cell.metadata["vqtutor"] = {"role": role, "exercise": id}
+    authoring.write(notebook, path)
