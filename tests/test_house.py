@@ -27,7 +27,8 @@ MAY = {
     "tutor": {"checking", "lessons", "source"},
     "grading": {"grading", "authoring", "checking", "lessons", "source", "storage"},
     "course": {"authoring", "lessons", "data", "models", "show", "training"},
-    "cli": {"authoring", "course", "lessons", "checking", "data", "grading", "storage"},
+    "scaffold": {"authoring", "lessons", "storage"},
+    "cli": {"authoring", "course", "lessons", "checking", "data", "grading", "scaffold", "storage"},
     "__init__": set(),
 }
 
@@ -52,6 +53,17 @@ def test_who_imports_whom(path):
     room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
     assert room in MAY, f"{room} is a room that the house does not know"
     assert imports(path) <= MAY[room]
+
+
+def test_probes_import_nothing_that_the_sandbox_should_not_hold():
+    for path in PACKAGE.glob("lessons/*/probes.py"):
+        modules = set(re.findall(r"^from (vqtutor[.a-z]*) import", path.read_text(), re.MULTILINE))
+        assert modules <= {"vqtutor.checking.exercise", "vqtutor.lessons.inputs", "vqtutor.models.convolutions"}, path
+
+
+def test_nobody_pickles():
+    for path in PACKAGE.rglob("*.py"):
+        assert not re.search(r"^\s*(import|from) (cloud)?pickle", path.read_text(), re.MULTILINE), path
 
 
 def test_nobody_imports_tensorflow():

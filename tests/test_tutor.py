@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from vqtutor import authoring
+from vqtutor.lessons import EXERCISES
 
 FIRST = """
 import haiku as hk, jax, jax.numpy as jnp, vqtutor
@@ -68,9 +69,7 @@ def test_an_answer_that_does_not_run_by_itself_is_stood_in_for(source, tmp_path,
 
     (tmp_path / "progress.json").write_text(json.dumps({"quantizer.nearest_code": {"source": source}}))
     monkeypatch.setenv("VQTUTOR_PROGRESS", str(tmp_path / "progress.json"))
-    from vqtutor.models import quantizer
-
-    assert vqtutor.recall("quantizer.nearest_code") is quantizer.nearest_code
+    assert vqtutor.recall("quantizer.nearest_code") is EXERCISES["quantizer.nearest_code"].reference
     assert "the course's own stands in" in capsys.readouterr().out
 
 

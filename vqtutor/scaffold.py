@@ -24,7 +24,7 @@ def NAME(x):
 
 _PROBES = """\
     "NAME": (
-        Probe("values", lambda answer: {"values": answer(jnp.arange(3.0))}),
+        Probe("values", lambda answer: {"values": answer(np.arange(3.0))}),
     ),
 """
 
@@ -90,10 +90,9 @@ def new_exercise(folder: Path, slug: str, name: str) -> list[Path]:
 
 def _declare(text: str, lesson: Lesson, name: str) -> str:
     """Return the table of lessons with a name more."""
-    last = f'"{lesson.exercises[-1]}"'
-    start = text.index(f'"{lesson.slug}"')
-    end = text.index(last, start) + len(last)
-    return f'{text[:end]}, "{name}"{text[end:]}'
+    last = f'"{lesson.exercises[-1]}",\n'
+    end = text.index(last, text.index(f'"{lesson.slug}"')) + len(last)
+    return f'{text[:end]}            "{name}",\n{text[end:]}'
 
 
 def _add_cells(path: Path, id: str, name: str) -> None:

@@ -330,4 +330,4 @@ def _earlier(given: tuple[tuple[str, str], ...]) -> list[str]:
     wanted = [id for _, id in given]
     for id in wanted:  # grows on the way
         wanted += [other for other in uses(id, answer_of(id)).values() if other not in wanted]
-    return [f"{given_by_lesson(id, answer_of(id))}\n{answer_of(id)}" for id in EXERCISES if id in wanted]
+    return [given_by_lesson(id, answer_of(id)) + answer_of(id) for id in EXERCISES if id in wanted]

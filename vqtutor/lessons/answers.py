@@ -45,7 +45,7 @@ def given(id: str, text: str) -> str:
     """Return what a text uses of that which the lesson's notebook gives; "" where it uses nothing."""
     lesson = lesson_of(id)
     cells = {name: cell for name, cell in _cells(lesson.slug).items() if name not in lesson.exercises}
-    return "\n\n".join(cell for name, cell in cells.items() if re.search(rf"\b{name}\b", text))
+    return "".join(f"{cell}\n\n" for name, cell in cells.items() if re.search(rf"\b{name}\b", text))
 
 
 def define(id: str, text: str) -> Any:

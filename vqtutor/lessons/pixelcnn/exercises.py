@@ -266,14 +266,14 @@ prior_loss = exercise(
         "log_softmax and one-hot":
             lambda x, c: -jnp.mean(jnp.sum(jax.nn.one_hot(c, x.shape[-1]) * jax.nn.log_softmax(x), axis=-1)),
         "optax, flattened":
-            edit("labels(logits, codes)", "labels(logits.reshape(-1, logits.shape[-1]), codes.ravel())"),
+            edit("labels(logits, indices)", "labels(logits.reshape(-1, logits.shape[-1]), indices.ravel())"),
         "optax, one-hot": lambda x, c: optax.softmax_cross_entropy(x, jax.nn.one_hot(c, x.shape[-1])).mean(),
         "logsumexp": lambda x, c: jnp.mean(jax.nn.logsumexp(x, axis=-1) - _chosen(x, c)),
         "jitted": decorated("jax.jit"),
     },
     hints=(
         "At each place, log_softmax of the K logits gives K log-probabilities. Which of them is the code's?",
-        "optax.softmax_cross_entropy_with_integer_labels(logits, codes) does it for every place. Then average.",
+        "optax.softmax_cross_entropy_with_integer_labels(logits, indices) does it for every place. Then average.",
     ),
 )  # fmt: skip
 
@@ -367,7 +367,7 @@ sample = exercise(
             "All maps of the batch are alike: one draw is shared by all of them.",
             "Draw for every map: categorical of [B, K] gives [B]."),
         "logits of the place before": (
-            edit("(codes)[:, row, column]", "(codes).reshape(shape[0], shape[1] * columns, -1)[:, n - 1]"),
+            edit("(indices)[:, row, column]", "(indices).reshape(shape[0], shape[1] * columns, -1)[:, n - 1]"),
             "The code is drawn from what the network says of the place before it.",
             "The logits at a place are about the code of that very place."),
         "always the same key": (edit("fold_in(key", "fold_in(jax.random.key(0)"),
@@ -384,7 +384,7 @@ sample = exercise(
     hints=(
         "Start from zeros. For each place in raster order: ask logits_fn, draw a code there, put it in.",
         "`jax.random.categorical(key, logits / temperature)` draws; each place needs a key of its own.",
-        "jax.lax.fori_loop(0, rows * columns, fill_in, zeros), with `codes.at[:, row, column].set(drawn)` inside.",
+        "jax.lax.fori_loop(0, rows * columns, fill_in, zeros), with `indices.at[:, row, column].set(drawn)` inside.",
     ),
     seconds=30.0,
 )  # fmt: skip
