@@ -90,9 +90,10 @@ def new_exercise(folder: Path, slug: str, name: str) -> list[Path]:
 
 def _declare(text: str, lesson: Lesson, name: str) -> str:
     """Return the table of lessons with a name more."""
-    last = f'"{lesson.exercises[-1]}",\n'
+    last = f'"{lesson.exercises[-1]}",'
     end = text.index(last, text.index(f'"{lesson.slug}"')) + len(last)
-    return f'{text[:end]}            "{name}",\n{text[end:]}'
+    added = f'\n            "{name}",' if text[end] == "\n" else f' "{name}"'
+    return text[:end] + added + text[end:]
 
 
 def _add_cells(path: Path, id: str, name: str) -> None:
