@@ -77,7 +77,7 @@ def new_exercise(folder: Path, slug: str, name: str) -> list[Path]:
     texts = {
         place / "__init__.py": _declare((place / "__init__.py").read_text(encoding="utf-8"), lesson, name),
         answers: answers.read_text(encoding="utf-8").rstrip() + _ANSWER,
-        probes: re.sub(r"(?s)(\nPROBES = \{\n.*?)(\n\}\n)", rf"\1\n{_PROBES.rstrip()}\2", probes.read_text("utf-8")),
+        probes: re.sub(r"(?s)(\nPROBES = \{\n.*?),?(\n\}\n)", rf"\1,\n{_PROBES.rstrip()}\2", probes.read_text("utf-8")),
         exercises: exercises.read_text(encoding="utf-8").rstrip() + "\n" + _EXERCISE,
     }
     for path, text in texts.items():
