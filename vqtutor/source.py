@@ -29,7 +29,7 @@ class Statement:
         self.needs = own | _globals(table)
         # The bound names whose earlier value is used, as in `x += 1`; a function that calls itself uses none.
         defines = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
-        self.goes_on = set() if defines else (self.binds & own) | _augmented(node)
+        self.updates = set() if defines else (self.binds & own) | _augmented(node)
         self.changes = _changed(node) - self.binds
 
     @property
@@ -120,7 +120,7 @@ def cut(code: Sequence[Cell], cell: Cell, name: str, blanks: Container[str]) -> 
     """
     externals, source, names = {}, [], {name}
     at = code.index(cell) if cell in code else len(code)
-    order = [cell, *reversed(code[:at]), *code[at + 1 :]]  # definitions above the answer come before those below
+    order = [cell, *reversed(code[:at]), *code[at + 1 :]]  # definitions above the answer take precedence
 
     def add(statements: list[Statement]) -> None:
         for one in statements:
@@ -136,13 +136,13 @@ def cut(code: Sequence[Cell], cell: Cell, name: str, blanks: Container[str]) -> 
     def define(target: str) -> bool:
         statements: list[Statement] = []
         for other in order:
-            recalled = [one.recalls for one in other.statements if target in one.binds and one.recalls]
-            if recalled and target != name:
-                externals[target] = recalled[-1]
+            ids = [one.recalls for one in other.statements if target in one.binds and one.recalls]
+            if ids and target != name:
+                externals[target] = ids[-1]
                 return False
             if here := other.defining(target):
                 statements = here + statements
-                if target not in here[0].goes_on:
+                if target not in here[0].updates:
                     break
         add(statements)
         if statements and target not in statements[0].imports:
