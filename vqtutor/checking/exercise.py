@@ -64,7 +64,7 @@ class Exercise:
       probes: in the order in which a card should list them: values first.
       misconceptions: in the order in which they are tried.
       alternatives: {what differs from the reference: a right answer written differently}.
-      hints: a ladder of nudges, each saying more than the last; the reference is added as the last step.
+      hints: from vague to precise; the reference is added as the last one.
       base: the class that the answer must extend, when the answer is a class.
       seconds: of the answer's own processor time for all probes together. The first call compiles; an exercise whose
         reference needs over two seconds gets more than the default.

@@ -192,7 +192,7 @@ class PixelCNN(hk.Module):
         self.filters = filters
 
     def _trunk(self, x: Array, look: Callable[[int, Array], Array]) -> Array:
-        """Apply the layers after the first to a map or a place; `look(i, hidden)` is the output of block i's 3x3 layer."""
+        """Apply the layers after the first to a map or a place; `look(i, hidden)` applies block i's 3x3 layer."""
         x = jax.nn.relu(x)
         for i, (narrow, widen) in enumerate(zip(self.narrow, self.widen, strict=True)):
             hidden = jax.nn.relu(narrow(x))

@@ -74,7 +74,7 @@ class VectorQuantizer(hk.Module):
     def __call__(self, z_e: Array) -> dict[str, Array]:
         """Quantize z_e [..., D]: {"z_q": [..., D] straight-through, "codes": [..., D] rows, "indices": int32 [...]}.
 
-        The gradient of `codes` reaches the codebook: use it in losses. That of `z_q` reaches z_e: use it in the decoder.
+        Use `codes` in losses: its gradient reaches the codebook. Decode `z_q`: its gradient reaches z_e.
         """
         codebook = hk.get_parameter(
             "codebook", [self.num_codes, self.code_dim], z_e.dtype, init=hk.initializers.RandomUniform(-0.05, 0.05)
