@@ -12,8 +12,8 @@ import platformdirs
 
 def cache_folder() -> Path:
     """Return the folder for prepared data and compiled programs: $VQTUTOR_CACHE, or the system's folder for caches."""
-    chosen = os.environ.get("VQTUTOR_CACHE")
-    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("vqtutor", appauthor=False)
+    path = os.environ.get("VQTUTOR_CACHE")
+    return Path(path).expanduser() if path else platformdirs.user_cache_path("vqtutor", appauthor=False)
 
 
 @contextmanager

@@ -101,13 +101,13 @@ def fit(
     use_compilation_cache()
     run_chunk = _compile(step, prepare, data, batch_size, snapshot.state, metrics)
     hidden = progress is False or (progress is None and os.environ.get("VQTUTOR_PROGRESS_BAR") == "off")
-    finished, saved, resumed = True, time.monotonic(), snapshot.step
-    with tqdm(total=total, initial=min(resumed, total), unit="step", disable=hidden) as bar:
+    finished, last_save, first_step = True, time.monotonic(), snapshot.step
+    with tqdm(total=total, initial=min(first_step, total), unit="step", disable=hidden) as bar:
         try:
             chunk = 1
             while snapshot.step < total:
                 epoch, first = divmod(snapshot.step, per_epoch)
-                if first == 0 or snapshot.step == resumed:
+                if first == 0 or snapshot.step == first_step:
                     order = jnp.asarray(np.random.default_rng([seed, epoch]).permutation(count), jnp.int32)
                 number = min(chunk, per_epoch - first, total - snapshot.step)
                 start = time.monotonic()
@@ -127,9 +127,9 @@ def fit(
                 chunk = int(np.clip(SECONDS_A_CHUNK * number / took, 1, 4 * chunk))
                 bar.set_postfix_str(_running(snapshot.history), refresh=False)
                 bar.update(number)
-                if checkpoint is not None and time.monotonic() - saved > SECONDS_A_CHECKPOINT:
+                if checkpoint is not None and time.monotonic() - last_save > SECONDS_A_CHECKPOINT:
                     _save(Path(checkpoint), snapshot, settings)
-                    saved = time.monotonic()
+                    last_save = time.monotonic()
         except KeyboardInterrupt:
             finished = False
             how = "call again to go on from there" if checkpoint else "with checkpoint=... it could go on from there"
@@ -265,7 +265,7 @@ def _load(path: Path, state: tuple, settings: dict[str, int], metrics: list[str]
         with np.load(path, allow_pickle=False) as file:
             about = json.loads(str(file["about"]))
             leaves, tree = jax.tree.flatten(state)
-            loaded = [file[f"state_{i}"] for i in range(len(leaves))] if about["state"] == _describe(state) else None
+            arrays = [file[f"state_{i}"] for i in range(len(leaves))] if about["state"] == _describe(state) else None
             history = {name: [file[f"history_{name}"]] for name in metrics if f"history_{name}" in file}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is damaged or no checkpoint ({type(error).__name__}). {advice}.") from error
@@ -273,10 +273,10 @@ def _load(path: Path, state: tuple, settings: dict[str, int], metrics: list[str]
         if about["settings"].get(name) != value:
             was = about["settings"].get(name)
             raise ValueError(f"{path} was trained with {name} {was}, and this call has {value}. {advice}.")
-    if loaded is None or len(history) != len(metrics):
+    if arrays is None or len(history) != len(metrics):
         raise ValueError(f"{path} holds the state or metrics of another network or optimizer. {advice}.")
     leaves = [
         jax.random.wrap_key_data(new, impl=jax.random.key_impl(old)) if _is_key(old) else jnp.asarray(new)
-        for old, new in zip(leaves, loaded, strict=True)
+        for old, new in zip(leaves, arrays, strict=True)
     ]
     return _Snapshot(jax.tree.unflatten(tree, leaves), about["step"], history, about["seconds"])

@@ -38,18 +38,18 @@ def judge(id: str, answer: Any) -> Verdict:
     exercise = find(id)
     # The lesson's earlier answers are replaced at once, so that their mistakes do not count here. A name from an
     # earlier lesson may be a helper of the student's: it is replaced only if the answer fails otherwise.
-    with _stand_ins(earlier_blanks(exercise.id), answer) as replaced:
+    with _stand_ins(earlier_blanks(exercise.id), answer) as substitutes:
         verdict = checking.judge(exercise, answer)
     if verdict.state == State.NOT_YET:
-        with _stand_ins(earlier_exercises(exercise.id), answer) as all_replaced:
-            again = checking.judge(exercise, answer) if len(all_replaced) > len(replaced) else verdict
+        with _stand_ins(earlier_exercises(exercise.id), answer) as more_substitutes:
+            again = checking.judge(exercise, answer) if len(more_substitutes) > len(substitutes) else verdict
         if again.passed:
-            verdict, replaced = again, all_replaced
+            verdict, substitutes = again, more_substitutes
     if verdict.passed:
         _right_answers.append(answer)
-    used = sorted({replaced[name] for name in _names(answer) if name in replaced})
-    if used and verdict.state != State.OPEN:
-        sentence = f"Checked with the course's own {' and '.join(used)}, because yours has not passed its check yet."
+    names = sorted({substitutes[name] for name in _names(answer) if name in substitutes})
+    if names and verdict.state != State.OPEN:
+        sentence = f"Checked with the course's own {' and '.join(names)}, because yours has not passed its check yet."
         verdict = replace(verdict, message="\n".join(filter(None, (verdict.message, sentence))))
     return verdict
 
@@ -92,7 +92,7 @@ def _stand_ins(earlier: dict[str, str], answer: Any) -> Iterator[dict[str, str]]
       answer: the answer in whose namespaces they are replaced.
     Yields: {replaced name: name of its exercise}.
     """
-    originals, replaced = [], {}
+    originals, substitutes = [], {}
     for space in _spaces(answer):
         for name, id in earlier.items():
             right, value = find(id).reference, space.get(name)
@@ -100,10 +100,10 @@ def _stand_ins(earlier: dict[str, str], answer: Any) -> Iterator[dict[str, str]]
                 continue
             own = [alias for alias, other in space.items() if other is value or _is_jit_of(other, value)]
             originals += [(space, alias, space[alias]) for alias in own]
-            replaced |= dict.fromkeys(own, name)
+            substitutes |= dict.fromkeys(own, name)
             space.update(dict.fromkeys(own, right))
     try:
-        yield replaced
+        yield substitutes
     finally:
         for space, name, value in originals:
             space[name] = value

@@ -205,7 +205,7 @@ def _unnamed(observations: Sequence[Observation], results: Sequence[ProbeVerdict
 
 
 def judge(exercise: Exercise, answer: Any, seconds: float | None = None) -> Verdict:
-    """Drive an answer with the probes and judge it; a wrong answer raises nothing.
+    """Run an answer with the probes and judge it; a wrong answer raises nothing.
 
     Args:
       exercise: the exercise that was answered.

@@ -176,18 +176,18 @@ class Patience:
 def observe(exercise: Exercise, answer: Any, seconds: float | None = None) -> list[Observation]:
     """Run the answer with every probe and return one observation per probe.
 
-    The probes run in a thread of their own. After `seconds` of processor time, by default the exercise's own, the
-    answer counts as endless and the function returns.
+    The probes run in a thread of their own. When they are late, see `Patience`, the answer counts as endless and the
+    function returns. `seconds` is by default the exercise's own.
     """
     seconds = seconds or exercise.seconds
     observations: list[Observation] = []
-    stopped = threading.Event()
+    stop = threading.Event()
 
     def work():
         # By default accelerators round the factors of a product, which would make right answers differ.
         with jax.default_matmul_precision("highest"):
             for probe in exercise.probes:
-                if not stopped.is_set():
+                if not stop.is_set():
                     observations.append(_run(probe, answer))
 
     worker = threading.Thread(target=work, daemon=True, name=f"check {exercise.id}")
@@ -204,7 +204,7 @@ def observe(exercise: Exercise, answer: Any, seconds: float | None = None) -> li
                 break
     finally:  # also when the student presses stop
         jax.config.update("jax_disable_most_optimizations", hasty)
-        stopped.set()
+        stop.set()
         if worker.is_alive() and worker.ident is not None:  # ends a loop in Python; a compiled loop goes on running
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker.ident), ctypes.py_object(SystemExit))
     results = tuple(observations)

@@ -22,8 +22,8 @@ _notices: set[str] = set()  # lines that were printed in this session
 
 def paths() -> list[Path]:
     """Return the files that hold the progress: $VQTUTOR_PROGRESS, else ~/.vqtutor and, in Colab, a mounted Drive."""
-    if chosen := os.environ.get("VQTUTOR_PROGRESS"):
-        return [Path(chosen)]
+    if path := os.environ.get("VQTUTOR_PROGRESS"):
+        return [Path(path)]
     drive = [DRIVE / "vqtutor"] if "google.colab" in sys.modules and os.path.isdir(DRIVE) else []
     return [folder / "progress.json" for folder in (Path.home() / ".vqtutor", *drive)]
 

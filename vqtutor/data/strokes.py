@@ -55,11 +55,11 @@ def _paths(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Write each label in one of its ways: float64 [N, STEPS, 2], y from -0.5 (top) to 0.5, x around 0."""
     path = np.empty((len(labels), STEPS, 2))
     for digit, skeletons in SKELETONS.items():
-        chosen = np.flatnonzero(labels == digit)
+        rows = np.flatnonzero(labels == digit)
         weights = np.array([skeleton.weight for skeleton in skeletons])
-        ways = rng.choice(len(skeletons), len(chosen), p=weights / weights.sum())
+        ways = rng.choice(len(skeletons), len(rows), p=weights / weights.sum())
         for way, skeleton in enumerate(skeletons):
-            mine, plan = chosen[ways == way], _plan(skeleton)
+            mine, plan = rows[ways == way], _plan(skeleton)
             stray = plan.tremble @ rng.normal(0, TREMBLE, (len(mine), *plan.points.shape))
             stray[..., 0] *= 1.3 / max(plan.width[1], 0.5)  # equal displacement sideways for narrow and wide digits
             path[mine] = plan.spline @ (plan.points + stray) - 0.5
@@ -123,14 +123,14 @@ def _place(path: np.ndarray, radius: np.ndarray, rng: np.random.Generator) -> np
     x, y = x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)
     extent = np.maximum(np.ptp(x, 1), np.ptp(y, 1))[:, None]
     scale = (BOX - 2 * radius + np.clip(rng.normal(0, 0.3, count), -1, 1)) / extent
-    placed = []
+    coordinates = []
     for axis in (x, y):
         axis = axis * scale
         axis = axis - axis.mean(1, keepdims=True) + np.clip(rng.normal(0, 0.35, count), -1, 1)
         reach = SIZE / 2 - 2 - radius  # leaves a pixel of background around the grey edge
         axis = axis - np.maximum(0, axis.max(1, keepdims=True) - reach)
-        placed.append(axis + np.maximum(0, -reach - axis.min(1, keepdims=True)))
-    return np.stack(placed, -1)
+        coordinates.append(axis + np.maximum(0, -reach - axis.min(1, keepdims=True)))
+    return np.stack(coordinates, -1)
 
 
 def _ink(path: np.ndarray, radius: np.ndarray, rng: np.random.Generator) -> np.ndarray:

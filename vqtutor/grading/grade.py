@@ -222,8 +222,8 @@ def grade(
                     pass
                 exercises = [EXERCISES[id] for id in book.open_exercises()]
                 with ThreadPoolExecutor(workers) as pool:
-                    prepared = pool.map(grader.prepare, exercises)
-                    list(tqdm(prepared, "what right looks like", len(exercises), unit="exercise", disable=not progress))
+                    results = pool.map(grader.prepare, exercises)
+                    list(tqdm(results, "what right looks like", len(exercises), unit="exercise", disable=not progress))
                 verdicts = _here(workers, grader, book.open_answers())
             else:
                 verdicts = _on_cluster(scheduler, grader, book.open_answers())

@@ -85,8 +85,8 @@ class TapConv(hk.Module):
         w, b = self._weights(x.shape[-1])
         if not prefers_products():
             numbers = ("NHWC", "HWIO", "NHWC")
-            used = w * self.mask[..., None, None]
-            return jax.lax.conv_general_dilated(x, used, (1, 1), self.padding, dimension_numbers=numbers) + b
+            weights = w * self.mask[..., None, None]
+            return jax.lax.conv_general_dilated(x, weights, (1, 1), self.padding, dimension_numbers=numbers) + b
         return self._product(self._slices(self.pad(x)), w) + b
 
     # A slice of a padded map for each tap: for all places, for the places of a row, for one place.

@@ -148,8 +148,8 @@ def _draw_plane(axis, points, codebook, nearest, reach, dead) -> tuple[np.ndarra
         axis.scatter(a, b, marker=shape, s=290 if dead[k] else 190, color=colour, edgecolors="black", zorder=3)
         axis.text(a, b, str(k), ha="center", va="center_baseline", fontsize=9, fontweight="bold", zorder=4)
     axis.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
-    chosen = codebook[np.clip(indices, 0, len(codebook) - 1)]
-    return indices, float(np.mean(np.sum((points - chosen) ** 2, axis=-1)))
+    nearest_codes = codebook[np.clip(indices, 0, len(codebook) - 1)]
+    return indices, float(np.mean(np.sum((points - nearest_codes) ** 2, axis=-1)))
 
 
 def planes(
@@ -261,10 +261,10 @@ def pulls(
                 (points, sides[0], longest[0], PALETTE[0], 0.004, 2),
                 (codebook, sides[1], longest[1], PALETTE[5], 0.013, 4),
             ):
-                moved = np.asarray(pull) / most * 0.3 * reach
-                visible = np.linalg.norm(moved, axis=-1) > 1e-6
+                shifts = np.asarray(pull) / most * 0.3 * reach
+                visible = np.linalg.norm(shifts, axis=-1) > 1e-6
                 arrows = dict(angles="xy", scale_units="xy", scale=1, color=colour, width=width, zorder=z)
-                axis.quiver(*at[visible].T, *moved[visible].T, **arrows)
+                axis.quiver(*at[visible].T, *shifts[visible].T, **arrows)
             data |= {f"{title}: pull on vectors": sides[0], f"{title}: pull on codes": sides[1]}
             axis.set(title=title, xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="dimension 0")
         axes[0, 0].set_ylabel("dimension 1")
