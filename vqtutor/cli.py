@@ -48,6 +48,9 @@ def main(arguments: list[str] | None = None) -> int:
     doctor.add_argument(
         "--misconceptions", nargs="?", const="", metavar="EXERCISE", help="print how each misconception is rejected"
     )
+    doctor.add_argument(
+        "--mutants", nargs="?", const="", metavar="EXERCISE", help="change every answer a little, and see who notices"
+    )
     options = parser.parse_args(arguments)
     try:
         return globals()[f"_{options.command.replace('-', '_')}"](options)
@@ -150,6 +153,8 @@ def _export(options) -> int:
 
 
 def _doctor(options) -> int:
+    if options.mutants is not None:
+        return _try_mutants(options.mutants)
     if options.checks or options.misconceptions is not None:
         from vqtutor.lessons import EXERCISES, find
 
@@ -199,6 +204,26 @@ def _time_checks(exercises) -> None:
         judge(exercise, exercise.misconceptions[-1].answer)  # every misconception is looked at once
         wrong = max(_seconds(judge, exercise, misconception.answer) for misconception in exercise.misconceptions)
         print(f"{id:32} {first:6.2f}s {again:6.2f}s {wrong:13.2f}s")
+
+
+def _try_mutants(id: str) -> int:
+    """Print what became of every mutant that is not rejected by name, and a table; return 1 where one was accepted."""
+    from vqtutor.lessons import EXERCISES, find
+    from vqtutor.mutants import Fate, fate, mutants
+
+    table = []
+    for exercise in [find(id).id] if id else EXERCISES:
+        count = dict.fromkeys(Fate, 0)
+        for mutant in mutants(exercise):
+            became, message = fate(mutant)
+            count[became] += 1
+            if became in (Fate.SURVIVED, Fate.UNNAMED):
+                print(f"{exercise}, {mutant.change}: {became}. {message}".rstrip(), flush=True)
+        table.append((exercise, count))
+    print(f"\n{'exercise':34}" + "".join(f"{fate.name.lower():>10}" for fate in Fate))
+    for exercise, count in table:
+        print(f"{exercise:34}" + "".join(f"{count[fate]:10}" for fate in Fate))
+    return int(any(count[Fate.SURVIVED] for _, count in table))
 
 
 def _seconds(call, *arguments) -> float:

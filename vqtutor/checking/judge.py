@@ -10,6 +10,7 @@ import numpy as np
 from vqtutor.checking import card
 from vqtutor.checking.exercise import Exercise, Misconception, Probe, State
 from vqtutor.checking.probe import Observation, Problem, is_open, misfit, observe
+from vqtutor.checking.relations import relation
 
 # float32 keeps about 7 digits and the probes add up tens of products of order one, so right answers written
 # differently agree to about 1e-6 of the largest element; the mildest misconception is off by more than 1e-3.
@@ -45,6 +46,7 @@ class Verdict:
       misconception: the name of the one it behaves as, if any.
       message: what is off and where to look; empty when all is well.
       probes: one verdict a probe.
+      is_relation: no misconception behaves as this answer, but the message says how it differs from the right one.
     """
 
     exercise: str
@@ -54,6 +56,7 @@ class Verdict:
     misconception: str | None = None
     message: str = ""
     probes: tuple[ProbeVerdict, ...] = field(default=())
+    is_relation: bool = False
 
     @property
     def passed(self) -> bool:
@@ -190,17 +193,35 @@ def judge_observations(exercise: Exercise, seen: Sequence[Observation], look: Lo
     if points == exercise.points:
         return Verdict(exercise.id, State.PASSED, points, points, probes=tuple(results))
     misconception = _diagnose(exercise, seen, look)
-    message = f"{misconception.says}\n{misconception.look}" if misconception else _unnamed(seen, results)
-    name = misconception.name if misconception else None
-    return Verdict(exercise.id, State.NOT_YET, points, exercise.points, name, message, tuple(results))
+    if misconception:
+        message = f"{misconception.says}\n{misconception.look}"
+        return Verdict(exercise.id, State.NOT_YET, points, exercise.points, misconception.name, message, tuple(results))
+    message, is_relation = _unnamed(exercise, look(exercise, exercise.reference), seen, results)
+    return Verdict(exercise.id, State.NOT_YET, points, exercise.points, None, message, tuple(results), is_relation)
 
 
-def _unnamed(seen: Sequence[Observation], results: Sequence[ProbeVerdict]) -> str:
-    """Return the report for what matches no misconception: the first probe that differs says the most."""
-    for found, result in zip(seen, results, strict=True):
-        if not result.passed:
-            return found.sentence if found.problem else f'The probe "{result.name}" sees a difference.'
-    return ""
+def _unnamed(
+    exercise: Exercise,
+    expected: Sequence[Observation],
+    observed: Sequence[Observation],
+    results: Sequence[ProbeVerdict],
+) -> tuple[str, bool]:
+    """Return (what to say of an answer that no misconception behaves like, whether that is a relation)."""
+    differences = []
+    for probe, right, own in zip(exercise.probes, expected, observed, strict=True):
+        if own.problem and not differences:
+            return own.sentence, False
+        for name, array in right.arrays.items():
+            if name in own.arrays and (probe.accept or compare)(array, own.arrays[name]):
+                differences.append((probe, name, array, own.arrays[name]))
+    if not differences:  # what is missing, or what a probe that follows a crash did not see
+        return next(result.message for result in results if not result.passed), False
+    probe, name, right, own = differences[0]
+    where = f'With "{probe.name}"' + (f", {name}" if name != probe.name else "")
+    comparable = [(name, right, own) for probe, name, right, own in differences if not probe.accept]
+    if comparable and (sentence := relation(comparable)):
+        return f"{where}: {sentence}", True
+    return f"{where}: {(probe.accept or compare)(right, own)}.", False
 
 
 def judge(exercise: Exercise, answer: Any, seconds: float | None = None) -> Verdict:
