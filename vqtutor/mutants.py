@@ -7,11 +7,15 @@ is listed in the lesson's equal.py with the reason, or shows that a probe is mis
 import ast
 import copy
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any, NamedTuple
 
-from vqtutor.checking import judge
+from vqtutor.checking import Observation, Verdict
+from vqtutor.checking.judge import judge_observations
+from vqtutor.checking.probe import misfit, observe
+from vqtutor.checking.slips import alike, fingerprints
 from vqtutor.lessons import EXERCISES, lesson_of
 from vqtutor.lessons.answers import answer_of, define
 
@@ -29,6 +33,14 @@ class Fate(StrEnum):
     SURVIVED = "accepted"
 
 
+class Told(NamedTuple):
+    """What a student is told of a small mistake."""
+
+    name: str
+    says: str
+    look: str
+
+
 @dataclass(frozen=True)
 class Mutant:
     """A changed answer.
@@ -37,13 +49,27 @@ class Mutant:
       exercise: the id.
       change: in a line, such as "line 2: `a + b` -> `a - b`".
       text: the whole answer, changed.
+      slip: what a student is told whose answer behaves alike.
     """
 
     exercise: str
     change: str
     text: str
+    slip: Told
 
 
+_DONE_BY = {
+    ast.Add: "added",
+    ast.Sub: "subtracted",
+    ast.Mult: "multiplied",
+    ast.Div: "divided",
+    ast.FloorDiv: "divided and rounded down",
+    ast.Mod: "divided for its remainder",
+    ast.Pow: "raised to a power",
+    ast.MatMult: "multiplied as matrices",
+    ast.BitAnd: 'joined by "and"',
+    ast.BitOr: 'joined by "or"',
+}
 _OPERATORS = {
     ast.Add: (ast.Sub, ast.Mult),
     ast.Sub: (ast.Add,),
@@ -52,6 +78,7 @@ _OPERATORS = {
     ast.FloorDiv: (ast.Div, ast.Mod),
     ast.Mod: (ast.FloorDiv,),
     ast.Pow: (ast.Mult,),
+    ast.MatMult: (ast.Mult,),
     ast.BitAnd: (ast.BitOr,),
     ast.BitOr: (ast.BitAnd,),
     ast.Lt: (ast.LtE, ast.Gt),
@@ -63,6 +90,7 @@ _OPERATORS = {
     ast.And: (ast.Or,),
     ast.Or: (ast.And,),
 }
+_WITH_EQUALITY = {(ast.Lt, ast.LtE), (ast.LtE, ast.Lt), (ast.Gt, ast.GtE), (ast.GtE, ast.Gt)}
 _TAKEN_FOR_EACH_OTHER = (
     ("sum", "mean", "max"),
     ("argmin", "argmax"),
@@ -82,7 +110,7 @@ def mutants(id: str) -> Iterator[Mutant]:
     """Yield every small change of an exercise's answer that is Python, each text once."""
     tree = ast.parse(answer_of(id))
     texts = {ast.unparse(tree)}
-    for change, changed in _changes(tree):
+    for change, changed, slip in _changes(tree):
         text = ast.unparse(ast.fix_missing_locations(changed))
         if text in texts:
             continue
@@ -92,24 +120,17 @@ def mutants(id: str) -> Iterator[Mutant]:
                 compile(text, id, "exec")
         except SyntaxError:
             continue
-        yield Mutant(id, change, text)
+        yield Mutant(id, change, text, slip)
 
 
 def fate(mutant: Mutant) -> tuple[Fate, str]:
     """Return what its check says of a mutant, and the message to the student; for an equal one, why it is equal."""
-    exercise = EXERCISES[mutant.exercise]
-    reasons = lesson_of(mutant.exercise).module("equal").EQUAL.get(exercise.name, {})
-    for part, reason in reasons.items():
-        if part in mutant.change:
-            return Fate.EQUAL, reason
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            answer = define(mutant.exercise, mutant.text)
-    except Exception as error:
-        return Fate.CRASHED, repr(error)
-    verdict = judge(exercise, answer, seconds=SECONDS)
+    verdict, _ = _trial(mutant)
+    if isinstance(verdict, str):
+        return Fate.CRASHED, verdict
     if verdict.passed:
-        return Fate.SURVIVED, ""
+        reason = _equal(mutant)
+        return (Fate.EQUAL, reason) if reason else (Fate.SURVIVED, "")
     if verdict.misconception:
         return Fate.NAMED, verdict.misconception
     if verdict.is_relation:
@@ -118,24 +139,62 @@ def fate(mutant: Mutant) -> tuple[Fate, str]:
     return (Fate.CRASHED if crashed else Fate.UNNAMED), verdict.message
 
 
-def _changes(tree: ast.Module) -> Iterator[tuple[str, ast.Module]]:
+def _equal(mutant: Mutant) -> str:
+    name = mutant.exercise.split(".")[1]
+    reasons = lesson_of(mutant.exercise).module("equal").EQUAL.get(name, {})
+    return next((reason for part, reason in reasons.items() if part in mutant.change), "")
+
+
+def _trial(mutant: Mutant) -> tuple[Verdict | str, Sequence[Observation]]:
+    """Return (the verdict on a mutant, or why it cannot even be defined or called; what the probes observed of it)."""
+    exercise = EXERCISES[mutant.exercise]
+    with warnings.catch_warnings(action="ignore"):
+        try:
+            answer = define(mutant.exercise, mutant.text)
+        except Exception as error:
+            return repr(error), ()
+        if sentence := misfit(exercise, answer):
+            return sentence, ()
+        observations = observe(exercise, answer, SECONDS)
+        return judge_observations(exercise, observations), observations
+
+
+def slips(id: str) -> dict[str, Any]:
+    """Return what slips.json keeps of an exercise: the right answer's fingerprints, and those of every slip."""
+    exercise, table = replace(EXERCISES[id], slips=()), []
+    right = fingerprints(observe(exercise, exercise.reference, 120))
+    behaviours = [right]
+    for mutant in mutants(id):
+        verdict, observations = _trial(mutant)
+        if isinstance(verdict, str) or any(one.problem for one in observations):
+            continue
+        prints = fingerprints(observations)
+        if verdict.passed or any(alike(prints, other) for other in behaviours):
+            continue
+        if judge_observations(exercise, observations).misconception is None:
+            behaviours.append(prints)
+            table.append(mutant.slip._asdict() | {"prints": prints})
+    return {"right": right, "slips": table}
+
+
+def _changes(tree: ast.Module) -> Iterator[tuple[str, ast.Module, Told]]:
     parameters = _parameters(tree)
     for number, node in enumerate(ast.walk(tree)):
-        for new in _replacements(node, tree, parameters):
+        for new, slip in _replacements(node, tree, parameters):
             changed = copy.deepcopy(tree)
             target = list(ast.walk(changed))[number]
             _Put(target, copy.deepcopy(new)).visit(changed)
             after = f"-> `{_short(new)}`" if new else "dropped"
-            yield f"line {node.lineno}: `{_short(node)}` {after}", changed
+            yield f"line {node.lineno}: `{_short(node)}` {after}", changed, slip
     for number, node in enumerate(ast.walk(tree)):
         if isinstance(node, ast.FunctionDef):
             for argument in node.args.args:
-                for what, line in _of_argument(argument.arg):
+                for line, slip in _of_argument(argument.arg):
                     changed = copy.deepcopy(tree)
                     function = list(ast.walk(changed))[number]
                     first = int(ast.get_docstring(function) is not None)
                     function.body[first:first] = ast.parse(line).body
-                    yield f"line {node.lineno}: {argument.arg} {what}", changed
+                    yield f"line {node.lineno}: `{line}` at first", changed, slip
 
 
 class _Put(ast.NodeTransformer):
@@ -164,10 +223,24 @@ def _parameters(tree: ast.Module) -> set[str]:
     return {argument.arg for function in functions for argument in function.args.args} - {"self"}
 
 
-def _of_argument(name: str) -> Iterator[tuple[str, str]]:
+def _of_argument(name: str) -> Iterator[tuple[str, Told]]:
     if name != "self":
-        yield "is ignored", f"{name} = 0 * {name}"
-        yield "has the first example's value for all", f"{name} = jnp.broadcast_to({name}[:1], {name}.shape)"
+        yield (
+            f"{name} = 0 * {name}",
+            Told(
+                f"{name} is ignored",
+                f"Your answer behaves as if {name} were 0: what it holds does not enter.",
+                f"Follow {name} through your lines: where is it used?",
+            ),
+        )
+        yield (
+            f"{name} = jnp.broadcast_to({name}[:1], {name}.shape)",
+            Told(
+                f"the first of {name} for all",
+                f"What belongs to the first of {name} is used for all of them.",
+                "Is there an index 0, or a broadcast, where each should use its own?",
+            ),
+        )
 
 
 def _copy(node: ast.AST, **fields) -> ast.AST:
@@ -185,78 +258,213 @@ def _swapped(items: list, index: int) -> list:
     return [*items[:index], items[index + 1], items[index], *items[index + 2 :]]
 
 
-def _call(function: str, node: ast.expr) -> ast.expr:
-    return ast.Call(ast.parse(function, mode="eval").body, [node], [])
+def _held_still(node: ast.expr) -> ast.expr:
+    return ast.Call(ast.parse("jax.lax.stop_gradient", mode="eval").body, [node], [])
 
 
-def _replacements(node: ast.AST, tree: ast.Module, parameters: set[str]) -> Iterator[ast.AST | None]:
-    """Yield what may stand in a node's place by mistake; None where it may be missing."""
+def _made_of(node: ast.AST, parameters: set[str]) -> str:
+    """Return what a part is made of, as far as the student knows its name: " made of z and codebook"."""
+    names = [one.id for one in ast.walk(node) if isinstance(one, ast.Name) and one.id in parameters]
+    return f" made of {' and '.join(dict.fromkeys(names))}" if names else ""
+
+
+def _replacements(node: ast.AST, tree: ast.Module, parameters: set[str]) -> Iterator[tuple[ast.AST | None, Told]]:
+    """Yield (what may stand in a node's place by mistake, or None where it may be missing; what to tell)."""
     match node:
         case ast.BinOp():
-            yield from (_copy(node, op=other()) for other in _OPERATORS.get(type(node.op), ()))
-            yield node.left
-            yield node.right
-            if not isinstance(node.op, (ast.Add, ast.Mult)):
-                yield _copy(node, left=node.right, right=node.left)
+            yield from _of_operation(node, parameters)
         case ast.UnaryOp():
-            yield node.operand
+            what = "a minus" if isinstance(node.op, ast.USub) else "a `not`"
+            yield node.operand, Told(f"{what} is missing", f"Somewhere {what} is missing.", "Look at your signs.")
         case ast.Compare(ops=[operator]):
-            yield from (_copy(node, ops=[other()]) for other in _OPERATORS.get(type(operator), ()))
+            for other in _OPERATORS.get(type(operator), ()):
+                border = (type(operator), other) in _WITH_EQUALITY
+                yield (
+                    _copy(node, ops=[other()]),
+                    Told(
+                        "a comparison at its border" if border else "a comparison turned round",
+                        "A comparison is right, but for values that are exactly equal."
+                        if border
+                        else "A comparison is the other way round.",
+                        "Try it on two equal numbers." if border else "Which of the two should be the larger one?",
+                    ),
+                )
         case ast.BoolOp():
-            yield from (_copy(node, op=other()) for other in _OPERATORS[type(node.op)])
-            yield from node.values
+            slip = Told("a condition", "A condition that is made of two is off.", 'Is it "and", or "or"?')
+            yield from ((_copy(node, op=other()), slip) for other in _OPERATORS[type(node.op)])
+            yield from ((value, slip) for value in node.values)
         case ast.IfExp():
-            yield node.body
-            yield node.orelse
+            slip = Told("a choice that is always made alike", "Of two cases only one is treated.", "What decides here?")
+            yield from ((part, slip) for part in (node.body, node.orelse))
         case ast.Constant(value=bool()):
-            yield _copy(node, value=not node.value)
+            slip = Told("a yes for a no", f"Somewhere stands {not node.value} where {node.value} belongs.", "Which?")
+            yield _copy(node, value=not node.value), slip
         case ast.Constant(value=int() | float()):
-            yield from (_copy(node, value=value) for value in {node.value + 1, node.value - 1, 0 * node.value})
-            if isinstance(node.value, float):
-                yield _copy(node, value=node.value / 2)
+            for value in dict.fromkeys((node.value + 1, node.value - 1, 0 * node.value, node.value / 2)):
+                if isinstance(node.value, float) or value == int(value):
+                    yield (
+                        _copy(node, value=type(node.value)(value)),
+                        Told(
+                            "a number that is off",
+                            f"Your answer behaves as if somewhere {value:g} stood where {node.value:g} belongs.",
+                            "Go through your numbers: exponents, axes, factors, indices.",
+                        ),
+                    )
         case ast.Constant(value=str()) if not _is_docstring(node, tree):
-            others = {
-                one.value for one in ast.walk(tree) if isinstance(one, ast.Constant) and isinstance(one.value, str)
-            }
-            yield from (_copy(node, value=other) for other in sorted(others) if other.isidentifier())
+            texts = [one.value for one in ast.walk(tree) if isinstance(one, ast.Constant)]
+            others = {text for text in texts if isinstance(text, str) and text.isidentifier()}
+            slip = Told(
+                "a name that is off", f'Somewhere another name stands for "{node.value}".', "Read your strings."
+            )
+            yield from ((_copy(node, value=other), slip) for other in sorted(others))
         case ast.Call():
             yield from _of_call(node)
         case ast.Attribute(ctx=ast.Load()):
-            yield from (_copy(node, attr=other) for other in _others(node.attr))
+            for other in _others(node.attr):
+                yield (
+                    _copy(node, attr=other),
+                    Told(
+                        f"{other} for {node.attr}",
+                        f"Your answer behaves as if somewhere {other} stood where {node.attr} belongs.",
+                        f"What is the difference between {other} and {node.attr}, and which is asked for?",
+                    ),
+                )
         case ast.Subscript(ctx=ast.Load()):
-            yield node.value
+            slip = Told(
+                "an index is missing", "A whole array is used where a part of it is meant.", "Look at your [...]."
+            )
+            yield node.value, slip
         case ast.Slice():
-            yield from (_copy(node, **{part: None}) for part in ("lower", "upper") if getattr(node, part))
+            slip = Told("a slice too long", "A slice takes more than it should.", "Where does it begin, and end?")
+            yield from ((_copy(node, **{part: None}), slip) for part in ("lower", "upper") if getattr(node, part))
         case ast.Tuple(ctx=ast.Load()) | ast.List(ctx=ast.Load()):
             for i in range(len(node.elts)):
-                yield _copy(node, elts=_without(node.elts, i))
+                yield (
+                    _copy(node, elts=_without(node.elts, i)),
+                    Told(
+                        "a part is missing",
+                        "Of several things one is missing.",
+                        "Count what you return, and what you pass on.",
+                    ),
+                )
                 if i + 1 < len(node.elts):
-                    yield _copy(node, elts=_swapped(node.elts, i))
+                    yield _copy(node, elts=_swapped(node.elts, i)), _TWO_SWAPPED
         case ast.Dict():
             for i in range(len(node.keys)):
-                yield _copy(node, keys=_without(node.keys, i), values=_without(node.values, i))
+                key = ast.unparse(node.keys[i]).strip("'")
+                slip = Told(f"{key} is missing", f'"{key}" is missing from what you return.', "Count what you return.")
+                yield _copy(node, keys=_without(node.keys, i), values=_without(node.values, i)), slip
                 if i + 1 < len(node.keys):
-                    yield _copy(node, values=_swapped(node.values, i))
+                    yield _copy(node, values=_swapped(node.values, i)), _TWO_SWAPPED
         case ast.If():
-            yield from (_copy(node, test=ast.Constant(value)) for value in (True, False))
+            for value, when in ((True, "always"), (False, "never")):
+                yield (
+                    _copy(node, test=ast.Constant(value)),
+                    Told(
+                        f"a step that {when} happens",
+                        f"What should happen only sometimes {when} happens.",
+                        f"What is the meaning of {_short(node.test)}?"
+                        if isinstance(node.test, ast.Name)
+                        else "When is it meant to?",
+                    ),
+                )
         case ast.Assign() | ast.AugAssign() | ast.Expr() if not _is_docstring(getattr(node, "value", None), tree):
-            yield None
+            yield (
+                None,
+                Told(
+                    "a step left out",
+                    f"A step is missing{_made_of(node, parameters).replace('made of', 'that has to do with')}.",
+                    "Go through the steps that the header and the hints name.",
+                ),
+            )
         case ast.Return() if node.value:
-            yield _copy(node, value=_call("jnp.squeeze", node.value))
-            yield _copy(node, value=_call("jax.lax.stop_gradient", node.value))
+            squeezed = ast.Call(ast.parse("jnp.squeeze", mode="eval").body, [node.value], [])
+            yield (
+                _copy(node, value=squeezed),
+                Told(
+                    "an axis squeezed away",
+                    "An axis of length 1 is lost.",
+                    "squeeze drops every axis of length 1, also yours.",
+                ),
+            )
+            yield (
+                _copy(node, value=_held_still(node.value)),
+                Told("no gradient at all", "The values are right, but no gradient passes.", "What holds it still?"),
+            )
         case ast.Name(ctx=ast.Load()) if node.id in parameters:
-            yield _call("jax.lax.stop_gradient", node)
+            yield (
+                _held_still(node),
+                Told(
+                    f"{node.id} held still",
+                    f"The values are right, but at one place no gradient passes to {node.id}.",
+                    "Is something inside stop_gradient that should be free?",
+                ),
+            )
 
 
-def _of_call(node: ast.Call) -> Iterator[ast.AST]:
-    for i in range(len(node.keywords)):
-        yield _copy(node, keywords=_without(node.keywords, i))
+_TWO_SWAPPED = Told(
+    "two things swapped", "Two things have changed places.", "Look at the order in which they are asked for."
+)
+
+
+def _of_operation(node: ast.BinOp, parameters: set[str]) -> Iterator[tuple[ast.AST, Told]]:
+    word = _DONE_BY.get(type(node.op), "combined")
+    for other in _OPERATORS.get(type(node.op), ()):
+        yield (
+            _copy(node, op=other()),
+            Told(
+                f"{_DONE_BY[other]}, not {word}",
+                f"Your answer behaves as if something were {_DONE_BY[other]} that should be {word}.",
+                f"It is about a part{_made_of(node.right, parameters) or ' of your formula'}.",
+            ),
+        )
+    for rest, lost in ((node.left, node.right), (node.right, node.left)):
+        kind = {ast.Add: "a term", ast.Sub: "a term", ast.Mult: "a factor", ast.Div: "a division"}.get(
+            type(node.op), "a part"
+        )
+        made_of = _made_of(lost, parameters)
+        yield (
+            rest,
+            Told(
+                f"{kind} is missing{made_of}",
+                f"Your answer behaves as if {kind}{made_of} were missing.",
+                "Write the formula down on paper and count its parts.",
+            ),
+        )
+    if not isinstance(node.op, (ast.Add, ast.Mult)):
+        yield (
+            _copy(node, left=node.right, right=node.left),
+            Told(
+                "the wrong way round",
+                f"Two things are {word} the wrong way round.",
+                "Which of the two comes first?",
+            ),
+        )
+
+
+def _of_call(node: ast.Call) -> Iterator[tuple[ast.AST, Told]]:
+    name = _short(node.func).split(".")[-1].strip("()")
+    for i, one in enumerate(node.keywords):
+        yield (
+            _copy(node, keywords=_without(node.keywords, i)),
+            Told(
+                f"{name} without {one.arg}",
+                f"Your answer behaves as if {one.arg} were not given to {name}.",
+                f"What does {name} do where nobody tells it {one.arg}?",
+            ),
+        )
     for i in range(len(node.args) - 1):
-        yield _copy(node, args=_swapped(node.args, i))
+        yield (
+            _copy(node, args=_swapped(node.args, i)),
+            Told(
+                f"arguments of {name} swapped", f"Two arguments of {name} have changed places.", "Look their order up."
+            ),
+        )
+    slip = Told(f"{name} is missing", f"Your answer behaves as if {name} were missing.", "Which step does that work?")
     if node.args:  # relu(x) -> x, stop_gradient(x) -> x
-        yield node.args[0]
+        yield node.args[0], slip
     if isinstance(node.func, ast.Attribute) and not _is_module(node.func.value):  # x.mean() -> x
-        yield node.func.value
+        yield node.func.value, slip
 
 
 def _is_module(node: ast.expr) -> bool:

@@ -68,6 +68,7 @@ class Exercise:
       base: what the answer must be a subclass of, when the answer is a class.
       seconds: of processor time that all probes together may take, the answer's own, however busy the machine is. The
         first call compiles; whoever needs over two seconds here gets more than the ten that serve most.
+      slips: small mistakes that were tried beforehand, see slips.py.
     """
 
     id: str
@@ -79,6 +80,7 @@ class Exercise:
     hints: tuple[str, ...]
     base: type | None = None
     seconds: float = 10.0
+    slips: tuple[Any, ...] = ()
     lesson: str = field(init=False)
     name: str = field(init=False)
 

@@ -11,6 +11,7 @@ from vqtutor.checking import card
 from vqtutor.checking.exercise import Exercise, Misconception, Probe, State
 from vqtutor.checking.probe import Observation, Problem, is_open, misfit, observe
 from vqtutor.checking.relations import relation
+from vqtutor.checking.slips import alike, fingerprints
 
 # float32 keeps about 7 digits and the probes add up tens of products of order one, so right answers written
 # differently agree to about 1e-6 of the largest element; the mildest misconception is off by more than 1e-3.
@@ -196,6 +197,10 @@ def judge_observations(exercise: Exercise, seen: Sequence[Observation], look: Lo
     if misconception:
         message = f"{misconception.says}\n{misconception.look}"
         return Verdict(exercise.id, State.NOT_YET, points, exercise.points, misconception.name, message, tuple(results))
+    prints = fingerprints(seen)
+    if slip := next((slip for slip in exercise.slips if alike(slip.prints, prints)), None):
+        message = f"{slip.says}\n{slip.look}"
+        return Verdict(exercise.id, State.NOT_YET, points, exercise.points, slip.name, message, tuple(results))
     message, is_relation = _unnamed(exercise, look(exercise, exercise.reference), seen, results)
     return Verdict(exercise.id, State.NOT_YET, points, exercise.points, None, message, tuple(results), is_relation)
 
