@@ -502,7 +502,7 @@ def test_nbgraders_points_are_ours(tmp_path):
 def test_of_two_files_the_last_stands_and_one_that_is_gone_is_forgotten(tmp_path):
     def cells(folder):
         book = Gradebook(tmp_path / "report", "a version")
-        found = list(collect(folder, book.known()))
+        found = list(collect(folder, book.digests()))
         book.take_in(found, lambda answer: answer.cell)
         return [key for key, _ in book.open_answers()], [type(one).__name__ for one in found], book
 
@@ -518,7 +518,7 @@ def test_of_two_files_the_last_stands_and_one_that_is_gone_is_forgotten(tmp_path
     (place / "ada_LATE_12345_00_start_here-1.ipynb").unlink()
     keys, kinds, book = cells(place)
     assert [key[-1] for key in keys] == ["1"] and kinds == ["Unchanged"] and not book.damaged()
-    assert Gradebook(tmp_path / "report", "another version").known() == {}
+    assert Gradebook(tmp_path / "report", "another version").digests() == {}
 
 
 def test_places_to_look_are_what_no_answer_needs():

@@ -124,7 +124,7 @@ def tutor(tmp_path, monkeypatch):
     import vqtutor
     from vqtutor import tutor
 
-    monkeypatch.setattr(tutor, "_passed", [])
+    monkeypatch.setattr(tutor, "_right_answers", [])
     return vqtutor
 
 

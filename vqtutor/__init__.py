@@ -1,12 +1,12 @@
 """Learn vector-quantized autoencoders by building one.
 
 vqtutor.check("quantizer.nearest_code", nearest_code)   # judge your answer and show its card
-vqtutor.hint("quantizer.nearest_code")                  # the next step of a ladder
+vqtutor.hint("quantizer.nearest_code")                  # show the next hint
 vqtutor.load_dataset("mnist")                           # images to learn from
 vqtutor.fit(step, state, images, epochs=5)              # train any compiled step
-vqtutor.quick_jit(network.init)(key, x)                 # jax.jit that compiles in a hurry
+vqtutor.quick_jit(network.init)(key, x)                 # jax.jit with fast compilation
 vqtutor.train_codec(images)                             # images to code maps and back
-vqtutor.Conv2D, vqtutor.Conv2DTranspose                 # Haiku's layers, in forms that are fast on a CPU as well
+vqtutor.Conv2D, vqtutor.Conv2DTranspose                 # Haiku's layers, also fast on a CPU
 vqtutor.convolve(x, w)                                  # the same with weights of your own
 """
 
@@ -56,11 +56,11 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    """Load each part when it is first used, so that `import vqtutor` costs nothing that is not needed."""
+    """Import each part when it is first used, so that `import vqtutor` is fast."""
     if name not in _HOME:
         raise AttributeError(f"vqtutor has no {name!r}; it has {', '.join(__all__)}.")
     value = getattr(import_module(f"vqtutor.{_HOME[name]}"), name)
-    globals()[name] = value  # `vqtutor.progress` must stay the function, whatever is imported later
+    globals()[name] = value  # `vqtutor.progress` must stay the function after later imports
     return value
 
 

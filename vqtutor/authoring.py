@@ -1,7 +1,7 @@
-"""solutions/ -> notebooks/: blanks for answers, nothing that was computed, and metadata that graders understand.
+"""solutions/ -> notebooks/: answers become blanks, outputs are removed, and metadata for graders are added.
 
-A solution cell says what it is under `metadata.vqtutor.role`; everything else that a notebook carries (badges, set-up
-cell, nbgrader's metadata, the picture in the opening) is derived from that, and nothing is kept in step by hand.
+The role of a solution's cell is in `metadata.vqtutor.role`. Badges, the set-up cell, nbgrader's metadata and the
+picture in the opening are derived from the roles, and never edited by hand.
 """
 
 import ast
@@ -56,10 +56,10 @@ if getattr(find_spec("vqtutor"), "origin", None) is None:
 
 
 def course_folder() -> Path:
-    """Return the folder that holds `solutions/`: the working directory, or where this package lies.
+    """Return the folder that holds `solutions/`: the working directory, or the one that holds this package.
 
     Raises:
-      FileNotFoundError: in a sentence, when neither does.
+      FileNotFoundError: neither has it; the message is a sentence.
     """
     for folder in (Path.cwd(), Path(__file__).parents[1]):
         if (folder / "solutions").is_dir():
@@ -68,7 +68,7 @@ def course_folder() -> Path:
 
 
 def quiet(folder: Path) -> dict[str, str]:
-    """Return the variables for a run on the built-in data that leaves whoever runs it with the progress they had."""
+    """Return environment variables for a run on the built-in data that does not change the user's progress file."""
     progress = str(folder / "build" / "reference-progress.json")
     return {"VQTUTOR_DATASET": "strokes", "VQTUTOR_PROGRESS": progress, "VQTUTOR_PROGRESS_BAR": "off"}
 
@@ -79,7 +79,7 @@ def lessons(folder: Path) -> list[Path]:
 
 
 def repository(folder: Path) -> str:
-    """Return the repository's address, which is written in pyproject.toml and nowhere else."""
+    """Return the repository's address, from pyproject.toml."""
     return tomllib.loads((folder / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
 
 
@@ -100,19 +100,19 @@ def read(path: Path) -> NotebookNode:
 
 
 def write(notebook: NotebookNode, path: Path) -> None:
-    """Write a notebook whole or not at all."""
+    """Validate a notebook and write it, see `whole_file`."""
     nbformat.validate(notebook)
     with whole_file(path) as file:
         file.write(f"{nbformat.writes(notebook)}\n".encode())
 
 
 def about(cell: NotebookNode) -> dict[str, Any]:
-    """Return what a cell says about itself: role, exercise, question, points, shows."""
+    """Return a cell's metadata under "vqtutor": role, exercise, question, points, shows."""
     return cell.metadata.get("vqtutor", {})
 
 
 def blank(source: str) -> str:
-    """Replace what stands between the solution marks by `...`, so that the cell stays valid Python."""
+    """Replace the lines between the solution marks by `...`, so that the cell stays valid Python."""
 
     def dots(region: re.Match) -> str:
         assignment = re.fullmatch(r" *(\w+) = .*\n", region[2])
@@ -122,17 +122,17 @@ def blank(source: str) -> str:
 
 
 def stamp(notebook: NotebookNode, name: str, folder: Path) -> NotebookNode:
-    """Return a solution notebook with everything that is derived: badges, set-up cell, nbgrader's metadata."""
+    """Return a solution notebook with its derived parts: badges, set-up cell, picture, nbgrader's metadata."""
     notebook = copy.deepcopy(notebook)
-    written = [cell for cell in notebook.cells if about(cell).get("role") not in _DERIVED]
+    cells = [cell for cell in notebook.cells if about(cell).get("role") not in _DERIVED]
     top = nbformat.v4.new_markdown_cell(badges(folder, name), id="badges", metadata={"vqtutor": {"role": "badges"}})
     setup = nbformat.v4.new_code_cell(
         _SETUP.format(archive=f"{repository(folder)}/archive/HEAD.zip"),
         id="setup",
         metadata={"vqtutor": {"role": "setup"}},
     )
-    opening = sum(about(cell).get("role") == "opening" for cell in written[:1])
-    notebook.cells = [*written[:opening], *_picture(notebook), top, setup, *written[opening:]]
+    opening = sum(about(cell).get("role") == "opening" for cell in cells[:1])
+    notebook.cells = [*cells[:opening], *_picture(notebook), top, setup, *cells[opening:]]
     for cell in notebook.cells:
         cell.metadata.pop("nbgrader", None)
         if graded := _nbgrader(cell):
@@ -141,29 +141,29 @@ def stamp(notebook: NotebookNode, name: str, folder: Path) -> NotebookNode:
 
 
 def _picture(notebook: NotebookNode) -> list[NotebookNode]:
-    """Return a cell with the picture that a lesson ends in, as its output shows it; none where nothing was drawn yet.
+    """Return a cell with the lesson's final picture, taken from its outputs; no cell if there is no such output yet.
 
-    It is a data: link in Markdown, which Colab, Jupyter and nbconvert show, offline too. Colab shows no attachments,
-    and what code displays is seen by nobody who has not run it.
+    It is a data: link in Markdown, which Colab, Jupyter and nbconvert show, also offline. Colab does not show
+    attachments, and the output of code would not be visible before it runs.
     """
-    shown = {about(cell).get("shows") for cell in notebook.cells if about(cell).get("role") == "opening"}
-    outputs = [output for cell in notebook.cells if cell.id in shown for output in cell.get("outputs", [])]
+    ids = {about(cell).get("shows") for cell in notebook.cells if about(cell).get("role") == "opening"}
+    outputs = [output for cell in notebook.cells if cell.id in ids for output in cell.get("outputs", [])]
     for output in outputs:
         if "image/png" not in output.get("data", {}):
             continue
         png, alt = base64.b64decode(output.data["image/png"]), output.metadata["image/png"]["alt"]
-        of = hashlib.sha256(png).hexdigest()[:16]  # the same picture stays the same bytes, whatever Pillow is at hand
+        of = hashlib.sha256(png).hexdigest()[:16]  # an unchanged picture keeps its bytes with any version of Pillow
         for cell in notebook.cells:
             if about(cell).get("of") == of and f"![{alt}](" in cell.source:
                 return [cell]
         source = f"![{alt}](data:image/png;base64,{base64.b64encode(_small(png)).decode()})"
-        said = {"role": "picture", "of": of}
-        return [nbformat.v4.new_markdown_cell(source, id="picture", metadata={"vqtutor": said})]
+        metadata = {"role": "picture", "of": of}
+        return [nbformat.v4.new_markdown_cell(source, id="picture", metadata={"vqtutor": metadata})]
     return []
 
 
 def _small(png: bytes) -> bytes:
-    """Return a picture in as many colours, 256 to 16, as keep it below _PICTURE_BYTES: a notebook is sent around."""
+    """Return a picture with as many colours, 256 to 16, as keep it below _PICTURE_BYTES."""
     from PIL import Image
 
     for colours in (256, 128, 64, 32, 16):
@@ -176,19 +176,19 @@ def _small(png: bytes) -> bytes:
 
 
 def _nbgrader(cell: NotebookNode) -> dict[str, Any] | None:
-    said, role = about(cell), about(cell).get("role")
-    if role in ("answer", "question"):  # questions earn no points, but hold an answer that is to be cleared
+    metadata, role = about(cell), about(cell).get("role")
+    if role in ("answer", "question"):  # a question earns no points, but its answer is cleared
         return {"grade": False, "solution": True, "locked": False, "grade_id": cell.id}
     if role == "check":
-        points = EXERCISES[said["exercise"]].points
+        points = EXERCISES[metadata["exercise"]].points
         return {"grade": True, "solution": False, "locked": True, "grade_id": cell.id, "points": points}
     if role == "free_text":
-        return {"grade": True, "solution": True, "locked": False, "grade_id": cell.id, "points": said["points"]}
+        return {"grade": True, "solution": True, "locked": False, "grade_id": cell.id, "points": metadata["points"]}
     return None
 
 
 def release(notebook: NotebookNode, name: str, folder: Path) -> NotebookNode:
-    """Return the student's notebook: stamped, answers blanked, nothing computed left in it."""
+    """Return the student's notebook: stamped, with blanks in place of answers, without outputs."""
     student = stamp(notebook, name, folder)
     student.metadata = nbformat.from_dict(
         {"kernelspec": student.metadata["kernelspec"], "language_info": {"name": "python"}}
@@ -201,35 +201,35 @@ def release(notebook: NotebookNode, name: str, folder: Path) -> NotebookNode:
 
 
 def faults(notebook: NotebookNode) -> Iterator[str]:
-    """Yield, in a sentence each, what keeps a solution notebook from being a lesson."""
+    """Yield a sentence for each fault of a solution notebook."""
     cells = notebook.cells
     ids = [cell.id for cell in cells]
     yield from (f"two cells have the id {id!r}." for id in sorted({id for id in ids if ids.count(id) > 1}))
     for i, cell in enumerate(cells):
-        said, role = about(cell), about(cell).get("role")
+        metadata, role = about(cell), about(cell).get("role")
         if role not in ROLES:
             yield f"cell {cell.id!r} has the role {role!r}, which is none of {', '.join(sorted(ROLES))}."
         if cell.cell_type == "code":
             yield from _faults_of_code(cell, role)
-        if role in ("answer", "check", "header") and said.get("exercise") not in EXERCISES:
-            yield f"cell {cell.id!r} names the exercise {said.get('exercise')!r}, which does not exist."
+        if role in ("answer", "check", "header") and metadata.get("exercise") not in EXERCISES:
+            yield f"cell {cell.id!r} names the exercise {metadata.get('exercise')!r}, which does not exist."
         elif role == "answer":
             roles = [about(neighbour).get("role") for neighbour in cells[max(i - 1, 0) : i + 2]]
             others = {about(neighbour).get("exercise") for neighbour in cells[max(i - 1, 0) : i + 2]}
             if roles != ["header", "answer", "check"] or len(others) != 1:
-                yield f"{said['exercise']} must have its header right above its blank and its check right below."
-            if not EXERCISES[said["exercise"]].hints:
-                yield f"{said['exercise']} has no hint."
+                yield f"{metadata['exercise']} must have its header right above its blank and its check right below."
+            if not EXERCISES[metadata["exercise"]].hints:
+                yield f"{metadata['exercise']} has no hint."
         elif role == "header" and not re.search(r"difficulty [123] of 3, about \d+ minutes", cell.source):
-            yield f"the header of {said['exercise']} must say 'difficulty 1 of 3, about 5 minutes'."
-        elif role == "check" and f'vqtutor.check("{said["exercise"]}", ' not in cell.source:
-            yield f"the check of {said['exercise']} does not call vqtutor.check with its name."
+            yield f"the header of {metadata['exercise']} must say 'difficulty 1 of 3, about 5 minutes'."
+        elif role == "check" and f'vqtutor.check("{metadata["exercise"]}", ' not in cell.source:
+            yield f"the check of {metadata['exercise']} does not call vqtutor.check with its name."
         elif role == "ask":
-            question = QUESTIONS[said["question"]]
-            wanted = [question.asks, *(f"- {letter}) {words}" for letter, (words, _) in question.choices.items())]
-            yield from (f"{said['question']} must show: {text}" for text in wanted if text not in cell.source)
-        elif role == "opening" and said.get("shows") not in ids:
-            yield f"the opening shows the cell {said.get('shows')!r}, which does not exist."
+            question = QUESTIONS[metadata["question"]]
+            texts = [question.asks, *(f"- {letter}) {words}" for letter, (words, _) in question.choices.items())]
+            yield from (f"{metadata['question']} must show: {text}" for text in texts if text not in cell.source)
+        elif role == "opening" and metadata.get("shows") not in ids:
+            yield f"the opening shows the cell {metadata.get('shows')!r}, which does not exist."
 
 
 def _faults_of_code(cell: NotebookNode, role: str) -> Iterator[str]:
@@ -251,7 +251,7 @@ def _faults_of_code(cell: NotebookNode, role: str) -> Iterator[str]:
 
 
 def leaks(notebook: NotebookNode, student: NotebookNode) -> Iterator[str]:
-    """Yield every line of an answer that can be read in the student's notebook."""
+    """Yield every line of an answer that occurs in the student's notebook."""
     readable = "\n".join(cell.source + str(cell.get("outputs", "")) for cell in student.cells)
     for cell in notebook.cells:
         for _, answer in _REGION.findall(cell.source) if about(cell).get("role") == "answer" else ():
@@ -261,7 +261,7 @@ def leaks(notebook: NotebookNode, student: NotebookNode) -> Iterator[str]:
 
 
 def answered(notebook: NotebookNode) -> NotebookNode:
-    """Return a solution notebook whose answers are those of `lessons/*/answers.py`, where each is written once."""
+    """Return a solution notebook with the answers of `lessons/*/answers.py` in its cells."""
     notebook = copy.deepcopy(notebook)
     for cell in notebook.cells:
         if about(cell).get("role") == "answer":
@@ -270,42 +270,42 @@ def answered(notebook: NotebookNode) -> NotebookNode:
 
 
 def drift(folder: Path) -> list[str]:
-    """Return, in a sentence each, where notebooks/ is not what solutions/ would be released as."""
-    said, wanted = [], {path.name for path in lessons(folder)}
+    """Return a sentence for each difference between notebooks/ and a release of solutions/."""
+    sentences, names = [], {path.name for path in lessons(folder)}
     for path in lessons(folder):
         solution, student = read(path), folder / "notebooks" / path.name
         if answered(stamp(solution, path.stem, folder)) != solution:
-            said.append(f"solutions/{path.name} lacks derived cells, answers or metadata: run `make release`.")
+            sentences.append(f"solutions/{path.name} lacks derived cells, answers or metadata: run `make release`.")
         if not student.is_file():
-            said.append(f"notebooks/{path.name} is missing: run `make release`.")
+            sentences.append(f"notebooks/{path.name} is missing: run `make release`.")
         elif read(student) != release(solution, path.stem, folder):
-            said.append(f"notebooks/{path.name} is not what solutions/ gives: run `make release`.")
-    strays = {path.name for path in (folder / "notebooks").glob("*.ipynb")} - wanted
-    return said + [f"notebooks/{name} has no solution: remove it." for name in sorted(strays)]
+            sentences.append(f"notebooks/{path.name} is not what solutions/ gives: run `make release`.")
+    strays = {path.name for path in (folder / "notebooks").glob("*.ipynb")} - names
+    return sentences + [f"notebooks/{name} has no solution: remove it." for name in sorted(strays)]
 
 
 def release_all(folder: Path) -> list[str]:
     """Stamp every solution and write its student notebook.
 
     Raises:
-      ValueError: in sentences, when a lesson has faults or an answer leaks; nothing is written then.
+      ValueError: a lesson has faults or an answer leaks; nothing is written then.
     """
-    made, wrong = {}, []
+    notebooks, errors = {}, []
     for path in lessons(folder):
         solution = read(path)
-        if found := [f"{path.name}: {fault}" for fault in faults(solution)]:
-            wrong += found
+        if sentences := [f"{path.name}: {fault}" for fault in faults(solution)]:
+            errors += sentences
             continue
         solution = answered(stamp(solution, path.stem, folder))
         student = release(solution, path.stem, folder)
-        wrong += [f"{path.name} gives an answer away: {leak}" for leak in leaks(solution, student)]
-        made[path] = solution, student
-    if wrong:
-        raise ValueError("\n".join(wrong))
-    for path, (solution, student) in made.items():
+        errors += [f"{path.name} gives an answer away: {leak}" for leak in leaks(solution, student)]
+        notebooks[path] = solution, student
+    if errors:
+        raise ValueError("\n".join(errors))
+    for path, (solution, student) in notebooks.items():
         write(solution, path)
         write(student, folder / "notebooks" / path.name)
-    return [path.stem for path in made]
+    return [path.stem for path in notebooks]
 
 
 def execute(
@@ -315,11 +315,11 @@ def execute(
     on_cell: Callable[[], None] = lambda: None,
     allow_errors: bool = False,
 ) -> NotebookNode:
-    """Run a notebook in a kernel of its own and return it with its outputs.
+    """Run a notebook in a kernel of its own and return a copy with outputs.
 
     Args:
-      notebook: is left as it is.
-      environment: variables for the kernel, on top of this process's.
+      notebook: not changed.
+      environment: variables for the kernel, added to this process's.
       folder: where the kernel runs.
       on_cell: called after every cell.
       allow_errors: go on after a cell that fails.
@@ -331,7 +331,7 @@ def execute(
 
     notebook, config = copy.deepcopy(notebook), Config()
     with tempfile.TemporaryDirectory() as sockets:
-        if os.name == "posix":  # sockets in the file system work without any network, even a local one
+        if os.name == "posix":  # sockets in the file system need no network, not even a local one
             config.ConnectionFileMixin.transport = "ipc"
             config.ConnectionFileMixin.connection_file = os.path.join(sockets, "kernel.json")
         client = NotebookClient(
@@ -349,7 +349,7 @@ def execute(
 
 
 def still(notebook: NotebookNode) -> NotebookNode:
-    """Return a notebook that needs no kernel to be read: of every widget, the picture it leaves behind is kept."""
+    """Return a notebook that can be read without a kernel: with pictures in place of widgets."""
     notebook = copy.deepcopy(notebook)
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
@@ -360,7 +360,7 @@ def still(notebook: NotebookNode) -> NotebookNode:
 
 
 def execute_all(folder: Path, environment: dict[str, str]) -> Iterator[str]:
-    """Run every solution, store its outputs, and yield its name when that is done."""
+    """Run every solution and store its outputs; yield its name after that."""
     for path in lessons(folder):
         notebook = execute(answered(stamp(read(path), path.stem, folder)), environment, folder)
         notebook = stamp(still(notebook), path.stem, folder)

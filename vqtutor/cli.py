@@ -1,4 +1,4 @@
-"""vqtutor run | test | lab | release | grade | export | new-exercise | doctor: what `make` calls, one word a job."""
+"""The commands of `vqtutor`: run, test, lab, release, grade, export, new-exercise and doctor."""
 
 import argparse
 import os
@@ -54,8 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         return globals()[f"_{options.command.replace('-', '_')}"](options)
-    except (FileNotFoundError, KeyError, ValueError) as error:  # sentences for people, see authoring
-        sentence = error.args[0] if isinstance(error, KeyError) else error  # a KeyError quotes what it says
+    except (FileNotFoundError, KeyError, ValueError) as error:  # their messages are sentences for users
+        sentence = error.args[0] if isinstance(error, KeyError) else error  # str(KeyError) has quotes
         print(f"vqtutor {options.command}: {sentence}", file=sys.stderr)
         return 1
 
@@ -73,7 +73,7 @@ def _test(options) -> int:
     pytest = [sys.executable, "-m", "pytest"]
     if options.rest:
         return subprocess.run([*pytest, *options.rest], cwd=folder).returncode
-    # Side by side, because compiling keeps one core busy; what takes longest begins. Over four would fill the memory.
+    # In parallel, because compiling uses one core; the longest tests first. More than four would fill the memory.
     pytest += ["--numprocesses", "auto", "--maxprocesses", "4", "--dist", "loadscope", "--no-loadscope-reorder"]
     pytest += ["-p", "no:cacheprovider"]
     if options.quick:
@@ -134,8 +134,8 @@ def _grade(options) -> int:
         print(f"Stopped. Nothing is lost: the same command goes on from what is in {options.out}.")
         return 130
     print(f"{len(book.students())} students, {len(book.exercises())} exercises: {options.out / 'index.html'}")
-    for file, said in book.damaged():
-        print(f"Not graded: {file}. {said}")
+    for file, sentence in book.damaged():
+        print(f"Not graded: {file}. {sentence}")
     return 0
 
 
@@ -145,10 +145,10 @@ def _export(options) -> int:
     try:
         from vqtutor.grading import nbgrader
 
-        written = nbgrader.export(options.report, options.gradebook, authoring.course_folder())
+        count = nbgrader.export(options.report, options.gradebook, authoring.course_folder())
     except ModuleNotFoundError as error:
         raise ValueError(f"This needs {error.name}: install vqtutor[nbgrader].") from error
-    print(f"Wrote {written} grades into {options.gradebook}.")
+    print(f"Wrote {count} grades into {options.gradebook}.")
     return 0
 
 
@@ -162,8 +162,8 @@ def _doctor(options) -> int:
         if options.checks:
             _time_checks(EXERCISES)
         if options.misconceptions is not None:
-            asked = [find(options.misconceptions)] if options.misconceptions else EXERCISES.values()
-            fine = _reject_misconceptions(asked)
+            exercises = [find(options.misconceptions)] if options.misconceptions else EXERCISES.values()
+            fine = _reject_misconceptions(exercises)
         return 0 if fine else 1
     from importlib.metadata import PackageNotFoundError, version
 
@@ -194,14 +194,14 @@ def _doctor(options) -> int:
 
 
 def _time_checks(exercises) -> None:
-    """Print how long a check takes once a first one has warmed it up: the right answer, and the slowest wrong one."""
+    """Print the times of an exercise's first check, of a second one, and of the slowest wrong answer."""
     from vqtutor.checking import judge
 
     print(f"{'exercise':32} {'first':>7} {'again':>7} {'slowest wrong':>14}")
     for id, exercise in exercises.items():
         answer = next(iter(exercise.alternatives.values()))
         first, again = _seconds(judge, exercise, answer), _seconds(judge, exercise, answer)
-        judge(exercise, exercise.misconceptions[-1].answer)  # every misconception is looked at once
+        judge(exercise, exercise.misconceptions[-1].answer)  # observes every misconception, which is cached
         wrong = max(_seconds(judge, exercise, misconception.answer) for misconception in exercise.misconceptions)
         print(f"{id:32} {first:6.2f}s {again:6.2f}s {wrong:13.2f}s")
 
@@ -233,7 +233,7 @@ def _seconds(call, *arguments) -> float:
 
 
 def _reject_misconceptions(exercises) -> bool:
-    """Print the table of misconceptions; return whether each was rejected by its own name."""
+    """Print a table of misconceptions; return whether each was rejected by name and all right answers passed."""
     from vqtutor.checking import judge
 
     fine = True

@@ -1,4 +1,4 @@
-"""A trained autoencoder as two functions: what the lessons on priors begin with."""
+"""A trained autoencoder as two functions, encode and decode, for the lessons on priors."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Codec:
     Attributes:
       num_codes: K.
       codebook: [K, D].
-      run: the training it comes from.
+      run: its training.
     """
 
     num_codes: int
@@ -36,7 +36,7 @@ class Codec:
         return np.concatenate([self._indices(jnp.asarray(part)) for part in parts])
 
     def decode(self, indices: Array) -> np.ndarray:
-        """Return the images that code maps stand for: int [N, 7, 7] -> float32 [N, 28, 28, 1], about 0 to 1."""
+        """Decode code maps: int [N, 7, 7] -> float32 [N, 28, 28, 1], about 0 to 1."""
         return np.asarray(self._images(jnp.asarray(indices)))
 
 
@@ -53,7 +53,7 @@ def train_codec(
     batch_size: int = 64,
     seed: int = 0,
 ) -> Codec:
-    """Train R1's autoencoder with an EMA codebook and revival, made of your own parts if you name them.
+    """Train R1's autoencoder with an EMA codebook and restarts of dead codes; you can give your own parts.
 
     Args:
       images: uint8 [N, 28, 28, 1].
@@ -64,8 +64,8 @@ def train_codec(
     network = ema.ema_vqvae(num_codes, code_dim, encoder, decoder, quantizer)
     optimizer = optax.adam(autoencoder.R1.learning_rate)
     variance = float(np.var(images[:5000] / 255.0))
-    shown = autoencoder.prepare(jnp.asarray(images[:1]))
-    params, state = quick_jit(lambda key: network.init(key, shown, True))(jax.random.key(seed))
+    image = autoencoder.prepare(jnp.asarray(images[:1]))
+    params, state = quick_jit(lambda key: network.init(key, image, True))(jax.random.key(seed))
     loss_fn = ema.make_loss(network, num_codes, variance=variance)
     step = ema.make_train_step(loss_fn, optimizer, threshold=0.5, restart=restart)
     start = params, state, optimizer.init(params), jax.random.key(seed + 1)

@@ -1,4 +1,4 @@
-"""The reference course from end to end, as an instructor sees it before a term: run, judged, and made into pages."""
+"""Run the reference course, judge its answers, and make its pages."""
 
 import html
 import json
@@ -11,7 +11,7 @@ from tqdm import tqdm
 from vqtutor import authoring
 from vqtutor.lessons import EXERCISES
 
-# nbconvert drops the alternative text that pictures carry in their metadata.
+# nbconvert drops the alternative text in the pictures' metadata.
 _PAGE = """\
 {%- extends 'lab/index.html.j2' -%}
 {%- block data_png -%}
@@ -26,7 +26,7 @@ alt="{{ output.metadata.get('image/png', {}).get('alt', '') | e }}">
 def run(folder: Path) -> int:
     """Execute every solution, judge every answer in it, train R1 for two epochs; write pages to build/course/.
 
-    Returns: 0, or 1 after a sentence on what failed. What went well is written in either case.
+    Returns: 0, or 1 if something failed, which is printed; the pages are written in either case.
     """
     out = folder / "build" / "course"
     out.mkdir(parents=True, exist_ok=True)
@@ -36,9 +36,9 @@ def run(folder: Path) -> int:
         notebook, verdicts = _execute(path, folder, out)
         authoring.write(notebook, out / path.name)
         (out / f"{path.stem}.html").write_text(_html(notebook, path.stem), encoding="utf-8")
-        failures += [f"{path.name}, cell {cell!r}: {said}" for cell, said in _errors(notebook)]
-        asked = [authoring.about(cell)["exercise"] for cell in notebook.cells if _role(cell) == "check"]
-        for exercise in asked:
+        failures += [f"{path.name}, cell {cell!r}: {sentence}" for cell, sentence in _errors(notebook)]
+        exercises = [authoring.about(cell)["exercise"] for cell in notebook.cells if _role(cell) == "check"]
+        for exercise in exercises:
             verdict = verdicts.get(exercise)
             if verdict is None:
                 failures.append(f"{path.name}: {exercise} was not judged.")
@@ -92,7 +92,7 @@ def _html(notebook: NotebookNode, name: str) -> str:
 
 
 def _train(out: Path) -> str:
-    """Train R1's autoencoder on the built-in digits and draw test images beside what comes back; return the figures."""
+    """Train R1's autoencoder on the built-in digits, draw reconstructions, and return a sentence with the loss."""
     import jax
     import jax.numpy as jnp
     import numpy as np
@@ -108,9 +108,9 @@ def _train(out: Path) -> str:
     params = network.init(jax.random.key(0), jnp.zeros((1, 28, 28, 1)))
     step = autoencoder.make_train_step(autoencoder.make_loss(network, variance=variance), optimizer)
     run = fit(step, (params, optimizer.init(params)), data.train_images, epochs=2, prepare=autoencoder.prepare)
-    shown = autoencoder.prepare(jnp.asarray(data.test_images[:10]))
-    back = jax.jit(network.apply)(run.state[0], shown)["x_hat"]
-    figures.reconstructions(shown[..., 0] + 0.5, back[..., 0] + 0.5).save(out / "reconstructions.png")
+    images = autoencoder.prepare(jnp.asarray(data.test_images[:10]))
+    reconstructions = jax.jit(network.apply)(run.state[0], images)["x_hat"]
+    figures.reconstructions(images[..., 0] + 0.5, reconstructions[..., 0] + 0.5).save(out / "reconstructions.png")
     return f"reconstruction {run.history['reconstruction'][-50:].mean():.3f} of the variance"
 
 

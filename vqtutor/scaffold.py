@@ -1,4 +1,4 @@
-"""vqtutor new-exercise: a stub in each place where an exercise is written down, for its author to fill in."""
+"""vqtutor new-exercise: write the stubs of an exercise, for its author to fill in."""
 
 import keyword
 import re
@@ -55,23 +55,23 @@ _HEADER = """\
 
 
 def new_exercise(folder: Path, slug: str, name: str) -> list[Path]:
-    """Write a stub of an exercise at the end of a lesson; return the files to go on with.
+    """Write a stub of an exercise at the end of a lesson; return the files to fill in.
 
     Args:
       folder: the course's, with `solutions/` and `vqtutor/`.
       slug: of the lesson, such as "losses".
       name: of the function that students write.
     Raises:
-      ValueError: there is no such lesson, or the name is taken or none; nothing is written then.
+      ValueError: there is no such lesson, or the name is not an identifier or already in use; nothing is written then.
     """
     lesson = next((one for one in LESSONS if one.slug == slug), None)
     if lesson is None:
         raise ValueError(f"There is no lesson {slug!r}: take one of {', '.join(one.slug for one in LESSONS)}.")
     if not name.isidentifier() or keyword.iskeyword(name):
         raise ValueError(f"{name!r} cannot be the name of a function.")
-    taken = next((one for one in LESSONS if name in one.exercises), None)
-    if taken:  # a notebook's names, and those of earlier lessons in it, are one space
-        raise ValueError(f"{name} is an exercise of {taken.notebook} already: take another name.")
+    owner = next((one for one in LESSONS if name in one.exercises), None)
+    if owner:  # a notebook shares its namespace with the answers of earlier lessons
+        raise ValueError(f"{name} is an exercise of {owner.notebook} already: take another name.")
     place = folder / "vqtutor" / "lessons"
     answers, probes, exercises = (place / slug / f"{part}.py" for part in ("answers", "probes", "exercises"))
     texts = {
@@ -89,7 +89,7 @@ def new_exercise(folder: Path, slug: str, name: str) -> list[Path]:
 
 
 def _declare(text: str, lesson: Lesson, name: str) -> str:
-    """Return the table of lessons with a name more."""
+    """Return the text of the table of lessons with the name added."""
     last = f'"{lesson.exercises[-1]}",'
     end = text.index(last, text.index(f'"{lesson.slug}"')) + len(last)
     added = f'\n            "{name}",' if text[end] == "\n" else f' "{name}"'
@@ -97,7 +97,7 @@ def _declare(text: str, lesson: Lesson, name: str) -> str:
 
 
 def _add_cells(path: Path, id: str, name: str) -> None:
-    """Put header, answer and check of an exercise behind the last one of its lesson."""
+    """Add an exercise's header, answer and check after the last exercise of its lesson."""
     notebook = authoring.read(path)
     tail = max(i for i, cell in enumerate(notebook.cells) if authoring.about(cell).get("role") == "check") + 1
     dashed = re.sub(r"[_\W]+", "-", name)

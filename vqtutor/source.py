@@ -1,6 +1,6 @@
-"""An answer's source, cut out of its notebook with just what it uses, so that it runs by itself.
+"""Cut an answer's source out of its notebook, with everything that it uses, so that it runs by itself.
 
-Nothing is run here: names are followed through the cells' text.
+Nothing is run here: the names in the cells' text are resolved statically.
 """
 
 import ast
@@ -9,17 +9,17 @@ import symtable
 from collections.abc import Container, Sequence
 from typing import Any
 
-# What an answer may use without saying where from: the imports of every lesson.
+# Imports of every lesson, which an answer may use without importing them.
 PREAMBLE = "import haiku as hk, jax, jax.numpy as jnp, numpy as np, optax, math"
 
-_TIMED = re.compile(r"\A\s*%%(time|timeit|capture|prun)\b.*\n")  # the rest of such a cell is Python
+_TIMED = re.compile(r"\A\s*%%(time|timeit|capture|prun)\b.*\n")  # below such a line, the cell is Python
 
 
 class Statement:
-    """A statement at the top of a cell: the names it binds, and those it needs from elsewhere."""
+    """A top-level statement of a cell: the names that it binds, and those that it needs from other statements."""
 
     def __init__(self, node: ast.stmt):
-        self.source = ast.unparse(node)  # without comments and layout, so that equal answers are graded once
+        self.source = ast.unparse(node)  # no comments and layout: answers that differ only in these are graded once
         self.node = node
         self.star = isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
         table = symtable.symtable(self.source, "<cell>", "exec")
@@ -27,9 +27,9 @@ class Statement:
         self.imports = {s.get_name() for s in table.get_symbols() if s.is_imported()}
         own = {s.get_name() for s in table.get_symbols() if s.is_referenced()}
         self.needs = own | _globals(table)
-        # `x += 1` goes on from what x was; a function that calls itself does not.
+        # The bound names whose earlier value is used, as in `x += 1`; a function that calls itself uses none.
         defines = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
-        self.goes_on = set() if defines else (self.binds & own) | _augmented(node)
+        self.updates = set() if defines else (self.binds & own) | _augmented(node)
         self.changes = _changed(node) - self.binds
 
     @property
@@ -70,10 +70,10 @@ def _changed(node: ast.stmt) -> set[str]:
 
 
 class Cell:
-    """A code cell: its statements, or why Python cannot read it; `said` is what its metadata say about it."""
+    """A code cell: its statements, or why Python cannot read it, and its metadata under "vqtutor"."""
 
-    def __init__(self, source: str, said: dict[str, Any] | None = None):
-        self.text, self.said, self.error, self.statements = source, said or {}, "", []
+    def __init__(self, source: str, metadata: dict[str, Any] | None = None):
+        self.text, self.metadata, self.error, self.statements = source, metadata or {}, "", []
         source = _TIMED.sub("", source)
         try:
             self.statements = _statements(source)
@@ -96,7 +96,7 @@ class Cell:
         return bool(self.defining(name))
 
     def is_open(self, name: str) -> bool:
-        """Whether the blank is still as it was handed out, as far as can be told without running it."""
+        """Whether the blank is unchanged, as far as its text shows."""
         nodes = [node for one in self.defining(name) for node in ast.walk(one.node)]
         return not self.error and any(
             isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and node.value.value is ...
@@ -109,46 +109,46 @@ def _statements(source: str) -> list[Statement]:
 
 
 def cut(code: Sequence[Cell], cell: Cell, name: str, blanks: Container[str]) -> tuple[str, dict[str, str | None]]:
-    """Return (the source of what a cell defines under a name with all that it uses, the names that others must give).
+    """Return (the source of a name's definition with all that it uses, the names that are defined elsewhere).
 
     Args:
       code: the notebook's code cells, in order; where several define a name, the nearest one before the answer counts.
       cell: the one that holds the answer.
       name: of the answer.
-      blanks: names of the lesson's earlier exercises: answers of their own, which are never taken along.
+      blanks: names of the lesson's earlier exercises; their answers are never included.
     Returns: the source, and {name: the exercise's id where a cell recalls it, else None}.
     """
-    given, source, done = {}, [], {name}
+    externals, source, names = {}, [], {name}
     at = code.index(cell) if cell in code else len(code)
-    order = [cell, *reversed(code[:at]), *code[at + 1 :]]  # a name that is given again later had its first value then
+    order = [cell, *reversed(code[:at]), *code[at + 1 :]]  # definitions above the answer take precedence
 
     def add(statements: list[Statement]) -> None:
         for one in statements:
-            for needed in sorted(one.needs - done):
-                need(needed)
+            for target in sorted(one.needs - names):
+                need(target)
         source.extend(one.source for one in statements)
 
-    def need(needed: str) -> None:
-        done.add(needed)
-        if needed in blanks or not define(needed):
-            given.setdefault(needed, None)
+    def need(target: str) -> None:
+        names.add(target)
+        if target in blanks or not define(target):
+            externals.setdefault(target, None)
 
-    def define(wanted: str) -> bool:
-        found: list[Statement] = []
+    def define(target: str) -> bool:
+        statements: list[Statement] = []
         for other in order:
-            recalled = [one.recalls for one in other.statements if wanted in one.binds and one.recalls]
-            if recalled and wanted != name:
-                given[wanted] = recalled[-1]
+            ids = [one.recalls for one in other.statements if target in one.binds and one.recalls]
+            if ids and target != name:
+                externals[target] = ids[-1]
                 return False
-            if here := other.defining(wanted):
-                found = here + found
-                if wanted not in here[0].goes_on:
+            if here := other.defining(target):
+                statements = here + statements
+                if target not in here[0].updates:
                     break
-        add(found)
-        if found and wanted not in found[0].imports:
-            add([one for other in code for one in other.statements if wanted in one.changes])
-        return bool(found)
+        add(statements)
+        if statements and target not in statements[0].imports:
+            add([one for other in code for one in other.statements if target in one.changes])
+        return bool(statements)
 
     stars = [one.source for c in code for one in c.statements if one.star]
     define(name)
-    return "\n\n".join(dict.fromkeys([*stars, *source])) + "\n", given
+    return "\n\n".join(dict.fromkeys([*stars, *source])) + "\n", externals

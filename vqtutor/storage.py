@@ -1,4 +1,4 @@
-"""Where vqtutor keeps things on this machine, and how it writes a file: whole or not at all."""
+"""The cache folder, and writing files atomically."""
 
 import os
 import secrets
@@ -11,16 +11,16 @@ import platformdirs
 
 
 def cache_folder() -> Path:
-    """Return where prepared data and compiled programs are kept: $VQTUTOR_CACHE, or where this system keeps caches."""
-    chosen = os.environ.get("VQTUTOR_CACHE")
-    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("vqtutor", appauthor=False)
+    """Return the folder for prepared data and compiled programs: $VQTUTOR_CACHE, or the system's folder for caches."""
+    path = os.environ.get("VQTUTOR_CACHE")
+    return Path(path).expanduser() if path else platformdirs.user_cache_path("vqtutor", appauthor=False)
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a file to write, which gets its name when it is complete: a reader sees the old file or the new one.
+    """Open a file to write, which gets its name when it is complete, so that readers never see a partial file.
 
-    Where something fails on the way, what was written is removed and the old file stays.
+    After an error the new file is removed and the old one stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")

@@ -1,4 +1,4 @@
-"""fit(): train any compiled step, see how it goes, stop at any time, and go on from exactly there."""
+"""fit(): train with any compiled step; show progress, and stop and resume with the same result."""
 
 import json
 import os
@@ -17,20 +17,20 @@ from tqdm.auto import tqdm
 
 from vqtutor.storage import cache_folder, whole_file
 
-SECONDS_A_CHUNK = 0.5  # how often the bar moves; steps in between run as one program
+SECONDS_A_CHUNK = 0.5  # between updates of the bar; the steps of a chunk run as one program
 SECONDS_A_CHECKPOINT = 30.0
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a training left behind.
+    """The result of a training.
 
     Attributes:
       state: the state after the last step, a tuple as it was handed in.
       history: metric -> float array [steps], one value a step.
-      steps: how many were done, earlier sessions counted in.
-      seconds: what they took, compilation left out.
-      finished: False when it was stopped early, by the stop button or a loss that is not a number.
+      steps: number of steps, including those of earlier sessions.
+      seconds: their time, without compilation.
+      finished: False when the stop button or a loss that is not finite ended it early.
     """
 
     state: tuple
@@ -45,7 +45,7 @@ class Run:
 
 
 def quick_jit(function: Callable) -> Callable:
-    """Return `jax.jit(function)` that compiles in a hurry: for what runs only once, such as a network's init."""
+    """Return `jax.jit(function)` with fast compilation: for a function that runs once, such as a network's init."""
     return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
 
 
@@ -62,23 +62,23 @@ def fit(
     checkpoint: str | os.PathLike | None = None,
     progress: bool | None = None,
 ) -> Run:
-    """Train: call `step` on one batch after another, in a fresh order every epoch.
+    """Train: call `step` on one batch after another; each epoch shuffles the data anew.
 
     Args:
-      step: `step(*state, batch) -> (*state, metrics)`, traceable; metrics is a dict of scalars. What
-        `make_train_step` returns is one, with state (params, opt_state).
+      step: `step(*state, batch) -> (*state, metrics)`, traceable; metrics is a dict of scalars. For example the result
+        of `make_train_step`, whose state is (params, opt_state).
       state: a tuple of pytrees of arrays.
-      data: an array [N, ...], or a pytree of arrays with the same N. It is put on the device once.
-      epochs, steps: how long; exactly one of the two. An epoch is N // batch_size steps. VQTUTOR_MAX_STEPS, for a quick
-        look through a lesson, ends every training after so many steps.
-      batch_size: examples a step.
-      seed: of the order of the examples.
+      data: an array [N, ...], or a pytree of arrays with the same N; copied to the device once.
+      epochs, steps: how long to train; give exactly one. An epoch is N // batch_size steps. VQTUTOR_MAX_STEPS limits
+        the steps of every training, for a quick run through a lesson.
+      batch_size: examples per step.
+      seed: for the order of the examples.
       prepare: raw batch -> the step's batch, compiled with the step, so that uint8 data can stay uint8.
-      checkpoint: a file to keep the training in. When it exists, training goes on from it, and ends with the very
-        numbers it would have had without the break.
+      checkpoint: a file to save the training in. If it exists, training resumes from it, with the same result as
+        without a break.
       progress: whether to show a bar; default: yes, unless VQTUTOR_PROGRESS_BAR is "off".
     Raises:
-      ValueError: in one sentence, when the arguments do not fit each other, or the checkpoint does not fit them.
+      ValueError: the arguments contradict each other or the checkpoint; the message is one sentence.
     """
     state = jax.tree.map(jnp.asarray, tuple(state))
     count = _count(data)
@@ -94,54 +94,56 @@ def fit(
     take = lambda rows: jax.tree.map(lambda leaf: jnp.take(leaf, rows, axis=0), data)  # noqa: E731
     metrics = _check_step(step, state, jax.eval_shape(lambda: _batch(take, prepare, jnp.arange(batch_size))))
     settings = {"batch_size": batch_size, "seed": seed, "examples": count}
-    kept = _Kept(state, 0, {name: [] for name in metrics}, 0.0)
+    snapshot = _Snapshot(state, 0, {name: [] for name in metrics}, 0.0)
     if checkpoint is not None and Path(checkpoint).exists():
-        kept = _load(Path(checkpoint), state, settings, list(metrics))
+        snapshot = _load(Path(checkpoint), state, settings, list(metrics))
 
     use_compilation_cache()
-    run_chunk = _compile(step, prepare, data, batch_size, kept.state, metrics)
+    run_chunk = _compile(step, prepare, data, batch_size, snapshot.state, metrics)
     hidden = progress is False or (progress is None and os.environ.get("VQTUTOR_PROGRESS_BAR") == "off")
-    finished, saved, resumed = True, time.monotonic(), kept.step
-    with tqdm(total=total, initial=min(resumed, total), unit="step", disable=hidden) as bar:
+    finished, last_save, first_step = True, time.monotonic(), snapshot.step
+    with tqdm(total=total, initial=min(first_step, total), unit="step", disable=hidden) as bar:
         try:
             chunk = 1
-            while kept.step < total:
-                epoch, first = divmod(kept.step, per_epoch)
-                if first == 0 or kept.step == resumed:
+            while snapshot.step < total:
+                epoch, first = divmod(snapshot.step, per_epoch)
+                if first == 0 or snapshot.step == first_step:
                     order = jnp.asarray(np.random.default_rng([seed, epoch]).permutation(count), jnp.int32)
-                number = min(chunk, per_epoch - first, total - kept.step)
+                number = min(chunk, per_epoch - first, total - snapshot.step)
                 start = time.monotonic()
-                after, seen = run_chunk(kept.state, order, first, number)
-                seen = {name: np.asarray(values)[:number] for name, values in seen.items()}  # waits for the device
+                after, values = run_chunk(snapshot.state, order, first, number)
+                values = {name: np.asarray(column)[:number] for name, column in values.items()}  # waits for the device
                 took = time.monotonic() - start
-                broken = ~np.isfinite(seen[next(iter(seen))])
+                broken = ~np.isfinite(values[next(iter(values))])
                 if broken.any():
-                    at = kept.step + int(np.argmax(broken))
-                    warnings.warn(f"Training stopped: the loss is {_first(seen)[broken][0]} at step {at}. "
+                    at = snapshot.step + int(np.argmax(broken))
+                    warnings.warn(f"Training stopped: the loss is {_first(values)[broken][0]} at step {at}. "
                                   "A smaller learning rate often helps.", stacklevel=2)  # fmt: skip
                     finished = False
                     break
-                history = {name: [*kept.history[name], seen[name]] for name in seen}
-                # All at once, so that an interrupt finds a state and a history of the same step.
-                kept = _Kept(after, kept.step + number, history, kept.seconds + took)
+                history = {name: [*snapshot.history[name], values[name]] for name in values}
+                # One assignment, so that after an interrupt state and history belong to the same step.
+                snapshot = _Snapshot(after, snapshot.step + number, history, snapshot.seconds + took)
                 chunk = int(np.clip(SECONDS_A_CHUNK * number / took, 1, 4 * chunk))
-                bar.set_postfix_str(_running(kept.history), refresh=False)
+                bar.set_postfix_str(_running(snapshot.history), refresh=False)
                 bar.update(number)
-                if checkpoint is not None and time.monotonic() - saved > SECONDS_A_CHECKPOINT:
-                    _save(Path(checkpoint), kept, settings)
-                    saved = time.monotonic()
+                if checkpoint is not None and time.monotonic() - last_save > SECONDS_A_CHECKPOINT:
+                    _save(Path(checkpoint), snapshot, settings)
+                    last_save = time.monotonic()
         except KeyboardInterrupt:
             finished = False
             how = "call again to go on from there" if checkpoint else "with checkpoint=... it could go on from there"
-            print(f"Stopped at step {kept.step} of {total}; nothing is lost: {how}.")
-    if checkpoint is not None and kept.step > 0:
-        _save(Path(checkpoint), kept, settings)
-    history = {name: np.concatenate([np.zeros(0, np.float32), *parts]) for name, parts in kept.history.items()}
-    return Run(kept.state, history, kept.step, kept.seconds, finished)
+            print(f"Stopped at step {snapshot.step} of {total}; nothing is lost: {how}.")
+    if checkpoint is not None and snapshot.step > 0:
+        _save(Path(checkpoint), snapshot, settings)
+    history = {name: np.concatenate([np.zeros(0, np.float32), *parts]) for name, parts in snapshot.history.items()}
+    return Run(snapshot.state, history, snapshot.step, snapshot.seconds, finished)
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _Snapshot:
+    """A training after some steps, as `fit` continues it and checkpoints store it."""
+
     state: tuple
     step: int
     history: dict[str, list[np.ndarray]]
@@ -168,7 +170,7 @@ def _batch(take: Callable, prepare: Callable | None, rows: jax.Array) -> Any:
 
 
 def _check_step(step: Callable, state: tuple, batch: Any) -> list[str]:
-    """Return the metrics' names, "loss" first, after making sure that the step returns what it was given."""
+    """Return the metrics' names, "loss" first; raise ValueError unless the step keeps its state's shapes and dtypes."""
     out = jax.eval_shape(step, *state, batch)
     if not (isinstance(out, tuple) and len(out) == len(state) + 1 and isinstance(out[-1], dict) and out[-1]):
         raise ValueError(f"step must return its {len(state)} parts of state and then a dict of metrics, as one tuple.")
@@ -184,15 +186,15 @@ def _check_step(step: Callable, state: tuple, batch: Any) -> list[str]:
 def _compile(step, prepare, data, batch_size, state, metrics) -> Callable[..., tuple]:
     """Return `run_chunk(state, order, first, number) -> (state, metrics)`.
 
-    The loop's bounds are arguments, so one program serves every length of chunk and every step is computed alike:
-    that is what makes a resumed training bit-equal to an unbroken one.
+    The loop's bounds are arguments, so one program serves every length of chunk. Therefore a resumed training is
+    bit-equal to one without a break.
     """
 
     def one(state, data, order, i):
         rows = jax.lax.dynamic_slice(order, (i * batch_size,), (batch_size,))
         batch = _batch(lambda rows: jax.tree.map(lambda leaf: jnp.take(leaf, rows, axis=0), data), prepare, rows)
-        *state, seen = step(*state, batch)
-        return tuple(state), {name: jnp.asarray(seen[name], jnp.float32) for name in metrics}
+        *state, row = step(*state, batch)
+        return tuple(state), {name: jnp.asarray(row[name], jnp.float32) for name in metrics}
 
     order = jnp.zeros(_count(data), jnp.int32)
     program = str(jax.make_jaxpr(one)(state, data, order, 0))
@@ -200,11 +202,11 @@ def _compile(step, prepare, data, batch_size, state, metrics) -> Callable[..., t
         single = jax.jit(one)  # XLA's CPU convolutions are ten times slower inside a loop than outside
 
         def run_chunk(state, order, first, number):
-            seen = []
+            rows = []
             for i in range(first, first + number):
-                state, values = single(state, data, order, i)
-                seen.append(values)
-            return state, {name: jnp.stack([values[name] for values in seen]) for name in metrics}
+                state, row = single(state, data, order, i)
+                rows.append(row)
+            return state, {name: jnp.stack([row[name] for row in rows]) for name in metrics}
 
         return run_chunk
 
@@ -213,9 +215,9 @@ def _compile(step, prepare, data, batch_size, state, metrics) -> Callable[..., t
     @jax.jit
     def many(state, data, order, first, number):
         def body(i, carry):
-            state, seen = carry
-            state, values = one(state, data, order, first + i)
-            return state, {name: seen[name].at[i].set(values[name]) for name in metrics}
+            state, columns = carry
+            state, row = one(state, data, order, first + i)
+            return state, {name: columns[name].at[i].set(row[name]) for name in metrics}
 
         return jax.lax.fori_loop(0, number, body, (state, {name: jnp.zeros(room) for name in metrics}))
 
@@ -224,27 +226,28 @@ def _compile(step, prepare, data, batch_size, state, metrics) -> Callable[..., t
 
 
 def use_compilation_cache() -> None:
-    """Keep compiled programs between sessions, in the cache folder, unless JAX was told where.
+    """Store compiled programs in the cache folder for later sessions, unless JAX is configured to use another.
 
-    Not before JAX 0.7: there a loop that is read back from the cache on a CPU may return what it was given.
+    Needs JAX 0.7: in earlier versions a loop read from the cache may return its inputs on a CPU.
     """
     if jax.config.jax_compilation_cache_dir is None and jax.__version_info__ >= (0, 7):
         from jax.experimental.compilation_cache import compilation_cache
 
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "programs"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
-        compilation_cache.reset_cache()  # programs compiled before this call made JAX settle on having none
+        compilation_cache.reset_cache()  # JAX decides at its first compilation whether there is a cache
 
 
 def _is_key(leaf: jax.Array) -> bool:
     return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
-def _save(path: Path, kept: _Kept, settings: dict[str, int]) -> None:
-    leaves = [jax.random.key_data(leaf) if _is_key(leaf) else leaf for leaf in jax.tree.leaves(kept.state)]
-    about = {"settings": settings, "step": kept.step, "seconds": kept.seconds, "state": _describe(kept.state)}
+def _save(path: Path, snapshot: _Snapshot, settings: dict[str, int]) -> None:
+    leaves = [jax.random.key_data(leaf) if _is_key(leaf) else leaf for leaf in jax.tree.leaves(snapshot.state)]
+    about = {"settings": settings, "step": snapshot.step, "seconds": snapshot.seconds}
+    about["state"] = _describe(snapshot.state)
     arrays = {f"state_{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
-    arrays |= {f"history_{name}": np.concatenate(parts) for name, parts in kept.history.items()}
+    arrays |= {f"history_{name}": np.concatenate(parts) for name, parts in snapshot.history.items()}
     with whole_file(path) as file:
         np.savez(file, about=np.array(json.dumps(about)), **arrays)
 
@@ -256,13 +259,13 @@ def _describe(state: tuple) -> str:
     ])  # fmt: skip
 
 
-def _load(path: Path, state: tuple, settings: dict[str, int], metrics: list[str]) -> _Kept:
+def _load(path: Path, state: tuple, settings: dict[str, int], metrics: list[str]) -> _Snapshot:
     advice = "Use another checkpoint file, or remove this one to start anew"
     try:
         with np.load(path, allow_pickle=False) as file:
             about = json.loads(str(file["about"]))
             leaves, tree = jax.tree.flatten(state)
-            loaded = [file[f"state_{i}"] for i in range(len(leaves))] if about["state"] == _describe(state) else None
+            arrays = [file[f"state_{i}"] for i in range(len(leaves))] if about["state"] == _describe(state) else None
             history = {name: [file[f"history_{name}"]] for name in metrics if f"history_{name}" in file}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is damaged or no checkpoint ({type(error).__name__}). {advice}.") from error
@@ -270,10 +273,10 @@ def _load(path: Path, state: tuple, settings: dict[str, int], metrics: list[str]
         if about["settings"].get(name) != value:
             was = about["settings"].get(name)
             raise ValueError(f"{path} was trained with {name} {was}, and this call has {value}. {advice}.")
-    if loaded is None or len(history) != len(metrics):
+    if arrays is None or len(history) != len(metrics):
         raise ValueError(f"{path} holds the state or metrics of another network or optimizer. {advice}.")
     leaves = [
         jax.random.wrap_key_data(new, impl=jax.random.key_impl(old)) if _is_key(old) else jnp.asarray(new)
-        for old, new in zip(leaves, loaded, strict=True)
+        for old, new in zip(leaves, arrays, strict=True)
     ]
-    return _Kept(jax.tree.unflatten(tree, leaves), about["step"], history, about["seconds"])
+    return _Snapshot(jax.tree.unflatten(tree, leaves), about["step"], history, about["seconds"])

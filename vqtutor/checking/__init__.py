@@ -1,4 +1,4 @@
-"""How an answer is judged: probes, misconceptions, verdicts, cards. Knows nothing about VQ-VAEs."""
+"""How an answer is judged: probes, misconceptions, verdicts, cards. Nothing here is specific to VQ-VAEs."""
 
 from vqtutor.checking.exercise import Exercise, Misconception, Probe, Question, State
 from vqtutor.checking.judge import CheckFailed, ProbeVerdict, Verdict, judge

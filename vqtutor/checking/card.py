@@ -1,4 +1,4 @@
-"""Cards: a verdict in words, as plain text and as HTML. The state is a word; colour only repeats it."""
+"""Cards: a verdict in words, as plain text and as HTML. Colour is never the only sign of the state."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def _details(verdict: Verdict) -> list[str]:
 
 
 def text(verdict: Verdict) -> str:
-    """Return the card for a terminal, a traceback, a screen reader."""
+    """Return the card as plain text, for terminals, tracebacks and screen readers."""
     body = [*verdict.message.splitlines(), *(line for detail in _details(verdict) for line in detail.splitlines())]
     return "\n   ".join([f"{_MARKS[verdict.state]:2} {_title(verdict)}", *body])
 
 
 def html(verdict: Verdict) -> str:
-    """Return the card for a notebook; it reads the same with every style stripped."""
+    """Return the card for a notebook; its text is complete without styles."""
     message = "".join(f"<p style='margin:.3em 0'>{escape(line)}</p>" for line in verdict.message.splitlines())
     details = "".join(f"<li><code>{escape(line)}</code></li>" for line in _details(verdict))
     return box(
@@ -64,7 +64,7 @@ def box(title: str, body_html: str, state: str = "") -> str:
 
 @dataclass(frozen=True)
 class Note:
-    """A titled box that is no verdict: a hint, an explanation, a table; `code` keeps its line breaks."""
+    """A titled box for a hint, an explanation or a table; `code` keeps its line breaks."""
 
     title: str
     lines: tuple[str, ...] = ()
@@ -92,11 +92,11 @@ class Note:
         printer.text(str(self))
 
 
-def show(shown: object) -> None:
-    """Show a card where it is read: as HTML in a notebook, as text in a terminal."""
+def show(item: object) -> None:
+    """Show a card: as HTML in a notebook, as text in a terminal."""
     from IPython import display, get_ipython
 
     if get_ipython() is None:
-        print(shown)
+        print(item)
     else:
-        display.display(shown)
+        display.display(item)

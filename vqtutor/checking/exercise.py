@@ -1,4 +1,4 @@
-"""An exercise is data: a reference answer, probes that drive an answer, and a catalogue of misconceptions."""
+"""Exercises as data: a reference answer, probes that run an answer, and a catalogue of misconceptions."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ import numpy as np
 
 
 class State(StrEnum):
-    """What a check says of an answer."""
+    """The state of an answer after a check."""
 
     PASSED = "passed"
     NOT_YET = "not yet"
@@ -19,14 +19,14 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Probe:
-    """Drives an answer with inputs of its own and returns what it saw, as named arrays.
+    """Runs an answer with inputs of its own and returns named arrays.
 
     Args:
-      name: what is looked at, in words a card can quote: "values", "gradient to z_e".
-      run: answer -> {name: array}; called alike on the student's answer, the reference and every misconception.
-      points: what passing it earns.
-      accept: (expected, found) -> None when found is as good as expected, else a sentence. Default: equal
-        shape, dtype kind and values, see `compare` in judge.py.
+      name: the property that is tested, in words that a card can quote: "values", "gradient to z_e".
+      run: answer -> {name: array}; called in the same way on the student's answer, the reference and misconceptions.
+      points: earned by passing it.
+      accept: (expected, actual) -> None when `actual` is right, else a sentence. Default: equal shape, dtype kind and
+        values, see `compare` in judge.py.
     """
 
     name: str
@@ -37,13 +37,13 @@ class Probe:
 
 @dataclass(frozen=True, eq=False)
 class Misconception:
-    """A small wrong answer, with a name and what to tell the student who behaves as it does.
+    """A wrong answer with a name, and the message to a student whose answer behaves as it does.
 
     Args:
-      name: the idea that is off, in a few words.
-      says: one sentence on what is off.
+      name: the wrong idea, in a few words.
+      says: one sentence on what is wrong.
       look: one sentence on where to look, never the answer.
-      answer: the wrong answer itself; `also` holds others with the same idea.
+      answer: the wrong answer; `also` holds others with the same idea.
     """
 
     name: str
@@ -58,16 +58,16 @@ class Exercise:
     """One blank of the course.
 
     Args:
-      id: "lesson.name"; the name is also what the student's cell defines.
+      id: "lesson.name"; the student's cell defines the name.
       reference: the right answer; its source is the last hint.
-      arguments: how the answer is called, by position; for a class, how it is constructed.
-      probes: in the order in which a card should speak of them: values first.
+      arguments: names of the answer's positional arguments; for a class, of its constructor's.
+      probes: in the order in which a card should list them: values first.
       misconceptions: in the order in which they are tried.
-      alternatives: right answers written differently, by what differs.
-      hints: a ladder of nudges, each saying more than the last; the reference is added as the last step.
-      base: what the answer must be a subclass of, when the answer is a class.
-      seconds: of processor time that all probes together may take, the answer's own, however busy the machine is. The
-        first call compiles; whoever needs over two seconds here gets more than the ten that serve most.
+      alternatives: {what differs from the reference: a right answer written differently}.
+      hints: from vague to precise; the reference is added as the last one.
+      base: the class that the answer must extend, when the answer is a class.
+      seconds: of the answer's own processor time for all probes together. The first call compiles; an exercise whose
+        reference needs over two seconds gets more than the default.
       slips: small mistakes that were tried beforehand, see slips.py.
     """
 
@@ -95,7 +95,7 @@ class Exercise:
 
     @cached_property
     def catalogue(self) -> tuple[Any, ...]:
-        """The reference, then every misconception's answers."""
+        """The reference, then the answers of every misconception."""
         wrong = (answer for one in self.misconceptions for answer in (one.answer, *one.also))
         return self.reference, *wrong
 
@@ -107,8 +107,8 @@ class Question:
     Args:
       id: "lesson.q_name".
       asks: the question.
-      choices: letter -> (the choice, what to say to those who took it).
-      best: the letter of the choice that holds.
+      choices: letter -> (the choice, the comment on it).
+      best: the letter of the right choice.
     """
 
     id: str

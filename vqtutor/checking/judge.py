@@ -1,4 +1,4 @@
-"""From what the probes saw to a verdict: points, the misconception's name, and what to tell the student."""
+"""From the probes' observations to a verdict: points, the misconception's name, and a message to the student."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,17 +13,17 @@ from vqtutor.checking.probe import Observation, Problem, is_open, misfit, observ
 from vqtutor.checking.relations import relation
 from vqtutor.checking.slips import alike, fingerprints
 
-# float32 keeps about 7 digits and the probes add up tens of products of order one, so right answers written
+# float32 has about 7 digits and the probes add up tens of products of order one, so right answers written
 # differently agree to about 1e-6 of the largest element; the mildest misconception is off by more than 1e-3.
 RELATIVE_TOLERANCE = 1e-4
-SMALLEST_SCALE = 0.1  # where the right answer is zero everywhere, rounding is measured against this
+SMALLEST_SCALE = 0.1  # the tolerance is relative to this where the right answer is zero everywhere
 
 _OPEN = "Write your answer in the cell above and run it; until then the course's own answer stands in below."
 
 
 @dataclass(frozen=True)
 class ProbeVerdict:
-    """What one probe earned. `message` says what differs, `remark` what is right but worth knowing."""
+    """The result of one probe. `message` says what differs; `remark` comments on a value that passes."""
 
     name: str
     points: int
@@ -38,16 +38,16 @@ class ProbeVerdict:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of an answer, as data; shown in a notebook, it is the card.
+    """The verdict on an answer, as data; a notebook shows it as a card.
 
     Attributes:
       exercise: the exercise's id.
       state: see `State`.
-      points, max_points: earned, and to be earned.
-      misconception: the name of the one it behaves as, if any.
-      message: what is off and where to look; empty when all is well.
-      probes: one verdict a probe.
-      is_relation: no misconception behaves as this answer, but the message says how it differs from the right one.
+      points, max_points: points earned, and the most that can be earned.
+      misconception: the name of the misconception that the answer behaves as, if any.
+      message: what is wrong and where to look; empty when the answer is right.
+      probes: one verdict per probe.
+      is_relation: no misconception matches, but the message says how the answer differs from the right one.
     """
 
     exercise: str
@@ -74,7 +74,7 @@ class Verdict:
 
 
 class CheckFailed(AssertionError):  # noqa: N818 - the name that notebooks and instructors see
-    """A check did not pass. Its traceback, in a notebook, is the card."""
+    """A check did not pass. In a notebook the card is shown in place of the traceback."""
 
     def __init__(self, verdict: Verdict):
         super().__init__(card.text(verdict))
@@ -84,63 +84,63 @@ class CheckFailed(AssertionError):  # noqa: N818 - the name that notebooks and i
         return card.text(self.verdict).splitlines()
 
 
-def _is_close(expected: np.ndarray, found: np.ndarray) -> np.ndarray:
-    expected, found = expected.astype(np.float64), found.astype(np.float64)
+def _is_close(expected: np.ndarray, actual: np.ndarray) -> np.ndarray:
+    expected, actual = expected.astype(np.float64), actual.astype(np.float64)
     finite = np.abs(expected[np.isfinite(expected)])
     tolerance = RELATIVE_TOLERANCE * max(float(finite.max(initial=0.0)), SMALLEST_SCALE)
     with np.errstate(invalid="ignore"):  # inf - inf, where both are the same infinity
-        return (np.abs(found - expected) <= tolerance) | (expected == found) | (np.isnan(expected) & np.isnan(found))
+        return (np.abs(actual - expected) <= tolerance) | (expected == actual) | (np.isnan(expected) & np.isnan(actual))
 
 
-def compare(expected: np.ndarray, found: np.ndarray) -> str | None:
-    """Return None when the arrays agree in shape, kind of number and value, else what differs first, in words."""
-    if expected.shape != found.shape:
-        return f"expected shape {list(expected.shape)}, found {list(found.shape)}"
+def compare(expected: np.ndarray, actual: np.ndarray) -> str | None:
+    """Return None when the arrays agree in shape, kind of number and value, else the first difference, in words."""
+    if expected.shape != actual.shape:
+        return f"expected shape {list(expected.shape)}, found {list(actual.shape)}"
     kinds = "iu" if expected.dtype.kind in "iu" else expected.dtype.kind
     single = expected.shape == ()  # a Python or NumPy float is as good as a JAX scalar
-    if found.dtype.kind not in kinds or (expected.dtype == np.float32 != found.dtype and not single):
-        return f"expected dtype {expected.dtype}, found {found.dtype}"
-    agree = _is_close(expected, found)
+    if actual.dtype.kind not in kinds or (expected.dtype == np.float32 != actual.dtype and not single):
+        return f"expected dtype {expected.dtype}, found {actual.dtype}"
+    agree = _is_close(expected, actual)
     if agree.all():
         return None
-    bad = int(np.sum(~np.isfinite(found) & np.isfinite(expected))) if found.dtype.kind == "f" else 0
+    bad = int(np.sum(~np.isfinite(actual) & np.isfinite(expected))) if actual.dtype.kind == "f" else 0
     if bad:
-        return f"{bad} of {found.size} elements are NaN or infinite"
+        return f"{bad} of {actual.size} elements are NaN or infinite"
     first = tuple(int(i) for i in np.argwhere(~agree)[0])
     where = f" at {list(first)}" if first else ""
-    return f"expected {_number(expected[first])}{where}, found {_number(found[first])}"
+    return f"expected {_number(expected[first])}{where}, found {_number(actual[first])}"
 
 
 def _number(value: np.generic) -> str:
     return f"{float(value):.4g}" if value.dtype.kind == "f" else str(value)
 
 
-def _difference(probe: Probe, expected: Observation, found: Observation) -> str | None:
-    """Return None when this probe saw on `found` what it saw on `expected`."""
-    if found.problem:
-        return found.sentence
-    missing = [name for name in expected.arrays if name not in found.arrays]
+def _difference(probe: Probe, expected: Observation, actual: Observation) -> str | None:
+    """Return None when two observations of a probe agree, else the first difference, in words."""
+    if actual.problem:
+        return actual.sentence
+    missing = [name for name in expected.arrays if name not in actual.arrays]
     if missing:
         return f"{missing[0]} is missing"
-    for name, wanted in expected.arrays.items():
-        difference = (probe.accept or compare)(wanted, found.arrays[name])
+    for name, array in expected.arrays.items():
+        difference = (probe.accept or compare)(array, actual.arrays[name])
         if difference:
             return difference if name == probe.name else f"{name}: {difference}"
     return None
 
 
-def _remark(expected: Observation, found: Observation) -> str:
-    for name, wanted in expected.arrays.items():
-        kind = found.arrays[name].dtype
-        if wanted.dtype.kind in "iu" and kind != wanted.dtype:
-            return f"{name} is {kind}; that passes, though {wanted.dtype} is what the course promises."
+def _remark(expected: Observation, actual: Observation) -> str:
+    for name, array in expected.arrays.items():
+        kind = actual.arrays[name].dtype
+        if array.dtype.kind in "iu" and kind != array.dtype:
+            return f"{name} is {kind}; that passes, though {array.dtype} is what the course promises."
     return ""
 
 
 Look = Callable[[Exercise, Any], Sequence[Observation]]
 
 
-# One process asks about the same few dozen exercises again and again: what right and wrong look like is seen once.
+# A process judges the same few dozen exercises again and again: each right and wrong answer is observed once.
 @cache
 def _look(exercise: Exercise, answer: Any) -> Sequence[Observation]:
     return observe(exercise, answer, seconds=120)
@@ -149,59 +149,60 @@ def _look(exercise: Exercise, answer: Any) -> Sequence[Observation]:
 def _behaves_as(
     exercise: Exercise, expected: Sequence[Observation], answer: Sequence[Observation], wrong: Sequence[Observation]
 ) -> bool:
-    """Whether an answer behaves as a misconception does, on every probe that it lived through."""
-    gives_itself_away = False
+    """Whether an answer behaves as a misconception does, on every probe in which it did not crash."""
+    differs = False
     for probe, right, a, b in zip(exercise.probes, expected, answer, wrong, strict=True):
         if a.problem == Problem.CRASH:
-            continue  # a crash has a hundred reasons, some of them not the student's: judge by what did run
+            continue  # a crash can have many causes: judge by the probes that ran
         if a.problem != b.problem or set(a.arrays) != set(b.arrays):
             return False
-        if probe.accept:  # such arrays differ between equals: only the outcome counts
+        if probe.accept:  # the arrays may differ between equivalent answers: compare only the outcomes
             same = bool(_difference(probe, right, a)) == bool(_difference(probe, right, b))
         else:
             same = not any(compare(b.arrays[name], a.arrays[name]) for name in b.arrays)
         if not same:
             return False
-        gives_itself_away = gives_itself_away or _difference(probe, right, a) is not None
-    return gives_itself_away
+        differs = differs or _difference(probe, right, a) is not None
+    return differs
 
 
-def _diagnose(exercise: Exercise, seen: Sequence[Observation], look: Look) -> Misconception | None:
+def _diagnose(exercise: Exercise, observations: Sequence[Observation], look: Look) -> Misconception | None:
     expected = look(exercise, exercise.reference)
     for misconception in exercise.misconceptions:
         for wrong in (misconception.answer, *misconception.also):
-            if _behaves_as(exercise, expected, seen, look(exercise, wrong)):
+            if _behaves_as(exercise, expected, observations, look(exercise, wrong)):
                 return misconception
     return None
 
 
-def judge_observations(exercise: Exercise, seen: Sequence[Observation], look: Look = _look) -> Verdict:
-    """Give the verdict on what the probes saw; the answer itself is not needed any more.
+def judge_observations(exercise: Exercise, observations: Sequence[Observation], look: Look = _look) -> Verdict:
+    """Return the verdict on the probes' observations of an answer.
 
     Args:
-      exercise: what was asked.
-      seen: one observation a probe.
-      look: (exercise, answer) -> what the probes see of the reference, or of a misconception's answer.
+      exercise: the exercise that was answered.
+      observations: one per probe.
+      look: (exercise, answer) -> observations of the reference, or of a misconception's answer.
     """
     results: list[ProbeVerdict] = []
-    for probe, wanted, found in zip(exercise.probes, look(exercise, exercise.reference), seen, strict=True):
-        difference = _difference(probe, wanted, found)
+    references = look(exercise, exercise.reference)
+    for probe, expected, observation in zip(exercise.probes, references, observations, strict=True):
+        difference = _difference(probe, expected, observation)
         if difference:
             results.append(ProbeVerdict(probe.name, 0, probe.points, message=difference))
         else:
-            results.append(ProbeVerdict(probe.name, probe.points, probe.points, remark=_remark(wanted, found)))
+            results.append(ProbeVerdict(probe.name, probe.points, probe.points, remark=_remark(expected, observation)))
     points = sum(result.points for result in results)
     if points == exercise.points:
         return Verdict(exercise.id, State.PASSED, points, points, probes=tuple(results))
-    misconception = _diagnose(exercise, seen, look)
+    misconception = _diagnose(exercise, observations, look)
     if misconception:
         message = f"{misconception.says}\n{misconception.look}"
         return Verdict(exercise.id, State.NOT_YET, points, exercise.points, misconception.name, message, tuple(results))
-    prints = fingerprints(seen)
+    prints = fingerprints(observations)
     if slip := next((slip for slip in exercise.slips if alike(slip.prints, prints)), None):
         message = f"{slip.says}\n{slip.look}"
         return Verdict(exercise.id, State.NOT_YET, points, exercise.points, slip.name, message, tuple(results))
-    message, is_relation = _unnamed(exercise, look(exercise, exercise.reference), seen, results)
+    message, is_relation = _unnamed(exercise, look(exercise, exercise.reference), observations, results)
     return Verdict(exercise.id, State.NOT_YET, points, exercise.points, None, message, tuple(results), is_relation)
 
 
@@ -230,12 +231,12 @@ def _unnamed(
 
 
 def judge(exercise: Exercise, answer: Any, seconds: float | None = None) -> Verdict:
-    """Probe an answer and judge it. Never raises for a wrong answer.
+    """Run an answer with the probes and judge it; a wrong answer raises nothing.
 
     Args:
-      exercise: what was asked.
+      exercise: the exercise that was answered.
       answer: the student's function or class.
-      seconds: how long all probes together may take; by default the exercise's own `seconds`.
+      seconds: of processor time for all probes together; by default the exercise's own `seconds`.
     """
     if answer is exercise.reference or is_open(answer):
         return Verdict(exercise.id, State.OPEN, 0, exercise.points, message=_OPEN)

@@ -1,4 +1,4 @@
-"""Driving an answer without trusting it: what comes back is plain arrays, or a sentence on why there are none."""
+"""Run an answer that is not trusted with an exercise's probes: the results are plain arrays, or a problem in words."""
 
 import ctypes
 import dis
@@ -20,27 +20,27 @@ import numpy as np
 
 from vqtutor.checking.exercise import Exercise
 
-MAX_ELEMENTS = 1_000_000  # an answer to these small probes has thousands of elements at most
+MAX_ELEMENTS = 1_000_000  # right answers to the probes have thousands of elements at most
 
 _STUDENT_NEVER_WROTE = (sysconfig.get_paths()["stdlib"], str(Path(__file__).parents[1]), "site-packages", "<frozen")
-# What the body of a function that only says `...`, `pass`, or its docstring compiles to.
-# nbgrader's own stub is `raise NotImplementedError()`.
+# Bytecode of `raise NotImplementedError()`, nbgrader's stub.
 _NOT_IMPLEMENTED = {"LOAD_GLOBAL", "PUSH_NULL", "PRECALL", "CALL", "RAISE_VARARGS"}
+# Bytecode of a function whose body is only `...`, `pass` or a docstring.
 _NOTHING = {"RESUME", "RETURN_CONST", "LOAD_CONST", "RETURN_VALUE", "NOP", "POP_TOP", "COPY_FREE_VARS", "MAKE_CELL"}
 
 
 class Problem(StrEnum):
-    """Why a probe saw nothing."""
+    """Why a probe has no arrays."""
 
-    CRASH = "crash"  # `error` is then the exception's type
-    ODD = "odd"  # what came back is no array
+    CRASH = "crash"  # `error` is the exception's type
+    ODD = "odd"  # a result is not an array
     ENDLESS = "endless"
     NOT_RUN = "not run"
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What one probe saw. Plain data: arrays by name, or a problem and a sentence."""
+    """The result of one probe, as plain data: arrays by name, or a problem and a sentence."""
 
     probe: str
     arrays: Mapping[str, np.ndarray]
@@ -50,11 +50,11 @@ class Observation:
 
 
 class OddAnswerError(Exception):
-    """An answer returned something that is no array; the message is the sentence for the card."""
+    """An answer returned something that is not an array; the message is the sentence for the card."""
 
 
 def plain(value: Any, name: str = "the answer") -> np.ndarray:
-    """Return `value` as a NumPy array, asking its type and nothing else: its own methods are not to be trusted."""
+    """Return `value` as a NumPy array. Only its type is inspected, because its methods are not trusted."""
     kind = type(value)
     if value is None:
         raise OddAnswerError(f"{name} is None: did you forget to return it?")
@@ -71,7 +71,7 @@ def plain(value: Any, name: str = "the answer") -> np.ndarray:
 
 
 def unwrapped(answer: Any) -> Any:
-    """Return what an answer wraps, as jit, Haiku and `functools.wraps` do; whatever its attributes do when asked."""
+    """Return what an answer wraps, as jit, Haiku and `functools.wraps` do; errors from its attributes are ignored."""
     for _ in range(100):
         try:
             answer = answer.__wrapped__
@@ -81,7 +81,7 @@ def unwrapped(answer: Any) -> Any:
 
 
 def is_open(answer: Any) -> bool:
-    """Whether a blank is still as it was handed out: a body that does nothing at all."""
+    """Whether a blank is unchanged: its body does nothing."""
     if inspect.isclass(answer):
         own = vars(answer)
         answer = own.get("__call__", own.get("__init__"))
@@ -89,15 +89,15 @@ def is_open(answer: Any) -> bool:
     if type(answer) is not FunctionType:
         return False
     code = answer.__code__
-    done = [i for i in dis.get_instructions(code) if i.opname not in _NOTHING]
+    instructions = [i for i in dis.get_instructions(code) if i.opname not in _NOTHING]
     constants = [i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_CONST", "RETURN_CONST")]
-    if not done:
+    if not instructions:
         return all(constant in (None, ...) for constant in constants)
-    return {i.opname for i in done} <= _NOT_IMPLEMENTED and code.co_names == ("NotImplementedError",)
+    return {i.opname for i in instructions} <= _NOT_IMPLEMENTED and code.co_names == ("NotImplementedError",)
 
 
 def misfit(exercise: Exercise, answer: Any) -> str | None:
-    """Return a sentence when the answer cannot even be called as the exercise calls it."""
+    """Return a sentence when the answer cannot be called as the exercise calls it, else None."""
     name, call = exercise.name, ", ".join(exercise.arguments)
     if exercise.base is not None:
         if not (inspect.isclass(answer) and issubclass(answer, exercise.base)):
@@ -106,7 +106,7 @@ def misfit(exercise: Exercise, answer: Any) -> str | None:
         return f"{name} must be a function, called as {name}({call}); this is a {type(answer).__name__}."
     try:
         signature = inspect.signature(answer)
-    except Exception:  # callables without a signature, or with a forged one: let the probes call them
+    except Exception:  # no signature, or a forged one: let the probes call the answer
         return None
     try:
         signature.bind(*exercise.arguments)
@@ -125,38 +125,38 @@ def students_line(error: BaseException) -> str:
 
 
 def crash(probe: str, error: BaseException) -> Observation:
-    """Return what a probe saw of an answer that raised: a sentence, with the student's own line."""
+    """Return the observation of an answer that raised: a sentence that quotes the student's line."""
     first_line = next(iter(str(error).strip().splitlines()), "")[:200]
-    said = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
+    reason = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
     if isinstance(error, (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError)):
-        said = "JAX could not trace through it: use jax.numpy, not numpy, and no Python `if` or `int()` on values."
+        reason = "JAX could not trace through it: use jax.numpy, not numpy, and no Python `if` or `int()` on values."
     line = students_line(error)
-    sentence = f"Your code stopped with {said}" + (f"\nat {line}" if line else "")
+    sentence = f"Your code stopped with {reason}" + (f"\nat {line}" if line else "")
     return Observation(probe, {}, Problem.CRASH, sentence, type(error).__name__)
 
 
 def _run(probe, answer) -> Observation:
     try:
-        seen = {name: plain(value, name) for name, value in probe.run(answer).items()}
+        arrays = {name: plain(value, name) for name, value in probe.run(answer).items()}
     except OddAnswerError as odd:
         return Observation(probe.name, {}, Problem.ODD, str(odd)[:1].upper() + str(odd)[1:])
-    except BaseException as error:  # SystemExit and KeyboardInterrupt raised by an answer are crashes as well
+    except BaseException as error:  # also SystemExit and KeyboardInterrupt, when an answer raises them
         return crash(probe.name, error)
-    return Observation(probe.name, seen)
+    return Observation(probe.name, arrays)
 
 
 class Patience:
-    """Tells an answer that never returns from one that is only slow, or waits its turn on a busy machine.
+    """Decides whether an answer never returns, or is only slow or on a busy machine.
 
-    What counts is processor time, the answer's own: other programs cannot use it up. An answer that sleeps or waits
-    for input uses none, so one that has hardly run for as long as it was given is late as well.
+    The limit is on the answer's own processor time, which does not depend on other programs. An answer that sleeps or
+    waits for input uses none, so an answer that hardly ran for as long as the limit is late as well.
 
     Args:
       seconds: of processor time.
       used: returns the processor time used so far, in seconds.
     """
 
-    ASLEEP = 0.01  # of a core: among forty busy programs, one that waits for its turn still gets twice that
+    ASLEEP = 0.01  # share of a core; a program that competes with forty others still gets twice that
 
     def __init__(self, seconds: float, used: Callable[[], float] = time.process_time):
         self.seconds, self.used = seconds, used
@@ -165,7 +165,7 @@ class Patience:
 
     def is_over(self, waited: float) -> bool:
         """Whether the answer is late, after `waited` more seconds on the clock."""
-        self.window += min(waited, 1.0)  # a laptop that was shut, or a stopped process, is no answer's fault
+        self.window += min(waited, 1.0)  # does not count the time in which a laptop was shut or the process stopped
         now = self.used()
         if self.window >= 1.0:
             self.idle = self.idle + self.window if now - self.before < self.ASLEEP * self.window else 0.0
@@ -174,24 +174,24 @@ class Patience:
 
 
 def observe(exercise: Exercise, answer: Any, seconds: float | None = None) -> list[Observation]:
-    """Drive the answer with every probe and return what was seen, one observation a probe.
+    """Run the answer with every probe and return one observation per probe.
 
-    The probes run in a thread of their own, so that an answer that never returns is told apart from a slow one
-    after `seconds` of processor time, by default the exercise's own, and the notebook goes on.
+    The probes run in a thread of their own. When they are late, see `Patience`, the answer counts as endless and the
+    function returns. `seconds` is by default the exercise's own.
     """
     seconds = seconds or exercise.seconds
-    seen: list[Observation] = []
-    stopped = threading.Event()
+    observations: list[Observation] = []
+    stop = threading.Event()
 
     def work():
-        # Accelerators round the factors of a product unless they are told not to, and no answer is wrong for that.
+        # By default accelerators round the factors of a product, which would make right answers differ.
         with jax.default_matmul_precision("highest"):
             for probe in exercise.probes:
-                if not stopped.is_set():
-                    seen.append(_run(probe, answer))
+                if not stop.is_set():
+                    observations.append(_run(probe, answer))
 
     worker = threading.Thread(target=work, daemon=True, name=f"check {exercise.id}")
-    # A probe runs each of its many small programs once or twice: compiling them well takes longer than it saves.
+    # A probe runs each of its many small programs once or twice: optimising them takes longer than it saves.
     hasty = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", True)
     try:
@@ -204,13 +204,13 @@ def observe(exercise: Exercise, answer: Any, seconds: float | None = None) -> li
                 break
     finally:  # also when the student presses stop
         jax.config.update("jax_disable_most_optimizations", hasty)
-        stopped.set()
-        if worker.is_alive() and worker.ident is not None:  # ends a Python loop; a compiled one runs on, unheard
+        stop.set()
+        if worker.is_alive() and worker.ident is not None:  # ends a loop in Python; a compiled loop goes on running
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker.ident), ctypes.py_object(SystemExit))
-    done = tuple(seen)
+    results = tuple(observations)
     late = [
         Observation(probe.name, {}, Problem.NOT_RUN, "Not run, because an earlier probe never came back.")
-        for probe in exercise.probes[len(done) :]
+        for probe in exercise.probes[len(results) :]
     ]
     if late:
         sentence = (
@@ -218,4 +218,4 @@ def observe(exercise: Exercise, answer: Any, seconds: float | None = None) -> li
             "If the kernel stays busy, restart it."
         )
         late[0] = Observation(late[0].probe, {}, Problem.ENDLESS, sentence)
-    return [*done, *late]
+    return [*results, *late]

@@ -1,6 +1,6 @@
-"""What is done so far, kept in one local file and sent nowhere.
+"""A student's progress, stored in one local file and sent nowhere.
 
-Colab's machines are gone tomorrow. There it is kept in your Drive as well, once you have mounted it.
+Colab's machines are deleted after a session. There it is stored in your Drive as well, once you have mounted it.
 """
 
 import hashlib
@@ -15,15 +15,15 @@ from vqtutor.checking.exercise import State
 from vqtutor.checking.judge import Verdict
 from vqtutor.storage import whole_file
 
-DRIVE = Path("/content/drive/MyDrive")  # where Colab mounts it
-_memory: dict[str, dict[str, Any]] = {}  # what no disk has taken yet
-_told: set[str] = set()  # what was said already, once a session
+DRIVE = Path("/content/drive/MyDrive")  # where Colab mounts your Drive
+_memory: dict[str, dict[str, Any]] = {}  # entries that could not be written to a disk
+_notices: set[str] = set()  # lines that were printed in this session
 
 
 def paths() -> list[Path]:
-    """Return the files that progress is kept in: $VQTUTOR_PROGRESS, else ~/.vqtutor and, in Colab, a mounted Drive."""
-    if chosen := os.environ.get("VQTUTOR_PROGRESS"):
-        return [Path(chosen)]
+    """Return the files that hold the progress: $VQTUTOR_PROGRESS, else ~/.vqtutor and, in Colab, a mounted Drive."""
+    if path := os.environ.get("VQTUTOR_PROGRESS"):
+        return [Path(path)]
     drive = [DRIVE / "vqtutor"] if "google.colab" in sys.modules and os.path.isdir(DRIVE) else []
     return [folder / "progress.json" for folder in (Path.home() / ".vqtutor", *drive)]
 
@@ -31,13 +31,13 @@ def paths() -> list[Path]:
 def load() -> dict[str, dict[str, Any]]:
     """Return {exercise id: {"state", "points", "max_points", "attempts", "hints", "source"}}.
 
-    A file that cannot be read as such is set aside under another name, with a notice; nothing is thrown away.
+    A damaged file is renamed, with a notice, and never deleted.
     """
-    kept = _merge({}, _memory)
+    entries = _merge({}, _memory)
     for file in paths():
         with suppress(OSError):
-            kept = _merge(kept, _read(file))
-    return kept
+            entries = _merge(entries, _read(file))
+    return entries
 
 
 def _merge(one: dict[str, dict[str, Any]], other: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -45,8 +45,8 @@ def _merge(one: dict[str, dict[str, Any]], other: dict[str, dict[str, Any]]) -> 
 
 
 def _better(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """Return what two files say of an exercise as one entry: the better result, and all that was tried for it."""
-    worse, better = sorted((other, one), key=_rank)  # where they are level, the first is the newer one
+    """Return one entry for two of an exercise: the better result, and the larger numbers of attempts and hints."""
+    worse, better = sorted((other, one), key=_rank)  # of equal results, the first is the newer one
     return worse | better | {name: max(one.get(name, 0), other.get(name, 0)) for name in ("attempts", "hints")}
 
 
@@ -56,10 +56,10 @@ def _rank(entry: dict[str, Any]) -> tuple[bool, int, int]:
 
 def _read(file: Path) -> dict[str, dict[str, Any]]:
     try:
-        kept = json.loads(file.read_text())
-        if not (isinstance(kept, dict) and all(isinstance(entry, dict) for entry in kept.values())):
+        entries = json.loads(file.read_text())
+        if not (isinstance(entries, dict) and all(isinstance(entry, dict) for entry in entries.values())):
             raise ValueError("not a table of exercises")
-        return kept
+        return entries
     except FileNotFoundError:
         return {}
     except ValueError:
@@ -70,16 +70,18 @@ def _read(file: Path) -> dict[str, dict[str, Any]]:
         return {}
 
 
-def _save(kept: dict[str, dict[str, Any]]) -> None:
+def _save(entries: dict[str, dict[str, Any]]) -> None:
     _memory.clear()
     files = paths()
     for file in files:
         try:
-            together = _merge(kept, _read(file))  # what cannot be read just now is not written over
+            merged = _merge(
+                entries, _read(file)
+            )  # raises OSError, before anything is overwritten, if it cannot be read now
             with whole_file(file) as part:
-                part.write(json.dumps(together, indent=1).encode())
+                part.write(json.dumps(merged, indent=1).encode())
         except OSError as error:
-            _memory.update(kept)
+            _memory.update(entries)
             where = "on this machine" if file != files[0] else "for this session"
             _say_once(f"Progress is kept {where} only: {file} cannot be written ({error.strerror}).")
     if "google.colab" in sys.modules and len(files) == 1 and not os.environ.get("VQTUTOR_PROGRESS"):
@@ -88,20 +90,20 @@ def _save(kept: dict[str, dict[str, Any]]) -> None:
 
 
 def _say_once(line: str) -> None:
-    if line not in _told:
-        _told.add(line)
+    if line not in _notices:
+        _notices.add(line)
         print(line)
 
 
 def record(verdict: Verdict, source: str = "") -> None:
-    """Keep the best that was reached in an exercise, and count the attempt unless the blank is still open.
+    """Store the best result of an exercise so far, and count the attempt unless the blank is still open.
 
     Args:
       verdict: of this attempt.
-      source: of the answer, with all it uses; kept when it passed, so that later lessons can go on with it.
+      source: of the answer, with all it uses; stored when the answer passed, for use in later lessons.
     """
-    kept = load()
-    entry = kept.setdefault(verdict.exercise, {"state": State.OPEN, "points": 0, "attempts": 0, "hints": 0})
+    entries = load()
+    entry = entries.setdefault(verdict.exercise, {"state": State.OPEN, "points": 0, "attempts": 0, "hints": 0})
     entry["max_points"] = verdict.max_points
     entry["attempts"] = entry.get("attempts", 0) + (verdict.state != State.OPEN)
     if (verdict.passed, verdict.points) >= (entry.get("state") == State.PASSED, entry.get("points", 0)):
@@ -111,7 +113,7 @@ def record(verdict: Verdict, source: str = "") -> None:
         entry["source"] = source
     elif verdict.state == State.NOT_YET:
         entry["tried"] = hashlib.sha256(source.encode()).hexdigest()[:16]
-    _save(kept)
+    _save(entries)
 
 
 def next_hint(exercise: str, steps: int, asked_again: bool) -> int:
@@ -119,13 +121,14 @@ def next_hint(exercise: str, steps: int, asked_again: bool) -> int:
 
     Args:
       exercise: the id.
-      steps: of its ladder.
-      asked_again: the same was asked for just before. Another wrong answer since then is a reason as well.
+      steps: number of its hints.
+      asked_again: whether a hint for this exercise was asked for just before. Another wrong answer since the last hint
+        is a reason as well.
     """
-    kept = load()
-    entry = kept.setdefault(exercise, {"state": State.OPEN, "points": 0, "attempts": 0, "hints": 0})
+    entries = load()
+    entry = entries.setdefault(exercise, {"state": State.OPEN, "points": 0, "attempts": 0, "hints": 0})
     if asked_again or not entry.get("hints") or entry.get("tried") != entry.get("tried_before_hint"):
         entry["hints"] = min(entry.get("hints", 0) + 1, steps)
     entry["tried_before_hint"] = entry.get("tried")
-    _save(kept)
+    _save(entries)
     return entry["hints"]

@@ -1,4 +1,4 @@
-"""What the lessons look at: pen-stroke digits drawn on the spot, and the public sets, behind one door."""
+"""Data sets of the lessons: generated pen-stroke digits and the public sets."""
 
 from vqtutor.data.datasets import NAMES, Dataset, load_dataset
 

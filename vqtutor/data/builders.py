@@ -1,7 +1,7 @@
-"""The public sets as TensorFlow Datasets builders that never need TensorFlow.
+"""The public sets as TensorFlow Datasets builders that do not need TensorFlow.
 
-TFDS's own `mnist` builders unzip and read with `tf.io.gfile`; these read the original files with NumPy, and keep raw
-tensors in array_record files. Importing this module imports tensorflow_datasets; `prepared` does so when first used.
+TFDS's own `mnist` builders unzip and read with `tf.io.gfile`; these read the original files with NumPy, and store raw
+tensors in array_record files. This module imports tensorflow_datasets; `prepared` imports it only when needed.
 """
 
 import shutil
@@ -24,7 +24,7 @@ from vqtutor.data.catalogue import (
 from vqtutor.data.files import Arrays, read_split
 
 FORMAT = "array_record"  # TFRecord, the default, can be read by TensorFlow only
-BLOCK = 1000  # images a record: one image a record takes 2 s to read for MNIST, this takes 0.15 s
+BLOCK = 1000  # images per record: MNIST reads in 0.15 s, with one image per record in 2 s
 
 
 class _IdxBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -37,7 +37,7 @@ class _IdxBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     public: PublicSet
 
     def _info(self) -> tfds.core.DatasetInfo:
-        raw = tfds.features.Encoding.BYTES  # the default writes each pixel as a 64-bit number
+        raw = tfds.features.Encoding.BYTES  # the default stores each pixel as a 64-bit number
         return tfds.core.DatasetInfo(
             builder=self,
             description=f"{self.public.title}: {self.public.about}, {BLOCK} examples a record.",
@@ -94,9 +94,9 @@ def read(public: PublicSet, cache: Path) -> Arrays:
 
 
 def write(public: PublicSet, folder: Path, cache: Path) -> None:
-    """Prepare the four verified files in `folder`; a damaged copy of before is replaced."""
+    """Prepare the four verified files in `folder`; replaces an earlier copy, which may be damaged."""
     shutil.rmtree(_builder(public, cache).data_path, ignore_errors=True)
-    builder = _builder(public, cache)  # anew: a builder reads what it finds when it is made
+    builder = _builder(public, cache)  # a new builder, because a builder reads existing files when it is created
     config = tfds.download.DownloadConfig(manual_dir=folder, try_download_gcs=False)
     tfds.disable_progress_bar()  # half a second of work
     builder.download_and_prepare(download_config=config, file_format=FORMAT)

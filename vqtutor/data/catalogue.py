@@ -1,4 +1,4 @@
-"""The public data sets of the course: who made them, where the original files are, and what those files must be."""
+"""The public data sets of the course: their origin, the addresses of the original files, and their digests."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ DIGITS = tuple("0123456789")
 
 @dataclass(frozen=True)
 class PublicSet:
-    """One public set of 28 x 28 grey images in ten classes, kept as four gzipped IDX files.
+    """One public set of 28 x 28 grey images in ten classes, as four gzipped IDX files.
 
     Attributes:
-      name: how `load_dataset` calls it.
-      title: what people call it.
-      about: what is in the pictures, who made them and when, and their licence.
+      name: for `load_dataset`.
+      title: the usual name.
+      about: the contents of the pictures, their authors and year, and their licence.
       url: the folder on the web that holds the four files.
-      sha256: file name -> digest, as TensorFlow Datasets records them.
-      class_names: what labels 0-9 stand for.
-      partial: an `.npz` with fewer training images (arrays `train_x`, `train_y`, `test_x`, `test_y`) and its sha256;
-        it stands in when the complete files are not on disk.
+      sha256: file name -> digest, the same as in TensorFlow Datasets.
+      class_names: names of the labels 0-9.
+      partial: an `.npz` with fewer training images (arrays `train_x`, `train_y`, `test_x`, `test_y`) and its sha256,
+        used when the complete files are not on disk.
     """
 
     name: str

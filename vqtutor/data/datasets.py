@@ -1,4 +1,4 @@
-"""One door for every data set of the course: the built-in pen strokes and the public sets."""
+"""`load_dataset`: the built-in pen strokes and the public sets, by name."""
 
 import os
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ TRAIN, TEST = 10_000, 2_000  # built-in digits
 
 @dataclass(frozen=True, repr=False)
 class Dataset:
-    """Images and labels to learn from.
+    """Images and labels of a data set.
 
     Attributes:
-      name: which set this is, one of `NAMES`; not always the one asked for, see `load_dataset`.
-      title: what people call it.
-      description: one line: what it is, how many images, who made it.
+      name: one of `NAMES`; it can differ from the name in the call, see `load_dataset`.
+      title: the usual name.
+      description: one line: title, number of images, contents, authors.
       train_images: uint8 [N, 28, 28, 1], 0 (background) to 255 (full ink).
       train_labels: int32 [N], 0 to 9.
       test_images: uint8 [M, 28, 28, 1].
       test_labels: int32 [M].
-      class_names: what labels 0 to 9 stand for.
+      class_names: names of the labels 0 to 9.
     """
 
     name: str
@@ -45,23 +45,23 @@ class Dataset:
 def load_dataset(name: str | None = None, *, folder: str | os.PathLike | None = None) -> Dataset:
     """Load a data set by name.
 
-    A public set is taken from the first of: its original files on disk (verified), a prepared copy in the cache, and
-    the network. Where none of them has it, a line says so and the built-in digits come instead: look at `.name`.
+    A public set is read from the first of: its original files on disk (verified), a prepared copy in the cache, and the
+    network. If none of them has it, a message is printed and the built-in digits are returned: see `.name`.
 
-    A class with slow internet can be served from nearby: VQTUTOR_MIRROR names a web folder, say `http://10.0.0.5:8000/`,
-    that holds the same files in a folder a set, `mnist/train-images-idx3-ubyte.gz` and so on; they are verified alike.
+    VQTUTOR_MIRROR can name a web folder nearby, for example `http://10.0.0.5:8000/`, that holds the same files with a
+    folder for each set, as in `mnist/train-images-idx3-ubyte.gz`. They are verified as well.
 
     Args:
-      name: "strokes" (drawn on the spot), "mnist", "kmnist" or "fashion_mnist". By default what the environment
-        variable VQTUTOR_DATASET names, otherwise MNIST.
-      folder: where the original IDX files (`train-images-idx3-ubyte.gz` and so on) are, directly or in a folder with
-        the set's name; by default what VQTUTOR_DATA names. Prepared copies are kept in VQTUTOR_CACHE, by default a
-        cache folder in your home.
+      name: "strokes" (generated), "mnist", "kmnist" or "fashion_mnist". The default is in the environment variable
+        VQTUTOR_DATASET, else MNIST.
+      folder: holds the original IDX files (`train-images-idx3-ubyte.gz` and so on), directly or in a folder with the
+        set's name. The default is in VQTUTOR_DATA. Prepared copies are stored in VQTUTOR_CACHE, by default a cache
+        folder in your home.
 
     Raises:
-      ValueError: an unknown name, a folder that does not exist or lacks the files, or a file that is damaged.
+      ValueError: an unknown name, a folder that does not exist or lacks the files, or a damaged file.
     """
-    name = _known(name)
+    name = _resolve(name)
     if folder is not None and not Path(folder).expanduser().is_dir():
         raise ValueError(f"There is no folder {os.fspath(folder)!r}: name the one that holds the data files, or none.")
     if name == "strokes":
@@ -81,12 +81,12 @@ def load_dataset(name: str | None = None, *, folder: str | os.PathLike | None = 
         return _strokes()
 
 
-def _known(name: str | None) -> str:
-    asked = name if name is not None else os.environ.get("VQTUTOR_DATASET") or "mnist"
-    found = str(asked).lower().replace("-", "_")
-    if found not in NAMES:
-        raise ValueError(f"There is no data set {asked!r}; the known ones are {', '.join(NAMES)}.")
-    return found
+def _resolve(name: str | None) -> str:
+    request = name if name is not None else os.environ.get("VQTUTOR_DATASET") or "mnist"
+    key = str(request).lower().replace("-", "_")
+    if key not in NAMES:
+        raise ValueError(f"There is no data set {request!r}; the known ones are {', '.join(NAMES)}.")
+    return key
 
 
 def _strokes() -> Dataset:
@@ -99,18 +99,18 @@ def _strokes() -> Dataset:
 
 def _public(public: PublicSet, places: list[Path]) -> Dataset:
     cache, partial = cache_folder(), False
-    found = files.find(public, places)  # a damaged file is reported even where a prepared copy exists
+    folder = files.find(public, places)  # a damaged file is reported even where a prepared copy exists
     arrays = prepared.read(public, cache)
-    if arrays is None and found is None:
+    if arrays is None and folder is None:
         arrays = files.read_partial(public, places)
         partial = arrays is not None
     if arrays is None:
-        # While the network keeps one waiting, the digits that may have to stand in are drawn.
-        found = found or files.download(public, cache / "downloads" / public.name, meanwhile=_strokes)
-        arrays = files.read_all(found)
+        # While it waits for the network, it generates the digits that may be needed instead.
+        folder = folder or files.download(public, cache / "downloads" / public.name, meanwhile=_strokes)
+        arrays = files.read_all(folder)
         try:
-            prepared.write(public, found, arrays, cache)
-        except OSError as error:  # costs the next load's time only
+            prepared.write(public, folder, arrays, cache)
+        except OSError as error:  # the next load only takes longer
             print(
                 f"{public.title} cannot be kept in {cache} ({error}); set VQTUTOR_CACHE to a folder you can write to."
             )

@@ -1,4 +1,4 @@
-"""The original files of a public set: found on disk or downloaded, verified, and read. No TensorFlow, no pickle."""
+"""The original files of a public set: find them on disk or download them, verify and read them."""
 
 import functools
 import gzip
@@ -23,15 +23,15 @@ from vqtutor.storage import whole_file
 
 Arrays = dict[str, np.ndarray]  # train_images, test_images: uint8 [N, 28, 28, 1]; train_labels, test_labels: int32 [N]
 
-# A download goes on as long as every PATIENCE seconds bring ENOUGH bytes more, or the end of a file.
+# A download fails when PATIENCE seconds pass with fewer than ENOUGH new bytes and without the end of the file.
 PATIENCE = 3.5  # seconds
-ENOUGH = 100_000  # bytes: under 30 kB/s, MNIST would take more than six minutes
-LIMIT = 32 << 20  # bytes a file; the largest, Fashion-MNIST's training images, has 26.4 million
+ENOUGH = 100_000  # bytes: below 30 kB/s, MNIST would take more than six minutes
+LIMIT = 32 << 20  # bytes per file; the largest, Fashion-MNIST's training images, has 26.4 million
 FOREIGN = "what came is not the original file"
 
 
 class Unreachable(OSError):
-    """The files cannot be had over the network now."""
+    """The files cannot be downloaded now."""
 
 
 def digest(path: Path) -> str:
@@ -41,23 +41,23 @@ def digest(path: Path) -> str:
 
 
 def verify(path: Path, sha256: str) -> None:
-    """Raise ValueError where `path` is not, byte for byte, the original file with this digest."""
-    found = digest(path)
-    if found != sha256:
+    """Raise ValueError unless `path` is, byte for byte, the original file with this digest."""
+    sha = digest(path)
+    if sha != sha256:
         raise ValueError(
-            f"{path} is damaged or is not the original file (its sha256 begins {found[:12]}, not {sha256[:12]}): "
+            f"{path} is damaged or is not the original file (its sha256 begins {sha[:12]}, not {sha256[:12]}): "
             "delete it, so that it is downloaded, or put the original in its place."
         )
 
 
 def complete(public: PublicSet, places: Iterable[Path]) -> bool:
-    """Whether one of the folders holds a set's four files, or the smaller one that may stand in."""
-    names = [set(public.sha256)] + ([{public.partial[0]}] if public.partial else [])
-    return any(all((folder / name).is_file() for name in wanted) for folder in places for wanted in names)
+    """Whether one of the folders holds a set's four files, or its smaller `.npz`."""
+    groups = [set(public.sha256)] + ([{public.partial[0]}] if public.partial else [])
+    return any(all((folder / name).is_file() for name in group) for folder in places for group in groups)
 
 
 def find(public: PublicSet, places: Iterable[Path]) -> Path | None:
-    """Return the first folder that holds all four files of a set, verified; None where there is none."""
+    """Return the first folder that holds all four files of a set, verified, or None."""
     for folder in places:
         if all((folder / name).is_file() for name in public.sha256):
             for name, sha256 in public.sha256.items():
@@ -71,7 +71,7 @@ def read_idx(path: Path) -> np.ndarray:
     data = gzip.decompress(path.read_bytes())
     rank = data[3]
     shape = np.frombuffer(data, ">u4", count=rank, offset=4)
-    return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(shape).copy()  # may be written into
+    return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(shape).copy()  # a writable copy
 
 
 def read_split(images: Path, labels: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -87,7 +87,7 @@ def read_all(folder: Path) -> Arrays:
 
 
 def read_partial(public: PublicSet, places: Iterable[Path]) -> Arrays | None:
-    """Read the set's smaller `.npz`, verified; None where it has none or it is not on disk."""
+    """Read the set's smaller `.npz`, verified; None if it has none or it is not on disk."""
     if public.partial is None:
         return None
     name, sha256 = public.partial
@@ -105,25 +105,25 @@ def read_partial(public: PublicSet, places: Iterable[Path]) -> Arrays | None:
 
 
 def address(public: PublicSet) -> str:
-    """Return the folder on the web that holds a set's files: a mirror's, where VQTUTOR_MIRROR names one."""
+    """Return the web folder of a set's files: at VQTUTOR_MIRROR, if it is set, else the original one."""
     mirror = os.environ.get("VQTUTOR_MIRROR")
     return f"{mirror.rstrip('/')}/{public.name}/" if mirror else public.url
 
 
 def download(public: PublicSet, folder: Path, meanwhile: Callable[[], object]) -> Path:
-    """Download the files of a set that `folder` lacks; each gets its name only when it is whole and verified.
+    """Download the files of a set that `folder` lacks; each is named only when it is complete and verified.
 
     Args:
-      folder: where files are kept; where nothing can be written, they live as long as this process.
-      meanwhile: called, perhaps more than once, while the network keeps one waiting.
+      folder: for the files; if it is not writable, a temporary folder of this process is used.
+      meanwhile: called, perhaps more than once, while the network does not answer.
 
     Returns:
       the folder that holds all four.
 
     Raises:
-      Unreachable: there is no network or hardly any, or what came is not the original file.
+      Unreachable: there is no network, it is too slow, or a file is not the original.
     """
-    from tqdm import tqdm  # what is already on disk is read without it
+    from tqdm import tqdm  # imported only for a download
 
     url = address(public)
     try:
@@ -163,20 +163,20 @@ def _spare() -> tempfile.TemporaryDirectory:
 
 
 def _blocks(url: str, meanwhile: Callable[[], object]) -> Iterator:
-    """Yield how many bytes `url` promises (None: it does not say), then the bytes, block by block.
+    """Yield the announced size of `url` in bytes, or None, then its contents, block by block.
 
-    A thread of its own asks the network: no time-out holds for the look-up of a name, for many addresses one after the
-    other, or for a trickle. All it does is to read. Left behind, it has no file to write to, and nothing to say.
+    A separate thread reads from the network, because time-outs do not cover name look-ups, several addresses one after
+    the other, or a very slow server. When it is abandoned, it writes no file and prints nothing.
     """
     news, left = queue.SimpleQueue(), threading.Event()
     threading.Thread(target=_listen, args=(url, news, left), daemon=True).start()
-    answered, came, mark, since = False, 0, 0, time.monotonic()  # bytes until now, and bytes until `since`
+    answered, count, mark, since = False, 0, 0, time.monotonic()  # bytes so far, and bytes at the time `since`
 
     def failure(why: object) -> Unreachable:
-        told = answered or isinstance(why, urllib.error.HTTPError)
-        why = str(why if told else getattr(why, "reason", why))
-        why = textwrap.shorten("".join(c if c.isprintable() else " " for c in why), 100)  # a server's words: one line
-        if told:
+        response = answered or isinstance(why, urllib.error.HTTPError)
+        why = str(why if response else getattr(why, "reason", why))
+        why = textwrap.shorten("".join(c if c.isprintable() else " " for c in why), 100)  # one line of a server's text
+        if response:
             return Unreachable(f"{url} could not be downloaded ({why})")
         return Unreachable(f"{urllib.parse.urlsplit(url).hostname or url} cannot be reached ({why})")
 
@@ -186,9 +186,9 @@ def _blocks(url: str, meanwhile: Callable[[], object]) -> Iterator:
             if news.empty() and waited > 0.5:
                 meanwhile()
             if news.empty() and waited > PATIENCE:
-                raise failure(f"{f'{came - mark:,} bytes' if answered else 'no answer'} in {PATIENCE:g} s")
+                raise failure(f"{f'{count - mark:,} bytes' if answered else 'no answer'} in {PATIENCE:g} s")
             try:
-                item = news.get(timeout=0.1)  # short, because Windows hears no Ctrl-C in between
+                item = news.get(timeout=0.1)  # short, because Windows does not handle Ctrl-C in between
             except queue.Empty:
                 continue
             if isinstance(item, Exception):
@@ -196,11 +196,11 @@ def _blocks(url: str, meanwhile: Callable[[], object]) -> Iterator:
             if item == b"":
                 return
             if answered:
-                if came == 0 and item[0] != 0x1F or came > LIMIT:  # a gzip file's first byte
+                if count == 0 and item[0] != 0x1F or count > LIMIT:  # a gzip file's first byte
                     raise failure(FOREIGN)
-                came += len(item)
-                if came - mark >= ENOUGH:
-                    mark, since = came, time.monotonic()
+                count += len(item)
+                if count - mark >= ENOUGH:
+                    mark, since = count, time.monotonic()
             answered = True
             yield item
     finally:
@@ -209,11 +209,11 @@ def _blocks(url: str, meanwhile: Callable[[], object]) -> Iterator:
 
 def _listen(url: str, news: queue.SimpleQueue, left: threading.Event) -> None:
     try:
-        opener = urllib.request.build_opener()  # urlopen's own keeps to the proxies that it saw first
+        opener = urllib.request.build_opener()  # urlopen's own would use the proxies of its first call
         with opener.open(url, timeout=2 * PATIENCE) as answer:
             news.put(int(answer.headers.get("Content-Length", 0)) or None)
             while not left.is_set() and (block := answer.read1(1 << 16)):
                 news.put(block)
         news.put(b"")
-    except Exception as error:  # http.client's are no OSErrors
+    except Exception as error:  # errors of http.client are not OSErrors
         news.put(error)

@@ -1,7 +1,7 @@
-"""How the ten digits are written: the pen's path for each way of writing them.
+"""The shapes of the ten digits: the pen's path for each way of writing them.
 
-Points are "x,y" in hundredths of a box, x to the right and y down, in the order in which the pen passes. A stroke is a
-smooth curve through its points; where one ends and the next begins is a corner, or the pen is lifted.
+Points are "x,y" in hundredths of a box, x to the right and y down, in the order in which the pen passes them. A stroke
+is a smooth curve through its points; between two strokes is a corner, or the pen is lifted.
 """
 
 from typing import NamedTuple
@@ -11,8 +11,8 @@ class Skeleton(NamedTuple):
     """One way of writing one digit.
 
     Attributes:
-      weight: how often it is chosen, relative to the digit's other skeletons.
-      width: least and greatest width, for a height of 1.
+      weight: relative frequency among the digit's skeletons.
+      width: smallest and largest width, for a height of 1.
       strokes: the pen's path, each stroke a tuple of points (x, y) in a unit box.
     """
 

@@ -1,7 +1,7 @@
-"""Handwritten-looking digits drawn on the spot with NumPy: no file, no network, the same bytes for the same seed.
+"""Generate digits that look handwritten with NumPy: no file, no network, the same bytes for the same seed.
 
-A digit is written as people do: a skeleton is chosen, its points tremble, the path is bent, slanted and scaled like
-MNIST's digits, and a round pen follows it.
+For each digit a skeleton is chosen, its points are displaced, the path is bent, slanted and scaled like MNIST's digits,
+and drawn with a round pen.
 """
 
 from functools import cache, lru_cache
@@ -14,8 +14,8 @@ from vqtutor.data.skeletons import SKELETONS, Skeleton
 SIZE = 28  # pixels a side
 BOX = 20.0  # pixels: the longer side of a digit's ink, as in MNIST
 STEPS = 72  # pen positions along a path, under a pixel apart
-TREMBLE = 0.045  # of the height: how far a point of a skeleton strays
-BEND = 0.035  # of the height: how far the slow waves bend a path
+TREMBLE = 0.045  # standard deviation of a point's displacement, in units of the height
+BEND = 0.035  # standard deviation of the amplitude of the slow waves, in units of the height
 CHUNK = 256  # images drawn at a time, small enough for the processor's cache
 
 
@@ -32,14 +32,14 @@ def draw(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Draw digits.
 
     Args:
-      count: how many; every digit gets its tenth, in random order.
+      count: number of images; the ten digits are equally frequent, in random order.
       seed: the same seed gives the same bytes.
 
     Returns:
       images, uint8 [count, 28, 28, 1], from 0 (background) to 255 (full ink), and labels, int32 [count].
     """
     images, labels = _draw(int(count), int(seed))
-    return images.copy(), labels.copy()  # the caller may write into them
+    return images.copy(), labels.copy()  # the caller may change them
 
 
 @lru_cache(maxsize=2)
@@ -55,13 +55,13 @@ def _paths(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Write each label in one of its ways: float64 [N, STEPS, 2], y from -0.5 (top) to 0.5, x around 0."""
     path = np.empty((len(labels), STEPS, 2))
     for digit, skeletons in SKELETONS.items():
-        chosen = np.flatnonzero(labels == digit)
+        rows = np.flatnonzero(labels == digit)
         weights = np.array([skeleton.weight for skeleton in skeletons])
-        ways = rng.choice(len(skeletons), len(chosen), p=weights / weights.sum())
+        ways = rng.choice(len(skeletons), len(rows), p=weights / weights.sum())
         for way, skeleton in enumerate(skeletons):
-            mine, plan = chosen[ways == way], _plan(skeleton)
+            mine, plan = rows[ways == way], _plan(skeleton)
             stray = plan.tremble @ rng.normal(0, TREMBLE, (len(mine), *plan.points.shape))
-            stray[..., 0] *= 1.3 / max(plan.width[1], 0.5)  # narrow digits tremble sideways as far as wide ones
+            stray[..., 0] *= 1.3 / max(plan.width[1], 0.5)  # equal displacement sideways for narrow and wide digits
             path[mine] = plan.spline @ (plan.points + stray) - 0.5
             path[mine, :, 0] *= rng.uniform(*plan.width, (len(mine), 1))
     return path
@@ -69,7 +69,7 @@ def _paths(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 @cache
 def _plan(skeleton: Skeleton) -> _Plan:
-    points = list(dict.fromkeys(point for stroke in skeleton.strokes for point in stroke))  # joints are shared
+    points = list(dict.fromkeys(point for stroke in skeleton.strokes for point in stroke))  # each joint once
     lengths = np.array([np.hypot(*np.diff(stroke, axis=0).T).sum() for stroke in skeleton.strokes])
     steps = np.maximum(3, np.round(STEPS * lengths / lengths.sum()).astype(int))
     steps[np.argmax(steps)] += STEPS - steps.sum()
@@ -79,7 +79,7 @@ def _plan(skeleton: Skeleton) -> _Plan:
         for column, point in enumerate(stroke):
             spline[row : row + count, points.index(point)] += weights[:, column]
         row += count
-    # Points near one another along the path stray together: a hand swings, it does not jump.
+    # The displacements of neighbouring points are correlated.
     apart = np.subtract.outer(np.arange(len(points)), np.arange(len(points)))
     together = np.exp(-(apart**2) / (2 * 1.4**2)) + 1e-4 * np.eye(len(points))
     return _Plan(skeleton.width, np.array(points), spline, np.linalg.cholesky(together))
@@ -91,7 +91,7 @@ def _spline(points: int, steps: int) -> np.ndarray:
     left = np.minimum(at.astype(int), points - 2)
     t = at - left
     four = np.stack([-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2], 1) / 2
-    weights = np.zeros((steps, points + 2))  # one more point before the first and one behind the last
+    weights = np.zeros((steps, points + 2))  # with a point before the first and one after the last
     for k in range(4):
         weights[np.arange(steps), left + k] += four[:, k]
     first, last = weights[:, 0].copy(), weights[:, -1].copy()
@@ -103,7 +103,7 @@ def _spline(points: int, steps: int) -> np.ndarray:
 
 
 def _bend(path: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Bend paths with two slow waves an axis, each across the other axis."""
+    """Displace each coordinate by two slow waves along the other one."""
     shape = (2, 2, len(path), 1)  # axis, wave, image, -
     frequency = 2 * np.pi * rng.uniform(0.3, 1.0, shape)
     phase = rng.uniform(0, 2 * np.pi, shape)
@@ -123,14 +123,14 @@ def _place(path: np.ndarray, radius: np.ndarray, rng: np.random.Generator) -> np
     x, y = x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)
     extent = np.maximum(np.ptp(x, 1), np.ptp(y, 1))[:, None]
     scale = (BOX - 2 * radius + np.clip(rng.normal(0, 0.3, count), -1, 1)) / extent
-    placed = []
+    coordinates = []
     for axis in (x, y):
         axis = axis * scale
         axis = axis - axis.mean(1, keepdims=True) + np.clip(rng.normal(0, 0.35, count), -1, 1)
-        reach = SIZE / 2 - 2 - radius  # a pixel of background stays beyond the grey edge, on every side
+        reach = SIZE / 2 - 2 - radius  # leaves a pixel of background around the grey edge
         axis = axis - np.maximum(0, axis.max(1, keepdims=True) - reach)
-        placed.append(axis + np.maximum(0, -reach - axis.min(1, keepdims=True)))
-    return np.stack(placed, -1)
+        coordinates.append(axis + np.maximum(0, -reach - axis.min(1, keepdims=True)))
+    return np.stack(coordinates, -1)
 
 
 def _ink(path: np.ndarray, radius: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -143,11 +143,11 @@ def _ink(path: np.ndarray, radius: np.ndarray, rng: np.random.Generator) -> np.n
     time = np.linspace(0, 1, STEPS)
     pressure = np.sin(2 * np.pi * (rng.uniform(0.4, 1.5, (count, 1)) * time + rng.uniform(0, 1, (count, 1))))
     wider = (radius * (1 + 0.12 * pressure)) ** 2 - radius**2
-    soft = rng.uniform(0.55, 0.9, (count, 1)).astype(np.float32)  # half the width of the ink's grey edge, pixels
+    soft = rng.uniform(0.55, 0.9, (count, 1)).astype(np.float32)  # half the width of the ink's grey edge, in pixels
     dark = (255 * rng.uniform(0.97, 1.1, (count, 1))).astype(np.float32)
     radius = radius.astype(np.float32)
 
-    # On a grid of 1/64 pixel, all products and sums below are exact in float32: no bit depends on the BLAS at hand.
+    # On a grid of 1/64 pixel, all products and sums below are exact in float32, so that no bit depends on the BLAS.
     grid = np.round(64 * path) / 64
     x, y = grid[..., 0], grid[..., 1]
     pen = np.stack([-2 * x, -2 * y, x * x + y * y - np.round(4096 * wider) / 4096], 1).astype(np.float32)

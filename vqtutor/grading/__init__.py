@@ -1,1 +1,1 @@
-"""Grading a class: what is handed in, a sandbox to run it in, verdicts given outside, and the pages to read."""
+"""Grading a class: collect submissions, run them in a sandbox, judge them, and write the report."""

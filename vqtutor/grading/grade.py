@@ -1,4 +1,4 @@
-"""vqtutor grade: every answer of a class driven in a sandbox, judged outside, and written down as it comes."""
+"""vqtutor grade: run every answer of a class in a sandbox, judge it outside, and store its verdict at once."""
 
 import hashlib
 import threading
@@ -22,12 +22,12 @@ from vqtutor.grading.sandbox import Limits, Outcome, Reply, Sandbox, unpack
 from vqtutor.lessons import EXERCISES
 from vqtutor.storage import cache_folder, whole_file
 
-IN_FLIGHT = 4  # tasks a worker has waiting: enough to keep it busy, few enough to keep memory flat
+IN_FLIGHT = 4  # tasks that wait for each worker: enough to keep it busy, with little memory
 
 
 @cache
 def course_version() -> str:
-    """Return what changes when a verdict could: a digest of the course's code and of the libraries under it."""
+    """Return a digest of all that verdicts depend on: the course's code and the versions of its libraries."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parents[1].rglob("*.py")):
         alone = path.stem in ("sandbox", "worker", "collect", "source")
@@ -39,19 +39,19 @@ def course_version() -> str:
 
 
 def key_of(answer: Answer) -> str:
-    """Return the address of an answer's verdict: equal answers have one verdict, whoever wrote them."""
+    """Return the key of an answer's verdict; equal answers of different students have the same key."""
     parts = [course_version(), answer.exercise, answer.source, answer.problem, *map(str, answer.given)]
     return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()
 
 
 @dataclass
 class Grader:
-    """Judges answers by driving them in sandboxes, one for each thread that asks.
+    """Judges answers by running them in sandboxes, one per thread.
 
     Args:
-      limits: of every answer.
-      unsafe: go without bubblewrap.
-      memory: where what right and wrong answers look like is remembered, between runs; by default the user's cache.
+      limits: on every answer.
+      unsafe: run without bubblewrap.
+      memory: the folder for observations of the course's own answers; by default in the user's cache.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -63,11 +63,11 @@ class Grader:
         self._idle: dict[bool, list[Sandbox]] = {True: [], False: []}
         self._locks: dict[tuple[Exercise, int], threading.Lock] = {}
         self._lock = threading.Lock()
-        self._known: dict[tuple[Exercise, int], tuple[Observation, ...]] = {}
+        self._observations: dict[tuple[Exercise, int], tuple[Observation, ...]] = {}
 
     @contextmanager
     def box(self, own: bool = False) -> Iterator[Sandbox]:
-        """Lend a sandbox; with `own`, one for the course's own answers."""
+        """Lend an idle sandbox, or a new one; with `own`, one for the course's own answers."""
         with self._lock:
             idle = self._idle[own]
             box = idle.pop() if idle else None
@@ -83,14 +83,14 @@ class Grader:
             box.close()
 
     def look(self, exercise: Exercise, answer: Any) -> tuple[Observation, ...]:
-        """Return what the probes see of the reference or of a misconception's answer; seen once, then remembered."""
+        """Return the observations of the reference or of a misconception's answer, which are made once and stored."""
         number = exercise.catalogue.index(answer)
         with self._lock:
             lock = self._locks.setdefault((exercise, number), threading.Lock())
         with lock:
-            if (exercise, number) not in self._known:
-                self._known[exercise, number] = self._look(exercise, number)
-            return self._known[exercise, number]
+            if (exercise, number) not in self._observations:
+                self._observations[exercise, number] = self._look(exercise, number)
+            return self._observations[exercise, number]
 
     def _look(self, exercise: Exercise, number: int) -> tuple[Observation, ...]:
         file = self.memory / f"{exercise.id}-{number}.json"
@@ -105,12 +105,12 @@ class Grader:
         return reply.observations
 
     def prepare(self, exercise: Exercise) -> None:
-        """Look at the reference and one wrong answer, whose compiled programs then serve every student's."""
+        """Observe the reference and a wrong answer; the programs that it compiles are used for students' answers."""
         self.look(exercise, exercise.misconceptions[0].answer)
         self.look(exercise, exercise.reference)
 
     def judge(self, answer: Answer) -> dict[str, Any]:
-        """Return the verdict on an answer as plain data, with its `outcome` in the sandbox."""
+        """Return the verdict on an answer as plain data, with the `outcome` in the sandbox and the first `problem`."""
         exercise = EXERCISES[answer.exercise]
         if answer.problem:
             reply = Reply(Outcome.CRASH, answer.problem)
@@ -128,11 +128,11 @@ class Grader:
         return asdict(verdict) | {"outcome": reply.outcome, "problem": problems[0] if problems else ""}
 
 
-# -- who does the work -------------------------------------------------------------------------------------------------
+# -- workers -----------------------------------------------------------------------------------------------------------
 
 
 def _here(workers: int, grader: Grader, tasks: Iterable[tuple[str, Answer]]) -> Iterator[tuple[str, dict]]:
-    """Judge on this machine, and yield (key, verdict) as they come, in any order."""
+    """Judge on this machine; yield (key, verdict) in the order in which they finish."""
     waiting: dict[Future, str] = {}
 
     def finished() -> Iterator[tuple[str, dict]]:
@@ -162,7 +162,7 @@ def _judge_there(answer: Answer, limits: Limits, unsafe: bool) -> dict[str, Any]
 
 
 def _on_cluster(address: str, grader: Grader, tasks: Iterable[tuple[str, Answer]]) -> Iterator[tuple[str, dict]]:
-    """Judge on a Dask cluster. Each answer is one task with a key of its own, so one that is lost is done again."""
+    """Judge on a Dask cluster. Each answer is a task with its own key, which is run again if its worker is lost."""
     from distributed import Client, as_completed
 
     with Client(address, timeout="20s") as client:
@@ -195,39 +195,39 @@ def grade(
 ) -> Gradebook:
     """Grade a folder or zip of notebooks; write grades.csv, grades.json, index.html and a page for each student.
 
-    A run that was stopped goes on where it was; one on unchanged submissions has nothing to do.
+    A run that was stopped is continued; on unchanged submissions there is nothing to do.
 
     Args:
       submissions: see `collect.collect`.
       out: a folder for the report.
-      workers: how many answers run at a time, on this machine.
-      limits: of each answer.
-      unsafe: go without bubblewrap, see `sandbox.bubblewrap`.
-      scheduler: the address of a Dask scheduler, whose workers then do the work.
+      workers: number of answers that run at a time on this machine.
+      limits: on each answer.
+      unsafe: run without bubblewrap, see `sandbox.bubblewrap`.
+      scheduler: the address of a Dask scheduler, to use its workers instead of this machine.
       progress: whether to show a bar.
     Raises:
-      SandboxError: when there is no sandbox here and `unsafe` does not say to go without.
-      FileNotFoundError: when there is nothing to grade.
-      ValueError: when the report would lie among the submissions.
+      SandboxError: there is no sandbox here and `unsafe` is False.
+      FileNotFoundError: there is nothing to grade.
+      ValueError: the report would lie among the submissions.
     """
     if submissions.resolve() in (out.resolve(), *out.resolve().parents):
         raise ValueError(f"The report would lie among the submissions: name a folder outside {submissions}.")
     grader = Grader(limits or Limits(), unsafe)
     book = Gradebook(out, course_version())
-    book.take_in(tqdm(collect(submissions, book.known()), desc="reading", unit="file", disable=not progress), key_of)
+    book.take_in(tqdm(collect(submissions, book.digests()), desc="reading", unit="file", disable=not progress), key_of)
     with tqdm(total=book.count_open(), desc="grading", unit="answer", disable=not progress) as bar:
         if bar.total:
             if scheduler is None:
-                with grader.box():  # says at once when there is no sandbox
+                with grader.box():  # raises SandboxError at once if there is none
                     pass
-                asked = [EXERCISES[id] for id in book.open_exercises()]
+                exercises = [EXERCISES[id] for id in book.open_exercises()]
                 with ThreadPoolExecutor(workers) as pool:
-                    prepared = pool.map(grader.prepare, asked)
-                    list(tqdm(prepared, "what right looks like", len(asked), unit="exercise", disable=not progress))
-                done = _here(workers, grader, book.open_answers())
+                    results = pool.map(grader.prepare, exercises)
+                    list(tqdm(results, "what right looks like", len(exercises), unit="exercise", disable=not progress))
+                verdicts = _here(workers, grader, book.open_answers())
             else:
-                done = _on_cluster(scheduler, grader, book.open_answers())
-            for key, verdict in done:
+                verdicts = _on_cluster(scheduler, grader, book.open_answers())
+            for key, verdict in verdicts:
                 book.add(key, verdict)
                 bar.update()
     pages.write(book, out)

@@ -1,4 +1,4 @@
-"""What was handed in and what it earned, in one SQLite file: written as it comes, so a run that is killed goes on."""
+"""Submissions and verdicts in one SQLite file, written one by one, so that a run that was killed can be continued."""
 
 import ast
 import hashlib
@@ -26,7 +26,7 @@ CREATE VIEW IF NOT EXISTS standing AS SELECT MAX(file) AS file, student, lesson 
   WHERE digest != '' GROUP BY student, lesson;
 CREATE VIEW IF NOT EXISTS answers AS SELECT * FROM standing JOIN handed_in USING (file);
 """
-# What no answer of the course needs: modules that it may import, built-in names, attributes that reach around Python.
+# No answer of the course needs these modules, built-in names and attributes.
 _MODULES = {
     *("os", "sys", "subprocess", "socket", "ctypes", "gc", "inspect", "importlib", "builtins", "pathlib", "shutil"),
     *("signal", "threading", "multiprocessing", "pickle", "urllib", "requests", "http", "asyncio", "mmap", "resource"),
@@ -39,8 +39,8 @@ class Gradebook:
     """The answers and verdicts of one class.
 
     Args:
-      folder: of the report; the book lies in it.
-      version: of the course; what another version took in is read anew.
+      folder: of the report, which holds the file.
+      version: of the course; files that another version read are read again.
     """
 
     def __init__(self, folder: Path, version: str):
@@ -49,35 +49,35 @@ class Gradebook:
         self._db.executescript(_TABLES)
         self._number = zlib.crc32(version.encode()) >> 1
 
-    def known(self) -> dict[str, str]:
-        """Return {file: digest} of what was taken in already, by this version of the course."""
+    def digests(self) -> dict[str, str]:
+        """Return {file: digest} of the files that this version of the course has read."""
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version != self._number:
             return {}
         return dict(self._db.execute("SELECT file, digest FROM files WHERE digest != ''"))
 
-    def take_in(self, found: Iterable[Submission | Damage | Unchanged], key_of: Callable[[Answer], str]) -> None:
-        """Write down what was handed in, in place of what was there before; verdicts that are known stay."""
-        seen = set()
+    def take_in(self, submissions: Iterable[Submission | Damage | Unchanged], key_of: Callable[[Answer], str]) -> None:
+        """Store submissions in place of earlier ones; existing verdicts stay."""
+        files = set()
         with self._db as db:
-            for one in found:
-                file = _text(one.file)
-                seen.add(file)
-                if isinstance(one, Unchanged):
+            for item in submissions:
+                file = _text(item.file)
+                files.add(file)
+                if isinstance(item, Unchanged):
                     continue
                 self._forget(file)
-                if isinstance(one, Damage):
-                    db.execute("INSERT INTO files VALUES (?, ?, '', '', ?)", (file, one.student, one.sentence))
+                if isinstance(item, Damage):
+                    db.execute("INSERT INTO files VALUES (?, ?, '', '', ?)", (file, item.student, item.sentence))
                     continue
-                db.execute("INSERT INTO files VALUES (?, ?, ?, ?, '')", (file, one.student, one.lesson, one.digest))
-                for question, text in one.free_text.items():
+                db.execute("INSERT INTO files VALUES (?, ?, ?, ?, '')", (file, item.student, item.lesson, item.digest))
+                for question, text in item.free_text.items():
                     db.execute("INSERT OR REPLACE INTO texts VALUES (?, ?, ?)", (file, question, _text(text)))
-                for id, answer in one.answers.items():
-                    kept = json.dumps({"cell": _text(answer.cell), "note": answer.note, "answer": _plain(answer)})
-                    row = (file, id, key_of(answer), kept, _shape(answer))
+                for id, answer in item.answers.items():
+                    record = json.dumps({"cell": _text(answer.cell), "note": answer.note, "answer": _plain(answer)})
+                    row = (file, id, key_of(answer), record, _shape(answer))
                     db.execute("INSERT INTO handed_in VALUES (?, ?, ?, ?, ?)", row)
             for (file,) in db.execute("SELECT file FROM files").fetchall():
-                if file not in seen:
+                if file not in files:
                     self._forget(file)
             db.execute(f"PRAGMA user_version = {self._number}")
 
@@ -91,26 +91,26 @@ class Gradebook:
         return self._db.execute(f"SELECT COUNT(DISTINCT key) {self._OPEN}").fetchone()[0]
 
     def open_exercises(self) -> list[str]:
-        asked = {row[0] for row in self._db.execute(f"SELECT DISTINCT exercise {self._OPEN}")}
-        return [id for id in EXERCISES if id in asked]
+        ids = {row[0] for row in self._db.execute(f"SELECT DISTINCT exercise {self._OPEN}")}
+        return [id for id in EXERCISES if id in ids]
 
     def open_answers(self) -> Iterator[tuple[str, Answer]]:
-        """Yield (key, answer) of what has no verdict yet, each key once."""
+        """Yield (key, answer) of answers without a verdict, each key once."""
         keys = [row[0] for row in self._db.execute(f"SELECT DISTINCT key {self._OPEN}")]
         for key in keys:
-            (kept,) = self._db.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
-            answer = json.loads(kept)["answer"]
+            (record,) = self._db.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
+            answer = json.loads(record)["answer"]
             yield key, Answer(**answer | {"given": tuple(map(tuple, answer["given"]))})
 
     def add(self, key: str, verdict: dict[str, Any]) -> None:
-        """Write a verdict down at once; one that is there already stays."""
+        """Store a verdict at once; an existing one stays."""
         with self._db as db:
             db.execute("INSERT OR IGNORE INTO verdicts VALUES (?, ?)", (key, json.dumps(verdict)))
 
-    # -- to be read ----------------------------------------------------------------------------------------------------
+    # -- reading -------------------------------------------------------------------------------------------------------
 
     def students(self) -> list[str]:
-        """Return everybody who handed anything in, readable or not."""
+        """Return all students who handed in a file, readable or not."""
         rows = self._db.execute("SELECT DISTINCT student FROM files WHERE student != '' ORDER BY student")
         return [row[0] for row in rows]
 
@@ -120,34 +120,34 @@ class Gradebook:
         return [id for id, exercise in EXERCISES.items() if exercise.lesson in lessons]
 
     def of_student(self, student: str) -> dict[str, dict[str, Any]]:
-        """Return {exercise: verdict, with "cell" and "note"} of what a student handed in."""
+        """Return {exercise: verdict, with "cell" and "note"} of a student."""
         rows = self._db.execute(
             "SELECT exercise, answer, verdict FROM answers JOIN verdicts USING (key) WHERE student = ?", (student,)
         )
-        found = {}
-        for id, kept, verdict in rows:
-            kept = json.loads(kept)
-            found[id] = json.loads(verdict) | {"cell": kept["cell"], "note": kept["note"]}
-        return found
+        verdicts = {}
+        for id, record, verdict in rows:
+            record = json.loads(record)
+            verdicts[id] = json.loads(verdict) | {"cell": record["cell"], "note": record["note"]}
+        return verdicts
 
     def verdicts(self) -> dict[str, dict[str, Any]]:
         """Return every verdict by its key."""
         return {key: json.loads(text) for key, text in self._db.execute("SELECT key, verdict FROM verdicts")}
 
     def damaged_by_student(self) -> dict[str, list[tuple[str, str]]]:
-        """Return {student, or "": (file, sentence)} of what could not be read, or has another file in its place."""
+        """Return {student, or "": (file, sentence)} of files that cannot be read, or that another file replaces."""
         rows = self._db.execute(
             "SELECT student, file, note FROM files WHERE note != '' UNION"
             " SELECT student, files.file, standing.file || ' stands, of the same student and lesson.'"
             " FROM files JOIN standing USING (student, lesson) WHERE digest != '' AND files.file != standing.file"
         )
-        found = defaultdict(list)
+        files = defaultdict(list)
         for student, file, note in sorted(rows):
-            found[student].append((file, note))
-        return found
+            files[student].append((file, note))
+        return files
 
     def damaged(self) -> list[tuple[str, str]]:
-        """Return the same of everybody, by file."""
+        """Return (file, sentence) of all such files, sorted."""
         return sorted(sum(self.damaged_by_student().values(), []))
 
     def texts(self) -> list[tuple[str, str, str, str]]:
@@ -158,9 +158,9 @@ class Gradebook:
         ).fetchall()
 
     def alike(self) -> Iterator[tuple[str, list[str]]]:
-        """Yield (exercise, students) of answers that are one up to names, comments and layout.
+        """Yield (exercise, students) of answers that are equal up to names, comments and layout.
 
-        Only where few share one: a right answer of three lines is written alike by half a class.
+        Only if two to four students share one: many students write the same right answer of three lines.
         """
         rows = self._db.execute(
             "SELECT exercise, json_group_array(student) FROM answers WHERE shape != '' GROUP BY exercise, shape"
@@ -170,14 +170,14 @@ class Gradebook:
             yield exercise, sorted(json.loads(students))
 
     def reaching(self) -> Iterator[tuple[str, str, list[str]]]:
-        """Yield (student, exercise, names) of answers that use what no answer needs."""
-        for student, exercise, kept in self._db.execute("SELECT student, exercise, answer FROM answers"):
-            if odd := _reaches(json.loads(kept)["answer"]["source"]):
+        """Yield (student, exercise, names) of answers that use names that no answer needs."""
+        for student, exercise, record in self._db.execute("SELECT student, exercise, answer FROM answers"):
+            if odd := _reaches(json.loads(record)["answer"]["source"]):
                 yield student, exercise, odd
 
 
 def _text(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()  # lone surrogates, which no file can hold
+    return text.encode("utf-8", "replace").decode()  # lone surrogates cannot be written to a file
 
 
 def _plain(answer: Answer) -> dict[str, Any]:
@@ -206,7 +206,7 @@ def _nodes(source: str) -> list[ast.AST]:
 
 
 def _shape(answer: Answer) -> str:
-    """Return a digest of an answer without its names, comments and layout; "" where it is too short to tell."""
+    """Return a digest of an answer without its names, comments and layout; "" if it is too short for a comparison."""
     nodes = _nodes(answer.source)
     if len(nodes) < 60:
         return ""

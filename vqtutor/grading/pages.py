@@ -1,4 +1,4 @@
-"""What an instructor and a student read: grades.csv, grades.json, a class page, and a page for each student."""
+"""The report for instructors and students: grades.csv, grades.json, a class page, and a page for each student."""
 
 import csv
 import json
@@ -28,43 +28,49 @@ STOPPED = {
 
 
 def write(book: Gradebook, out: Path) -> None:
-    """Write everything that is read of a gradebook into `out`."""
-    # Escaped: what students wrote is text, whatever it looks like.
+    """Write the report of a gradebook into `out`."""
+    # Escaped, because students' texts can contain HTML.
     templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True)
     student_page, class_page = templates.get_template("student.html"), templates.get_template("class.html")
-    asked = book.exercises()
-    most = sum(EXERCISES[id].points for id in asked)
+    ids = book.exercises()
+    most = sum(EXERCISES[id].points for id in ids)
     totals, stopped, holders, damaged = [], [], defaultdict(int), book.damaged_by_student()
-    seen = {id: Counter() for id in asked}
+    counts = {id: Counter() for id in ids}
     (out / "feedback").mkdir(exist_ok=True)
     with (
-        open(out / "grades.csv", "w", newline="", encoding="utf-8-sig") as table,  # what spreadsheets read as UTF-8
+        open(
+            out / "grades.csv", "w", newline="", encoding="utf-8-sig"
+        ) as table,  # with the mark by which spreadsheets recognise UTF-8
         open(out / "grades.json", "w", encoding="utf-8") as data,
     ):
         rows = csv.writer(table)
-        rows.writerow(["student", *asked, "points", "max_points"])
+        rows.writerow(["student", *ids, "points", "max_points"])
         data.write(f'{{"max_points": {most}, "students": {{')
         for number, student in enumerate(book.students()):
-            found = book.of_student(student)
-            points = sum(verdict["points"] for verdict in found.values())
+            verdicts = book.of_student(student)
+            points = sum(verdict["points"] for verdict in verdicts.values())
             page = f"feedback/{_file_name(student)}.html"
             totals.append((student, points, page))
-            rows.writerow([_cell(student), *(found[id]["points"] if id in found else "" for id in asked), points, most])
-            found = {id: found[id] for id in asked if id in found}  # in the order of the course
-            kept = {id: {k: v for k, v in one.items() if k not in ("cell", "exercise")} for id, one in found.items()}
-            entry = json.dumps({"points": points, "exercises": kept}, ensure_ascii=False)
+            cells = [verdicts[id]["points"] if id in verdicts else "" for id in ids]
+            rows.writerow([_cell(student), *cells, points, most])
+            verdicts = {id: verdicts[id] for id in ids if id in verdicts}  # in the order of the course
+            records = {
+                id: {name: value for name, value in verdict.items() if name not in ("cell", "exercise")}
+                for id, verdict in verdicts.items()
+            }
+            entry = json.dumps({"points": points, "exercises": records}, ensure_ascii=False)
             data.write(f"{',' if number else ''}\n{json.dumps(student, ensure_ascii=False)}: {entry}")
-            for id, verdict in found.items():
-                seen[id].update(["handed in", verdict["state"]], points=verdict["points"])
+            for id, verdict in verdicts.items():
+                counts[id].update(["handed in", verdict["state"]], points=verdict["points"])
                 if verdict["misconception"]:
                     holders[id, verdict["misconception"]] += 1
                 elif verdict["state"] == State.NOT_YET:
-                    seen[id]["unnamed"] += 1
+                    counts[id]["unnamed"] += 1
                 if why := STOPPED.get(verdict["outcome"]) or STOPPED.get(verdict["problem"]):
                     stopped.append((student, id, why))
-            shown = [(id, verdict | {"card": _card(verdict)}) for id, verdict in found.items()]
-            told = dict(points=points, most=most, exercises=shown, damaged=damaged[student])
-            text = student_page.render(title=f"Feedback for {student}", **told)
+            cards = [(id, verdict | {"card": _card(verdict)}) for id, verdict in verdicts.items()]
+            values = dict(points=points, most=most, exercises=cards, damaged=damaged[student])
+            text = student_page.render(title=f"Feedback for {student}", **values)
             (out / page).write_text(text, encoding="utf-8")
         data.write("\n}}\n")
     with open(out / "free_text.csv", "w", newline="", encoding="utf-8-sig") as table:
@@ -80,8 +86,8 @@ def write(book: Gradebook, out: Path) -> None:
         low=min(scores, default=0),
         high=max(scores, default=0),
         **_histogram(scores, most),
-        hurts=_hurts(seen),
-        held=_held(holders),
+        hardest=_hardest(counts),
+        misconceptions=_misconceptions(holders),
         stopped=stopped,
         reaching=list(book.reaching()),
         alike=_alike(book),
@@ -97,13 +103,13 @@ def _card(verdict: dict[str, Any]) -> str:
 
 
 def _file_name(student: str) -> str:
-    """Return a name that any file system takes, and that no other student has."""
+    """Return a file name for a student's page, valid in any file system and different for each student."""
     safe = re.sub(r'[\x00-\x1f/\\:*?"<>|]', "_", student).strip(". ")[:80]
     return safe if safe == student else f"{safe}-{sha256(student.encode()).hexdigest()[:8]}"
 
 
 def _cell(text: str) -> str:
-    """Return a cell that a spreadsheet does not take for a formula."""
+    """Return a text with a mark in front if a spreadsheet would read it as a formula."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
@@ -113,7 +119,7 @@ def _histogram(scores: list[int], most: int) -> dict[str, Any]:
     return {"histogram": [(label, bins[i]) for i, label in enumerate(labels)], "widest": max(bins.values(), default=1)}
 
 
-def _hurts(seen: dict[str, Counter]) -> list[dict[str, Any]]:
+def _hardest(counts: dict[str, Counter]) -> list[dict[str, Any]]:
     rows = [
         {
             "id": id,
@@ -124,12 +130,12 @@ def _hurts(seen: dict[str, Counter]) -> list[dict[str, Any]]:
             "open": count[State.OPEN],
             "unnamed": count["unnamed"],
         }
-        for id, count in seen.items()
+        for id, count in counts.items()
     ]
     return sorted(rows, key=lambda row: row["mean"] / row["most"])
 
 
-def _held(holders: dict[tuple[str, str], int]) -> list[dict[str, Any]]:
+def _misconceptions(holders: dict[tuple[str, str], int]) -> list[dict[str, Any]]:
     says = {(id, one.name): one.says for id, exercise in EXERCISES.items() for one in exercise.misconceptions}
     ordered = sorted(holders.items(), key=lambda item: -item[1])
     return [{"count": n, "name": name, "exercise": id, "says": says[id, name]} for (id, name), n in ordered]

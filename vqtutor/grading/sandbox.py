@@ -1,9 +1,9 @@
-"""Running an answer where it can do no harm, and taking nothing from it but arrays.
+"""Run answers in a sandbox that returns only arrays.
 
-On Linux the sandbox is bubblewrap: no network, a file system that can only be read and holds no vqtutor, no
-submissions and no report, a process namespace and a scratch folder for each answer, limits on everything else. What is
-inside, worker.py, gets text: one answer, the module of its probes, and those earlier answers that it uses; neither
-expected values nor the answer to that exercise. What comes back is JSON with sizes that are checked here.
+On Linux the sandbox is bubblewrap: no network, a read-only file system without vqtutor, submissions and report, a
+process namespace and a scratch folder for each answer, limits on processor time, memory and files. Inside runs
+worker.py. It gets text: one answer, the module of its probes, and the earlier answers that it uses, but neither
+expected values nor the answer to that exercise. It returns JSON, which is checked here.
 """
 
 import ast
@@ -35,24 +35,24 @@ from vqtutor.lessons.answers import given as given_by_lesson
 from vqtutor.source import PREAMBLE
 
 PACKAGE = Path(__file__).parents[1]
-# Of vqtutor, what answers are told to use.
+# The part of vqtutor that answers may use.
 FACE = "from vqtutor.models.convolutions import Conv2D, Conv2DTranspose, convolve\n"
 _DTYPES = {"bool", "bfloat16", *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64))} | {
     f"float{bits}" for bits in (16, 32, 64)
 }
-GRACE = 10.0  # seconds for what is not the probes: to start, to import, to define the answer
+GRACE = 10.0  # seconds, besides those of the probes, for starting, importing and defining the answer
 
 
-# bubblewrap ends with the *thread* that started it; this one lives as long as the process does.
+# bubblewrap ends when the *thread* that started it ends; this one lives as long as the process.
 _starter = ThreadPoolExecutor(1, "sandboxes")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one answer may use.
+    """Limits on one answer.
 
     Attributes:
-      seconds: of processor time that all probes may take, as a multiple of the exercise's own `seconds`.
+      seconds: of processor time for all probes, as a multiple of the exercise's own `seconds`.
       memory: bytes of address space.
       scratch: bytes of files in the scratch folder.
     """
@@ -63,18 +63,18 @@ class Limits:
 
 
 class SandboxError(Exception):
-    """The sandbox cannot be had here; the message says why, and what to do."""
+    """The sandbox does not work here; the message says why, and what to do."""
 
 
 def bubblewrap() -> str:
     """Return bubblewrap's path, or raise SandboxError."""
-    found = shutil.which("bwrap")
-    if found is None:
+    path = shutil.which("bwrap")
+    if path is None:
         raise SandboxError(
             "Grading runs students' code, so it needs a sandbox: install bubblewrap (apt-get install bubblewrap). "
             "With --unsafe it goes on without one: an answer could then read and change your files and use the network."
         )
-    return found
+    return path
 
 
 def _command(bwrap: str, programs: Path, own: bool) -> list[str]:
@@ -83,14 +83,14 @@ def _command(bwrap: str, programs: Path, own: bool) -> list[str]:
     folders = sorted(folder for folder in folders if not folder.startswith("/usr/"))
     command = [bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--cap-add", "CAP_SYS_ADMIN"]
     command += ["--uid", "65534", "--gid", "65534", "--dev", "/dev", "--tmpfs", worker.SCRATCH]
-    # No /proc: it would show the worker. Of /proc and /sys, just what XLA's kernels ask about the processor.
+    # No /proc, which would show the worker; only the files of /proc and /sys that XLA's kernels read.
     system = ["/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/proc/cpuinfo", "/sys/devices/system/cpu"]
     for folder in system:
         command += ["--ro-bind-try", folder, folder]
     for folder in folders:
         command += ["--ro-bind", folder, folder]
     for site in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
-        if (Path(site) / "vqtutor").is_dir():  # an installed course: nobody looks its answers up
+        if (Path(site) / "vqtutor").is_dir():  # hide the answers of an installed course
             command += ["--tmpfs", str(Path(site) / "vqtutor"), "--remount-ro", str(Path(site) / "vqtutor")]
     if own:
         command += ["--ro-bind", str(PACKAGE), f"{worker.COURSE}/vqtutor"]
@@ -108,24 +108,24 @@ def _environment(programs: str) -> dict[str, str]:
         "TMPDIR": worker.SCRATCH,
         "PATH": "/usr/bin:/bin",
         "JAX_PLATFORMS": "cpu",
-        "JAX_COMPILATION_CACHE_DIR": programs,  # programs of wrong answers, compiled once: most of a probe is the same
+        "JAX_COMPILATION_CACHE_DIR": programs,  # programs that wrong answers compiled; others need most of them
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # as in probe.observe, and for what an answer's cell does by itself
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # as in probe.observe, but also while the answer is defined
         "MALLOC_ARENA_MAX": "2",
         "OMP_NUM_THREADS": "1",
     }
 
 
 class Sandbox:
-    """A warm worker: imports JAX once, and answers one request after another, each in a process of its own.
+    """A worker that has JAX imported, and handles one request after another, each in a process of its own.
 
     Args:
       programs: a folder with compiled programs, for the worker to read.
       unsafe: run without bubblewrap.
-      own: for the course's own answers: they see the course, and what they compile is added to `programs`.
+      own: for the course's own answers: the course is visible, and compiled programs are added to `programs`.
     Raises:
-      SandboxError: when it does not start.
+      SandboxError: it does not start.
     """
 
     def __init__(self, programs: Path, unsafe: bool = False, own: bool = False):
@@ -144,9 +144,9 @@ class Sandbox:
         self._process = _starter.submit(subprocess.Popen, self._command, **pipes).result()
         hello = self._process.stdout.read(6)
         if hello[:5] != b"ready":
-            said = self._process.stderr.read().decode(errors="replace").strip().splitlines()
+            lines = self._process.stderr.read().decode(errors="replace").strip().splitlines()
             raise SandboxError(
-                f"The sandbox does not start here ({said[-1] if said else 'it does not say why'}). Containers often "
+                f"The sandbox does not start here ({lines[-1] if lines else 'it does not say why'}). Containers often "
                 "forbid it: grade on a machine of your own, or, where there is nothing to lose, with --unsafe."
             )
         self._isolated = hello[5:] == b"1"
@@ -158,18 +158,18 @@ class Sandbox:
         limits: Limits,
         given: tuple[tuple[str, str], ...] = (),
     ) -> "Reply":
-        """Drive an answer with its exercise's probes.
+        """Run an answer with its exercise's probes.
 
         Args:
-          exercise: what was asked.
+          exercise: the exercise that was answered.
           source: Python that defines the answer under the exercise's name.
-          limits: what it may use.
-          given: (name, id) of earlier exercises whose references stand in under these names.
+          limits: on the answer.
+          given: (name, id) of earlier exercises whose references are defined under these names.
         """
         return self._ask(exercise, request(exercise, source, given), limits, limits.seconds * exercise.seconds)[0]
 
     def run_own(self, exercise: Exercise, number: int, limits: Limits) -> tuple["Reply", bytes]:
-        """Drive an answer of the course itself, see `Exercise.catalogue`; return also the text that `unpack` reads."""
+        """Run an answer of the course itself, see `Exercise.catalogue`; return also the text that `unpack` reads."""
         return self._ask(
             exercise, {"exercise": exercise.id, "number": number, "at": str(PACKAGE.parent)}, limits, 120.0
         )
@@ -184,10 +184,10 @@ class Sandbox:
             self._process.stdin.flush()
             reply = self._process.stdout.read(struct.unpack(">q", self._process.stdout.read(8))[0])
             status, size = struct.unpack(">iq", reply[:12])
-        except (OSError, struct.error):  # something took the whole worker down: it costs this answer, nobody else's
+        except (OSError, struct.error):  # the worker has died: only this answer fails
             self.close()
             return Reply(Outcome.DIED, "Your code took the process down that it ran in."), b""
-        if not self._isolated:  # without a namespace for each answer, each gets a worker of its own
+        if not self._isolated:  # no namespaces: start a new worker for each answer
             self.close()
         return _read(exercise, status, size, reply[12:]), reply[12:]
 
@@ -205,7 +205,7 @@ class Sandbox:
 
 
 class Outcome(StrEnum):
-    """How it went with an answer in the sandbox."""
+    """The outcome of an answer in the sandbox."""
 
     OBSERVED = "observed"
     OPEN = "open"
@@ -223,12 +223,12 @@ _BEFORE_ANY_PROBE = (Outcome.OPEN, Outcome.MISFIT, Outcome.CRASH)
 
 @dataclass(frozen=True)
 class Reply:
-    """What came out of the sandbox.
+    """The reply of a sandbox.
 
     Attributes:
-      outcome: how it went.
-      sentence: what to tell the student, unless all went well.
-      observations: one a probe, when there are any.
+      outcome: see `Outcome`.
+      sentence: for the student; "" when the answer was observed.
+      observations: one per probe when the answer was observed, else none.
     """
 
     outcome: Outcome
@@ -237,21 +237,21 @@ class Reply:
 
 
 def _read(exercise: Exercise, status: int, size: int, text: bytes) -> Reply:
-    """Return what a reply says, or what is wrong with it. Nothing in it is trusted."""
+    """Return a reply, also for an answer that did not finish. The text is not trusted."""
     if size > len(text):
         return Reply(Outcome.FLOOD, "Your code sent back more than any right answer needs.")
     if status == 124:
         return Reply(Outcome.LATE, "Your code had not returned in time: is there a loop that never ends?")
     if status != 0:
-        said = f"signal {status - 128}" if status > 128 else f"exit status {status}"
-        return Reply(Outcome.DIED, f"Your code ended the process that it ran in ({said}).")
+        reason = f"signal {status - 128}" if status > 128 else f"exit status {status}"
+        return Reply(Outcome.DIED, f"Your code ended the process that it ran in ({reason}).")
     if not text:
         return Reply(Outcome.DIED, "Your code ended the process that it ran in, before it was looked at.")
     return unpack(exercise, text)
 
 
 def unpack(exercise: Exercise, text: bytes) -> Reply:
-    """Return what a reply says. Nothing in it is trusted: what does not fit is forged."""
+    """Return the reply in a text. It is not trusted: a text of another form counts as forged."""
     try:
         entries = json.loads(text)
         if len(entries) == 1 and "whole" in entries[0]:
@@ -290,11 +290,11 @@ def _array(dtype: str, shape: list[int], data: str) -> np.ndarray:
     return np.frombuffer(base64.b64decode(data, validate=True), kind).reshape(shape)  # checks the size as well
 
 
-# -- what goes in ------------------------------------------------------------------------------------------------------
+# -- requests ----------------------------------------------------------------------------------------------------------
 
 
 def request(exercise: Exercise, source: str, given: tuple[tuple[str, str], ...]) -> dict[str, Any]:
-    """Return what goes in, as plain data: text, and the names of modules whose text goes in as well."""
+    """Return a request for worker.py, as plain data: the answer, and the texts of all modules that it needs."""
     probes = f"vqtutor.lessons.{exercise.lesson}.probes"
     return {
         "exercise": exercise.id,
@@ -311,7 +311,7 @@ def request(exercise: Exercise, source: str, given: tuple[tuple[str, str], ...])
 
 @cache
 def _library(module: str) -> dict[str, str]:
-    """Return {name: text} of a module of the course and of all those of the course that it imports."""
+    """Return {name: text} of a module of the course and of the course's modules that it imports."""
     text = (PACKAGE.parent / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
     return {module: text} | _library_of(text)
 
@@ -326,8 +326,8 @@ def _library_of(text: str) -> dict[str, str]:
 
 
 def _earlier(given: tuple[tuple[str, str], ...]) -> list[str]:
-    """Return the sources of earlier answers and of what they use themselves, in the course's order."""
-    wanted = [id for _, id in given]
-    for id in wanted:  # grows on the way
-        wanted += [other for other in uses(id, answer_of(id)).values() if other not in wanted]
-    return [given_by_lesson(id, answer_of(id)) + answer_of(id) for id in EXERCISES if id in wanted]
+    """Return the sources of earlier answers and of the answers that these use, in the course's order."""
+    ids = [id for _, id in given]
+    for id in ids:  # the loop adds to the list
+        ids += [other for other in uses(id, answer_of(id)).values() if other not in ids]
+    return [given_by_lesson(id, answer_of(id)) + answer_of(id) for id in EXERCISES if id in ids]

@@ -1,11 +1,11 @@
-"""What runs inside the sandbox: imports JAX once, then forks for every answer. Uses nothing of vqtutor.
+"""The program inside the sandbox: imports JAX once, then forks for every answer. It imports nothing of vqtutor itself.
 
 A request comes on stdin: a head with its length and the answer's limits, then JSON, see sandbox.request. Only the
-process that becomes the answer reads it, so that nothing of it stays behind in the one that forks. A reply goes to
-stdout: its length, how the process ended, and JSON, made by somebody who is not trusted.
+process that runs the answer reads the JSON, so that the process that forks never holds it. A reply goes to stdout: its
+length, the exit status of the answer's process, and JSON, which is not trusted.
 
-Each answer runs as the only process of a namespace of its own, with a scratch folder of its own, without privileges,
-and without the right to make processes; when it ends, all it left behind ends with it.
+Each answer runs as the only process of its own namespace, with its own scratch folder, without privileges, and without
+permission to start processes. When it ends, its namespace and scratch folder are removed.
 """
 
 import base64
@@ -28,13 +28,13 @@ from typing import NamedTuple
 
 HEAD = ">qqqdd"
 COURSE = "/course"
-SCRATCH = "/scratch"  # not /tmp: the Python that runs here may lie in there
+SCRATCH = "/scratch"  # not /tmp, which may contain the Python that runs here
 MAX_REPLY = 64 << 20  # bytes of JSON; probes are small, and a right answer's observations are far below 1 MB
 NEWNS, NEWIPC, NEWPID = 0x20000, 0x08000000, 0x20000000
 
 
 class Limits(NamedTuple):
-    """What HEAD holds: the bytes of a request, of memory and of files; the seconds of the probes and of the rest."""
+    """The fields of HEAD: bytes of the request, of memory and of files; seconds for the probes and for the rest."""
 
     size: int
     memory: int
@@ -45,7 +45,7 @@ class Limits(NamedTuple):
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
-# System calls that an answer has no use for. Threads are allowed, processes are not: a fork bomb is one EPERM.
+# System calls that no answer needs. Threads are allowed, processes are not: a fork bomb gets EPERM.
 _DENIED = {
     "x86_64": [
         *(57, 58),  # fork, vfork
@@ -101,7 +101,7 @@ def _limit(limits: Limits) -> None:
 
 
 class Library(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports modules from {name: text}; of a package only what it holds is there, its __init__ is empty."""
+    """Imports modules from {name: text}. Packages without a text of their own are empty."""
 
     def __init__(self, texts: dict[str, str]):
         self.texts = texts
@@ -118,7 +118,7 @@ class Library(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def run_answer(frame: bytes, seconds: float) -> list[dict]:
-    """Define the answer, drive it with the probes, and return plain observations; or one that says why there are none.
+    """Define the answer, run it with the probes, and return plain observations, or one entry with the reason for none.
 
     Args:
       frame: see sandbox.request and Sandbox.run_own.
@@ -153,28 +153,30 @@ def run_answer(frame: bytes, seconds: float) -> list[dict]:
         return [{"whole": "open", "sentence": ""}]
     if sentence := probe.misfit(exercise, answer):
         return [{"whole": "misfit", "sentence": sentence}]
-    return [plain(seen) for seen in probe.observe(exercise, answer, seconds)]
+    return [plain(observation) for observation in probe.observe(exercise, answer, seconds)]
 
 
 def run_own(id: str, number: int, at: str, seconds: float) -> list[dict]:
-    """Drive an answer of the course's own catalogue; with the course at hand, in the sandbox or in the folder `at`."""
+    """Run an answer of the course's own catalogue; the course is in the sandbox or in the folder `at`."""
     import jax
 
-    if number == 0:  # programs that the right answer compiles are not kept: an answer could find them
+    if number == 0:  # an answer could read the right answer's programs
         jax.config.update("jax_enable_compilation_cache", False)
     sys.path.insert(0, COURSE if os.path.isdir(COURSE) else at)
     exercise = import_module("vqtutor.lessons").EXERCISES[id]
     observe = import_module("vqtutor.checking.probe").observe
-    return [plain(seen) for seen in observe(exercise, exercise.catalogue[number], seconds)]
+    return [plain(observation) for observation in observe(exercise, exercise.catalogue[number], seconds)]
 
 
-def plain(seen) -> dict:
+def plain(observation) -> dict:
     arrays = {
         name: [str(array.dtype), list(array.shape), base64.b64encode(array.tobytes()).decode()]
-        for name, array in seen.arrays.items()
+        for name, array in observation.arrays.items()
     }
-    return {"probe": seen.probe, "arrays": arrays} | (
-        {"problem": seen.problem, "sentence": seen.sentence, "error": seen.error} if seen.problem else {}
+    return {"probe": observation.probe, "arrays": arrays} | (
+        {"problem": observation.problem, "sentence": observation.sentence, "error": observation.error}
+        if observation.problem
+        else {}
     )
 
 
@@ -182,7 +184,7 @@ def _be_the_answer(limits: Limits, out: int, isolated: bool) -> None:
     frame = b""
     while len(frame) < limits.size:
         frame += os.read(0, limits.size - len(frame))
-    os.setsid()  # a signal to its process group reaches nobody else
+    os.setsid()  # its signals to its process group reach no other process
     if isolated:
         options = f"size={limits.scratch},mode=1777".encode()
         _check(_libc.mount(b"scratch", SCRATCH.encode(), b"tmpfs", 6, options), "mount")  # nosuid, nodev
@@ -203,16 +205,16 @@ def _be_the_answer(limits: Limits, out: int, isolated: bool) -> None:
 
 
 def _processor_time(pid: int, start: float) -> float:
-    """Return the processor time that a child has used, in seconds; where that cannot be asked for, the clock's."""
+    """Return the processor time that a child has used, in seconds; except on Linux, the time since `start`."""
     if sys.platform == "linux":
         return time.clock_gettime(~pid << 3 | 2)  # clock_getcpuclockid(3), which Python has for threads only
     return time.monotonic() - start
 
 
 def _keep(limits: Limits, out: int, isolated: bool) -> int:
-    """Start the answer, end it when it is late, and return how it went: 0, 124 for too late, or 128 + a signal.
+    """Start the answer, kill it when it is late, and return its exit status: 124 when late, 128 + n for signal n.
 
-    Late is what has used up its processor time, or has slept for as long; see checking.probe.Patience.
+    It is late when it has used up its processor time, or has slept for as long; see checking.probe.Patience.
     """
     if isolated:
         _check(_libc.unshare(NEWNS | NEWPID | NEWIPC), "unshare")
@@ -254,7 +256,7 @@ def serve(limits: Limits, isolated: bool) -> bytes:
     while size <= MAX_REPLY and (part := os.read(read, 1 << 20)):
         parts.append(part)
         size += len(part)
-    os.close(read)  # whoever still writes is told so by a signal
+    os.close(read)  # a process that still writes gets a signal
     status = os.waitstatus_to_exitcode(os.waitpid(keeper, 0)[1])
     return struct.pack(">iq", status, size) + (b"".join(parts) if size <= MAX_REPLY else b"")
 
@@ -267,11 +269,11 @@ def can_isolate() -> bool:
 
 
 def main() -> None:
-    import haiku  # noqa: F401 - here, before the first fork, so that no answer pays for it
+    import haiku  # noqa: F401 - before the first fork, so that it does not count as an answer's time
     import optax  # noqa: F401
 
     if sys.platform == "linux":
-        _libc.prctl(4, 0, 0, 0, 0)  # not dumpable: nobody reads this process's memory
+        _libc.prctl(4, 0, 0, 0, 0)  # not dumpable: no other process can read this one's memory
     isolated = "isolate" in sys.argv and can_isolate()
     os.write(1, b"ready" + (b"1" if isolated else b"0"))
     while head := os.read(0, struct.calcsize(HEAD)):

@@ -1,4 +1,4 @@
-"""The course: its lessons in order, each a folder here, and the way to exercises and questions by id."""
+"""The lessons in order, each a folder here, and look-up of exercises and questions by id."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from vqtutor.checking.exercise import Exercise, Question
 
 @dataclass(frozen=True)
 class Lesson:
-    """A lesson, declared once. Its folder is read when something of it is first asked for, and no other lesson's.
+    """A lesson. Its modules are imported when one of its exercises or questions is first used.
 
     Args:
       number: its place in the course.
-      slug: its folder here, and the first half of its ids.
+      slug: its folder here, and the first part of its ids.
       notebook: its notebook's name.
       title: its heading.
       exercises, questions: their names, in the notebook's order.
@@ -136,15 +136,15 @@ LESSONS = (
 
 
 class _ById(Mapping):
-    """{id: what it names} of all lessons, in the course's order. Asking for one reads its lesson and no other."""
+    """{id: exercise or question} of all lessons, in order. Looking one up imports only its lesson's module."""
 
     def __init__(self, kind: type, names: Callable[[Lesson], tuple[str, ...]], module: str):
         self._kind, self._module = kind, module
         self._lesson = {f"{lesson.slug}.{name}": lesson for lesson in LESSONS for name in names(lesson)}
 
     def __getitem__(self, id: str) -> Any:
-        written = vars(self._lesson[id].module(self._module)).values()
-        return next(one for one in written if isinstance(one, self._kind) and one.id == id)
+        objects = vars(self._lesson[id].module(self._module)).values()
+        return next(one for one in objects if isinstance(one, self._kind) and one.id == id)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._lesson)
@@ -158,11 +158,11 @@ QUESTIONS: Mapping[str, Question] = _ById(Question, lambda lesson: lesson.questi
 
 
 def find(id: str) -> Exercise:
-    """Return the exercise of this id, or of this name alone; raise KeyError with the nearest ids there are."""
-    named = [known for known in EXERCISES if id in (known, known.split(".")[1])]
-    if len(named) == 1:
-        return EXERCISES[named[0]]
-    close = named or get_close_matches(str(id), EXERCISES, 3, cutoff=0.3) or list(EXERCISES)[:3]
+    """Return the exercise with this id, or with this name if only one has it; else raise KeyError with similar ids."""
+    matches = [other for other in EXERCISES if id in (other, other.split(".")[1])]
+    if len(matches) == 1:
+        return EXERCISES[matches[0]]
+    close = matches or get_close_matches(str(id), EXERCISES, 3, cutoff=0.3) or list(EXERCISES)[:3]
     raise KeyError(f"There is no exercise {id!r}. Did you mean {' or '.join(close)}?")
 
 

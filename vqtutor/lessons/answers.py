@@ -1,8 +1,8 @@
-"""Every answer once, as text: short, and as a student would write it in the lesson's notebook.
+"""The answers as text: short, and as a student would write them in the lesson's notebook.
 
-The solution notebooks' cells, their blanks, the last hints, the references, most misconceptions and what the sandbox
-gets of earlier exercises are made of it. A lesson's answers.py is never imported; between its marks lies what a blank
-leaves out. What it defines besides answers, a cell of the notebook gives to students.
+From these texts come the solution notebooks' cells, their blanks, the last hints, the references, most misconceptions,
+and the earlier answers in the sandbox. A lesson's answers.py is never imported. The lines between its marks are left
+out in blanks. Its other definitions are also in cells of the lesson's notebook, for students to use.
 """
 
 import linecache
@@ -27,29 +27,29 @@ def _cells(slug: str) -> dict[str, str]:
 
 
 def cell_of(id: str) -> str:
-    """Return the solution notebook's cell for an exercise, with the marks around what its blank leaves out."""
+    """Return the solution notebook's cell for an exercise, with the solution marks."""
     return _cells(lesson_of(id).slug)[id.split(".")[1]]
 
 
 def answer_of(id: str) -> str:
-    """Return an exercise's answer without marks: it runs and passes where it is pasted into the lesson's notebook."""
+    """Return an exercise's answer without marks; it passes when it is pasted into the lesson's notebook."""
     return _MARKS.sub("", cell_of(id)).rstrip()
 
 
 def uses(id: str, text: str) -> dict[str, str]:
-    """Return {name: id} of the earlier exercises that a text speaks of, to which `id` is given as the answer."""
+    """Return {name: id} of the exercises before `id` whose names occur in a text, which is an answer to `id`."""
     return {name: other for name, other in earlier_exercises(id).items() if re.search(rf"\b{name}\b", text)}
 
 
 def given(id: str, text: str) -> str:
-    """Return what a text uses of that which the lesson's notebook gives; "" where it uses nothing."""
+    """Return the source of the lesson's given definitions that a text uses, or ""."""
     lesson = lesson_of(id)
     cells = {name: cell for name, cell in _cells(lesson.slug).items() if name not in lesson.exercises}
     return "".join(f"{cell}\n\n" for name, cell in cells.items() if re.search(rf"\b{name}\b", text))
 
 
 def define(id: str, text: str) -> Any:
-    """Run a text that answers an exercise, with the references of the earlier ones that it uses; return the answer."""
+    """Run a text that answers an exercise, with the references of earlier exercises that it uses; return the answer."""
     space = {"__name__": f"vqtutor.lessons.{lesson_of(id).slug}.answers", "vqtutor": import_module("vqtutor")}
     exec(PREAMBLE, space)
     space |= {name: reference(other) for name, other in uses(id, text).items()}

@@ -1,4 +1,4 @@
-"""How a lesson writes its exercises down: what goes wrong as edits of the answer's text, or as small functions."""
+"""Functions with which lessons define exercises and questions, and edits of an answer's text."""
 
 import inspect
 import json
@@ -23,7 +23,7 @@ class Edit:
     times: int
 
     def text(self, id: str) -> str:
-        """Return what the text of an exercise's answer becomes by the changes."""
+        """Return the text of an exercise's answer with the changes."""
         text = answer_of(id)
         for old, new in self.pairs:
             if text.count(old) != self.times:
@@ -35,7 +35,7 @@ class Edit:
 
 
 def edit(*texts: str, times: int = 1) -> Edit:
-    """Return a change of the exercise's answer: each first text, which stands in it `times` times, becomes the next.
+    """Return a change of the exercise's answer: the first text of each pair, found `times` times, becomes the second.
 
     Example: edit("counts < threshold", "counts <= threshold")
     """
@@ -43,7 +43,7 @@ def edit(*texts: str, times: int = 1) -> Edit:
 
 
 def decorated(with_: str) -> Edit:
-    """Return the exercise's answer below a decorator, such as "jax.jit"."""
+    """Return the change that adds a decorator, such as "jax.jit", to the exercise's answer."""
     return Edit((("def ", f"@{with_}\ndef "),), 1)
 
 
@@ -58,16 +58,16 @@ def exercise(
 
     Args:
       id: "lesson.name".
-      wrong: {name of a misconception: (answers with that idea, what is off, where to look)}, in the order in which they
-        are tried. An answer is an `edit`, or a function or class.
-      right: {what differs: an answer that is right as well}.
-      hints: a ladder of nudges, each saying more than the last; the answer is added as the last step.
+      wrong: {name of a misconception: (*answers with that idea, what is wrong, where to look)}, in the order in which
+        they are tried. An answer is an `edit`, a function or a class.
+      right: {what differs: another right answer}.
+      hints: from vague to precise; the answer is added as the last one.
       seconds: see `Exercise`.
     Raises:
       ValueError: an edit finds nothing to change.
     """
     answer = reference(id)
-    made: Callable[[Any], Any] = lambda one: define(id, one.text(id)) if isinstance(one, Edit) else one  # noqa: E731
+    resolve: Callable[[Any], Any] = lambda one: define(id, one.text(id)) if isinstance(one, Edit) else one  # noqa: E731
     return Exercise(
         id=id,
         reference=answer,
@@ -75,10 +75,10 @@ def exercise(
         base=hk.Module if inspect.isclass(answer) else None,
         probes=lesson_of(id).module("probes").PROBES[id.split(".")[1]],
         misconceptions=tuple(
-            Misconception(name, says, look, made(first), tuple(map(made, others)))
+            Misconception(name, says, look, resolve(first), tuple(map(resolve, others)))
             for name, (first, *others, says, look) in wrong.items()
         ),
-        alternatives={name: made(one) for name, one in right.items()},
+        alternatives={name: resolve(one) for name, one in right.items()},
         hints=hints,
         seconds=seconds,
         slips=tuple(Slip(**slip) for slip in slips_of(id).get("slips", ())),
@@ -92,5 +92,5 @@ def slips_of(id: str) -> dict[str, Any]:
 
 
 def question(id: str, asks: str, best: str, choices: Mapping[str, str]) -> Question:
-    """Return a question whose choices, {choice: what to say to those who took it}, are lettered in their order."""
+    """Return a question; its choices, {choice: comment on it}, get the letters a, b, c, ..."""
     return Question(id, asks, dict(zip("abcdef", choices.items(), strict=False)), best)

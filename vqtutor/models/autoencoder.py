@@ -1,5 +1,5 @@
 """The convolutional VQ-VAE (lesson 03), after van den Oord et al. (2017): the networks of systems R1 to R4,
-and what trains them."""
+their losses and training steps."""
 
 import math
 from collections.abc import Callable
@@ -18,13 +18,13 @@ from vqtutor.models.quantizer import VectorQuantizer
 
 LossFn = Callable[[hk.Params, Array], tuple[Array, dict[str, Array]]]
 
-# Glorot and Bengio (2010), uniform: with it, five epochs reach the published figures; Haiku's default lags behind.
+# Glorot and Bengio (2010), uniform: it reaches the published figures in five epochs; Haiku's default takes longer.
 _INIT = hk.initializers.VarianceScaling(1.0, "fan_avg", "uniform")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a published system is built and trained; it trains for so many epochs or so many steps."""
+    """Sizes and training settings of a published system; its training has a number of epochs or of steps."""
 
     num_codes: int
     code_dim: int
@@ -47,28 +47,28 @@ def prepare(pixels: Array) -> Array:
 
 
 def prepare_r3(pixels: Array) -> Array:
-    """Turn uint8 [B, 28, 28, 1] into R3's input, float32 [B, 32, 32, 1] from -1 to 1, black all around."""
+    """Turn uint8 [B, 28, 28, 1] into R3's input, float32 [B, 32, 32, 1] from -1 to 1, with a black border."""
     return jnp.pad(pixels.astype(jnp.float32) / 127.5 - 1, ((0, 0), (2, 2), (2, 2), (0, 0)), constant_values=-1.0)
 
 
 def prepare_ink(pixels: Array) -> Array:
-    """Turn uint8 [..., 28, 28, 1] into the input of R2 and R4, float32 from 0 to 1: how much a pixel is inked."""
+    """Turn uint8 [..., 28, 28, 1] into the input of R2 and R4, float32 from 0 to 1: the ink of a pixel."""
     return pixels.astype(jnp.float32) / 255
 
 
 def code_map_shape(image_size: int | tuple[int, int], num_strided_layers: int) -> tuple[int, int]:
-    """Return (rows, columns) of the code map behind stride-2 layers with SAME padding, each of which rounds up.
+    """Return (rows, columns) of the code map after stride-2 layers with SAME padding, each of which rounds up.
 
     Args:
       image_size: in pixels, a side or (rows, columns).
-      num_strided_layers: how many layers have stride 2.
+      num_strided_layers: number of layers with stride 2.
     """
     rows, columns = (image_size, image_size) if isinstance(image_size, int) else image_size
     return -(-rows // 2**num_strided_layers), -(-columns // 2**num_strided_layers)
 
 
 def bits_per_image(code_map_shape: tuple[int, int], num_codes: int) -> float:
-    """Return the bits that one image's codes take when every code is as likely as any other."""
+    """Return the bits of one image's codes when all codes are equally likely."""
     rows, columns = code_map_shape
     return rows * columns * math.log2(num_codes)
 
@@ -158,7 +158,7 @@ class LetterEncoder(hk.Module):
     def __call__(self, x: Array) -> Array:
         for channels, stride in ((self.width, 1), (self.width, 2), (2 * self.width, 1), (2 * self.width, 2)):
             x = jax.nn.elu(Conv2D(channels, 5, stride, _INIT)(x))
-        # A 7x7 convolution without padding sees all of a 7x7 map at once: that is a linear layer.
+        # A 7x7 convolution without padding on a 7x7 map is a linear layer.
         x = jax.nn.elu(hk.Linear(4, w_init=_INIT)(hk.Flatten()(x)))
         return hk.Linear(self.code_dim, w_init=_INIT)(x)[:, None]
 
@@ -187,7 +187,7 @@ def vqvae(
     decoder: Callable[[], Callable[[Array], Array]] = Decoder,
     quantizer: Callable[[int, int], Callable[[Array], dict[str, Array]]] = VectorQuantizer,
 ) -> hk.Transformed:
-    """Return a whole network, R1's unless other parts are named.
+    """Return a whole network, by default R1's.
 
     `apply(params, x)` takes x, [B, 28, 28, 1], and returns {"x_hat": [B, 28, 28, 1], "z_e", "z_q", "codes":
     [B, 7, 7, D], "indices": int32 [B, 7, 7]}.
@@ -218,7 +218,7 @@ def small_vqvae(num_codes: int = R2.num_codes, code_dim: int = R2.code_dim) -> h
 
 
 def decode(params: hk.Params, codes: Array, decoder: Callable[[], Callable[[Array], Array]] = Decoder) -> Array:
-    """Return the images that looked-up codes stand for: [B, H, W, D] -> images."""
+    """Decode looked-up codes: [B, H, W, D] -> images."""
     return hk.without_apply_rng(hk.transform(lambda z_q: decoder()(z_q))).apply(params, codes)
 
 

@@ -1,12 +1,11 @@
-"""The few convolution forms that are fast on every backend.
+"""Convolutions that are fast on every backend.
 
-On a GPU or TPU `lax.conv*` is the right form. On a CPU XLA's own convolutions are many times slower than its matrix
-products, most of all the weight gradient of `lax.conv_transpose`. There, a convolution is written as it is meant:
-`unfold` lays the window under every output side by side, and one product with the weights does the rest. A transposed
-convolution is the adjoint: the product first, then `fold` adds every window where it belongs. The two are linear
-primitives of JAX, each the other's transpose, so gradients are fast as well, and every mode of differentiation works.
-Between layers maps are [B, H, W, C], as everywhere here, but in memory the batch lies last, as in [C, H, W, B]: every
-slice a window needs is then a few long runs.
+On a GPU or TPU these are `lax.conv*`. On a CPU XLA's convolutions are many times slower than its matrix products, above
+all the weight gradient of `lax.conv_transpose`. There a convolution is computed as a product: `unfold` lays the windows
+of all outputs side by side, and the result is multiplied by the weights. A transposed convolution is the adjoint: first
+the product, then `fold` adds every window at its place. `unfold` and `fold` are linear primitives of JAX, each the
+other's transpose, so gradients are fast as well, and every mode of differentiation works. Maps are [B, H, W, C] outside
+and [C, H, W, B] in these forms: with the batch last, the slices for a window are long contiguous runs.
 """
 
 import math
@@ -20,20 +19,20 @@ from jax import Array
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-# Along one axis, the window of output m starts `before` places ahead of input stride * m.
+# Along one axis, the window of output m starts `before` places before input stride * m.
 Window = tuple[int, int, int]  # (size, stride, before)
 
 
 def prefers_products() -> bool:
-    """Whether convolutions should be matrix products here: the one place where this is chosen."""
+    """Whether convolutions are computed as matrix products on this backend."""
     return jax.default_backend() == "cpu"
 
 
 def to_batch_last(x: Array) -> Array:
     """[B, H, W, C] -> [C, H, W, B].
 
-    The barriers keep XLA from fusing the turn into every slice that follows; so what two layers and a relu between
-    them turn there and back is not copied at all.
+    The barriers keep XLA from fusing the transpose into every slice that follows. The transposes between two layers,
+    with a relu in between, then cancel without a copy.
     """
     return jax.lax.optimization_barrier(x.transpose(3, 1, 2, 0))
 
@@ -62,44 +61,44 @@ def _taps(window: Window) -> list[tuple[int, int]]:
     return [divmod(tap - before, stride) for tap in range(size)]
 
 
-# Each form below takes all that the other needs: transposed, it is bound with the very same parameters.
+# The two forms have the same parameters, because the transpose of one binds the other with its own.
 def _unfold(x: Array, windows: tuple[Window, Window], out: tuple[int, int], size: tuple[int, int]) -> Array:
     rows, columns = windows
     channels, height, width, batch = x.shape
     x = jnp.pad(x, ((0, 0), (0, -height % rows[1]), (0, -width % columns[1]), (0, 0)))
     phases = x.reshape(channels, x.shape[1] // rows[1], rows[1], x.shape[2] // columns[1], columns[1], batch)
-    seen = [
+    patches = [
         _shifted(_shifted(phases[:, :, r, :, c], down, out[0], axis=1), right, out[1], axis=2)
         for down, r in _taps(rows)
         for right, c in _taps(columns)
     ]
-    return jnp.stack(seen).reshape(len(seen) * channels, *out, batch)
+    return jnp.stack(patches).reshape(len(patches) * channels, *out, batch)
 
 
-def _fold(seen: Array, windows: tuple[Window, Window], out: tuple[int, int], size: tuple[int, int]) -> Array:
+def _fold(patches: Array, windows: tuple[Window, Window], out: tuple[int, int], size: tuple[int, int]) -> Array:
     rows, columns = windows
     height, width = (-(-n // stride) for n, (_, stride, _) in zip(size, windows, strict=True))
-    channels, batch = seen.shape[0] // (rows[0] * columns[0]), seen.shape[3]
-    seen = seen.reshape(rows[0], columns[0], channels, *out, batch)
+    channels, batch = patches.shape[0] // (rows[0] * columns[0]), patches.shape[3]
+    patches = patches.reshape(rows[0], columns[0], channels, *out, batch)
     phases = {}
-    for tap_row, (down, r) in zip(seen, _taps(rows), strict=True):
+    for tap_row, (down, r) in zip(patches, _taps(rows), strict=True):
         for tap, (right, c) in zip(tap_row, _taps(columns), strict=True):
             part = _shifted(_shifted(tap, -down, height, axis=1), -right, width, axis=2)
             phases[r, c] = phases[r, c] + part if (r, c) in phases else part
-    unseen = jnp.zeros((channels, height, width, batch), seen.dtype)  # stride larger than the window
-    x = jnp.stack([jnp.stack([phases.get((r, c), unseen) for c in range(columns[1])], 3) for r in range(rows[1])], 2)
+    zeros = jnp.zeros((channels, height, width, batch), patches.dtype)  # stride larger than the window
+    x = jnp.stack([jnp.stack([phases.get((r, c), zeros) for c in range(columns[1])], 3) for r in range(rows[1])], 2)
     return x.reshape(channels, height * rows[1], width * columns[1], batch)[:, : size[0], : size[1]]
 
 
 def _linear(name: str, form: Callable[..., Array], shape: Callable[..., tuple[int, ...]]) -> Primitive:
-    """Return `form`, linear and with the batch as the last axis, as a primitive; its transpose is yet to be named."""
+    """Return a primitive for `form`, which is linear, with the batch as last axis; its transpose is defined later."""
     primitive = Primitive(name)
     primitive.def_impl(jax.jit(form, static_argnames=("windows", "out", "size")))
     primitive.def_abstract_eval(lambda x, **how: x.update(shape=shape(x, **how)))
     mlir.register_lowering(primitive, mlir.lower_fun(form, multiple_results=False))
 
     def batch(args, axes, **how):
-        x = jnp.moveaxis(args[0], axes[0], 3)  # next to the batch, of which it becomes a part
+        x = jnp.moveaxis(args[0], axes[0], 3)  # next to the batch, with which it is merged
         y = primitive.bind(x.reshape(*x.shape[:3], x.shape[3] * x.shape[4]), **how)
         return y.reshape(*y.shape[:3], *x.shape[3:]), 3
 
@@ -122,9 +121,9 @@ def unfold(x: Array, windows: tuple[Window, Window], out: tuple[int, int]) -> Ar
     return _unfold_p.bind(x, windows=windows, out=out, size=x.shape[1:3])
 
 
-def fold(seen: Array, windows: tuple[Window, Window], size: tuple[int, int]) -> Array:
-    """Add windows where they belong, the adjoint of unfold: [kh * kw * C, h, w, B] -> [C, H, W, B], `size` (H, W)."""
-    return _fold_p.bind(seen, windows=windows, out=seen.shape[1:3], size=size)
+def fold(patches: Array, windows: tuple[Window, Window], size: tuple[int, int]) -> Array:
+    """Add windows at their places, the adjoint of unfold: [kh * kw * C, h, w, B] -> [C, H, W, B], `size` (H, W)."""
+    return _fold_p.bind(patches, windows=windows, out=patches.shape[1:3], size=size)
 
 
 def _multiply(w: Array, x: Array) -> Array:
@@ -135,14 +134,14 @@ def _multiply(w: Array, x: Array) -> Array:
 def _slide(x: Array, w: Array, before: Sequence[int]) -> Array:
     """Correlate at stride 1: [C, H, W, B] with [kh, kw, C, C'] -> [C', H, W, B]. Windows start `before` places ahead.
 
-    Taps can be laid out in front of the product, as `unfold` does, or added up behind it, as `fold` does; or those of
-    one axis in front and those of the other behind. What leaves the fewest rows to move is taken.
+    Each axis of the kernel can be unfolded before the product or folded after it. The choice for both axes is the one
+    that moves the fewest rows.
     """
-    kh, kw, channels, wanted = w.shape
+    kh, kw, channels, outputs = w.shape
     rows_moved = {
-        (False, False): kh * kw * wanted,
+        (False, False): kh * kw * outputs,
         (True, True): kh * kw * channels,
-        (False, True): kw * channels + kh * wanted,
+        (False, True): kw * channels + kh * outputs,
     }
     in_front = min(rows_moved, key=lambda plan: rows_moved[plan])
     one, split, ahead, behind = (1, 1, 0), [], [], []
@@ -151,18 +150,18 @@ def _slide(x: Array, w: Array, before: Sequence[int]) -> Array:
         ahead.append((k, 1, before[axis]) if laid else one)
         behind.append(one if laid else (k, 1, k - 1 - before[axis]))
         split += (1, k) if laid else (k, 1)
-        w = w if laid else jnp.flip(w, axis)  # seen from the input, taps run backwards
-    w = w.reshape(*split, channels, wanted).transpose(0, 2, 5, 1, 3, 4).reshape(split[0] * split[2] * wanted, -1)
+        w = w if laid else jnp.flip(w, axis)  # from the input's side, taps are reversed
+    w = w.reshape(*split, channels, outputs).transpose(0, 2, 5, 1, 3, 4).reshape(split[0] * split[2] * outputs, -1)
     return fold(_multiply(w, unfold(x, tuple(ahead), x.shape[1:3])), tuple(behind), x.shape[1:3])
 
 
-@partial(jax.jit, static_argnums=2)  # outside of a jitted step, one program and not one for every slice
+@partial(jax.jit, static_argnums=2)  # outside of a jitted step, one program instead of one per slice
 def conv2d(x: Array, w: Array, stride: int = 1) -> Array:
     """Convolve with SAME padding, as `lax.conv_general_dilated` does, batch last.
 
     Args:
       x: [C, H, W, B].
-      w: weights as Haiku keeps them, [kh, kw, C, C'].
+      w: weights as in Haiku, [kh, kw, C, C'].
       stride: of both axes.
     Returns: [C', ceil(H / stride), ceil(W / stride), B].
     """
@@ -170,8 +169,8 @@ def conv2d(x: Array, w: Array, stride: int = 1) -> Array:
     before = [max((m - 1) * stride + k - n, 0) // 2 for k, m, n in zip(w.shape[:2], out, x.shape[1:3], strict=True)]
     if stride == 1:
         return _slide(x, w, before)
-    seen = unfold(x, tuple((k, stride, b) for k, b in zip(w.shape[:2], before, strict=True)), out)
-    return _multiply(w.reshape(-1, w.shape[3]).T, seen)
+    patches = unfold(x, tuple((k, stride, b) for k, b in zip(w.shape[:2], before, strict=True)), out)
+    return _multiply(w.reshape(-1, w.shape[3]).T, patches)
 
 
 @partial(jax.jit, static_argnums=2)
@@ -180,22 +179,22 @@ def conv2d_transpose(x: Array, w: Array, stride: int = 1) -> Array:
 
     Args:
       x: [C, H, W, B].
-      w: weights as Haiku keeps them, [kh, kw, C', C].
+      w: weights as in Haiku, [kh, kw, C', C].
       stride: of both axes.
     Returns: [C', stride * H, stride * W, B].
     """
     height, width = x.shape[1:3]
-    # lax pads the spread-out input by `ahead` in front and correlates; seen from the input, taps run backwards.
+    # lax pads the dilated input by `ahead` in front and correlates; from the input's side, taps are reversed.
     ahead = [k - 1 if stride > k - 1 else -(-(k + stride - 2) // 2) for k in w.shape[:2]]
     if stride == 1:
         return _slide(x, w.swapaxes(2, 3), ahead)
     windows = tuple((k, stride, k - 1 - a) for k, a in zip(w.shape[:2], ahead, strict=True))
-    seen = _multiply(w[::-1, ::-1].reshape(-1, w.shape[3]), x)
-    return fold(seen, windows, (stride * height, stride * width))
+    patches = _multiply(w[::-1, ::-1].reshape(-1, w.shape[3]), x)
+    return fold(patches, windows, (stride * height, stride * width))
 
 
 def convolve(x: Array, w: Array, stride: int = 1) -> Array:
-    """Convolve with SAME padding and weights of your own, in the form that is fast here.
+    """Convolve with SAME padding and weights of your own, in the form that is fast on this backend.
 
     Args:
       x: [B, H, W, C].
@@ -210,7 +209,7 @@ def convolve(x: Array, w: Array, stride: int = 1) -> Array:
 
 
 class _Convolution(hk.Module):
-    """What both modules share: arguments, parameters `w` and `b` as in Haiku's own, and the choice of form."""
+    """Base of both modules: arguments, parameters `w` and `b` as in Haiku's modules, and the choice of form."""
 
     def __init__(
         self,
@@ -241,7 +240,7 @@ class _Convolution(hk.Module):
 
 
 class Conv2D(_Convolution):
-    """A convolution with SAME padding; its parameters are those of `hk.Conv2D`, and so are its numbers.
+    """A convolution with SAME padding, with the parameters and results of `hk.Conv2D`.
 
     [B, H, W, C] -> [B, ceil(H / stride), ceil(W / stride), output_channels].
     """
@@ -252,7 +251,7 @@ class Conv2D(_Convolution):
 
 
 class Conv2DTranspose(_Convolution):
-    """A transposed convolution with SAME padding; its parameters and numbers are those of `hk.Conv2DTranspose`.
+    """A transposed convolution with SAME padding, with the parameters and results of `hk.Conv2DTranspose`.
 
     [B, H, W, C] -> [B, stride * H, stride * W, output_channels].
     """

@@ -1,5 +1,5 @@
-"""The codebook as a running mean (lesson 04), after van den Oord et al. (2017), appendix A.1: every code is the mean of
-the vectors that chose it, over a fading past. Systems: R1 with such a codebook, and R4."""
+"""The codebook as a running mean (lesson 04), after van den Oord et al. (2017), appendix A.1: every code is an
+exponential moving average of the vectors that chose it. Systems: R1 with such a codebook, and R4."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,7 +16,7 @@ from vqtutor.models.autoencoder import R1, R4, Decoder, Encoder, LetterDecoder, 
 from vqtutor.models.quantizer import look_up, nearest_code, straight_through
 
 State = dict[str, dict[str, Array]]
-DEAD_BELOW = 0.1  # a count: one vector in ten batches, over a fading past
+DEAD_BELOW = 0.1  # a running mean of counts: one vector in ten batches
 
 LossFn = Callable[[hk.Params, State, Array], tuple[Array, tuple[State, dict[str, Array], Array]]]
 
@@ -24,12 +24,11 @@ LossFn = Callable[[hk.Params, State, Array], tuple[Array, tuple[State, dict[str,
 def batch_statistics(z_e: Array, indices: Array, num_codes: int) -> tuple[Array, Array]:
     """Return (counts [K], sums [K, D]): how many vectors chose each code, and the sum of those vectors.
 
-    Both are float32, or float64 where z_e is. A vector that is not finite is left out of both, and so is one whose
-    index names no code.
+    Both are float32, or float64 if z_e is. Vectors that are not finite, or whose index is out of range, are left out.
 
     Args:
       z_e: encoder output, [..., D].
-      indices: the code that each vector chose, int [...].
+      indices: the code of each vector, int [...].
       num_codes: K.
     """
     vectors = z_e.reshape(-1, z_e.shape[-1]).astype(jnp.promote_types(z_e.dtype, jnp.float32))
@@ -39,11 +38,11 @@ def batch_statistics(z_e: Array, indices: Array, num_codes: int) -> tuple[Array,
 
 
 def smooth_counts(counts: Array, epsilon: float) -> Array:
-    """Return counts [K] of which none is zero and whose total is unchanged: Laplace smoothing.
+    """Return counts [K] with the same total, none of them zero: Laplace smoothing.
 
     Args:
       counts: [K].
-      epsilon: what every code is given, before all are scaled back to the total there was.
+      epsilon: added to every count; then the counts are scaled back to their total.
     """
     total = jnp.sum(counts)
     return (counts + epsilon) * total / (total + counts.size * epsilon)
@@ -54,14 +53,14 @@ def update_codebook(
 ) -> tuple[Array, Array, Array]:
     """Return (counts [K], sums [K, D], codebook [K, D]) after one batch; counts and sums are running means, unsmoothed.
 
-    An empty batch adds nothing: counts and sums fade alike, and while counts are far above epsilon no code moves.
+    With an empty batch, counts and sums decay alike, and codes whose counts are far above epsilon do not move.
 
     Args:
       counts, sums: running means so far, [K] and [K, D].
       z_e: encoder output, [..., D].
-      indices: the code that each vector chose, int [...].
-      decay: the share of the past that is kept, 0 to 1.
-      epsilon: of `smooth_counts`, by whose counts the sums are divided.
+      indices: the code of each vector, int [...].
+      decay: weight of the past, 0 to 1.
+      epsilon: for `smooth_counts`; the sums are divided by the smoothed counts.
     """
     batch_counts, batch_sums = batch_statistics(z_e, indices, counts.size)
     counts = decay * counts + (1 - decay) * batch_counts
@@ -70,27 +69,27 @@ def update_codebook(
 
 
 def repair_start(codebook: Array) -> tuple[Array, Array]:
-    """Return (counts [K], sums [K, D]) to begin with: as if each code stood for one vector that lies right on it.
+    """Return the initial (counts [K], sums [K, D]): those of one vector per code, equal to the code.
 
-    Sums over counts are then the codebook. Of a code that no vector has chosen both fade alike, but epsilon does not:
-    after t steps the code is decay^t / (decay^t + epsilon) times what it was. At 0.99 and 1e-5 it keeps its place for
-    a while, is 1 % shorter after 688 steps, half as long after 1,146, and ends at the origin.
+    Sums divided by counts are then the codebook. For a code that no vector chooses, both decay alike, but epsilon does
+    not: after t steps the code is decay^t / (decay^t + epsilon) times its start. At 0.99 and 1e-5 it is 1 % shorter
+    after 688 steps, half as long after 1,146, and approaches the origin.
     """
     counts = jnp.ones(len(codebook), jnp.promote_types(codebook.dtype, jnp.float32))
     return counts, counts[:, None] * codebook
 
 
 class EMAVectorQuantizer(hk.Module):
-    """A codebook that is a running mean of encoder outputs; nothing in it is trained by gradient.
+    """A codebook that is a running mean of encoder outputs, without gradients.
 
-    Unlike `hk.nets.VectorQuantizerEMA`, whose averages start at zero: there a code that the first batch leaves out
-    becomes exactly 0, and the averages are missing from the state when it is initialised for evaluation.
+    In `hk.nets.VectorQuantizerEMA` the averages start at zero: a code that the first batch does not use becomes exactly
+    0, and the averages are missing from the state when it is initialised for evaluation. Here neither happens.
 
     Args:
       num_codes: K, rows in the codebook.
       code_dim: D, numbers in a code.
-      decay: the share of the past that is kept at each step.
-      epsilon: of `smooth_counts`.
+      decay: weight of the past at each step.
+      epsilon: for `smooth_counts`.
     """
 
     def __init__(
@@ -106,8 +105,8 @@ class EMAVectorQuantizer(hk.Module):
         """Quantize z_e [..., D] with the codebook as it is; when training, update the codebook after that.
 
         Returns: {"z_q": [..., D] straight-through, "codes": [..., D] rows, "indices": int32 [...]}, z_q and codes in
-        z_e's dtype. State: "counts" [K], "sums" [K, D] and "codebook" [K, D], float32 also for a z_e of lower
-        precision, in which a running mean would stand still; float64 where z_e is.
+        z_e's dtype. State: "counts" [K], "sums" [K, D] and "codebook" [K, D], float64 if z_e is, else float32: in a
+        lower precision the updates of a running mean would be rounded away.
         """
         dtype = jnp.promote_types(z_e.dtype, jnp.float32)
         uniform = hk.initializers.RandomUniform(-0.05, 0.05)
@@ -118,7 +117,7 @@ class EMAVectorQuantizer(hk.Module):
         indices = nearest_code(z_e, codebook)
         codes = look_up(indices, codebook).astype(z_e.dtype)
         if is_training:
-            past = jax.lax.stop_gradient(z_e)  # the state carries numbers from step to step, never a gradient
+            past = jax.lax.stop_gradient(z_e)  # no gradient passes through the state
             after = update_codebook(counts, sums, past, indices, self.decay, self.epsilon)
             for name, value in zip(("counts", "sums", "codebook"), after, strict=True):
                 hk.set_state(name, value)
@@ -128,16 +127,16 @@ class EMAVectorQuantizer(hk.Module):
 def restart_dead_codes(
     key: Array, counts: Array, sums: Array, codebook: Array, z_e: Array, threshold: float
 ) -> tuple[Array, Array, Array]:
-    """Return (counts, sums, codebook) with every dead code put on an encoder output of its own, as if just begun.
+    """Return (counts, sums, codebook) with every dead code moved to an encoder output of its own, with count 1.
 
-    Random restarts as in Jukebox (Dhariwal et al., 2020). Where there are more dead codes than vectors, some share one.
-    Only finite vectors are taken; where there is none, as in an empty batch, nothing changes.
+    Random restarts as in Jukebox (Dhariwal et al., 2020). If there are more dead codes than vectors, some share one.
+    Only finite vectors are used; if there is none, as in an empty batch, nothing changes.
 
     Args:
-      key: a JAX random key; it chooses the vectors.
+      key: a JAX random key, for the choice of vectors.
       counts, sums, codebook: [K], [K, D] and [K, D].
       z_e: encoder output, [..., D].
-      threshold: a code is dead when its count is below.
+      threshold: a code is dead when its count is below this.
     """
     vectors = z_e.reshape(-1, z_e.shape[-1])
     if len(vectors) == 0:
@@ -145,9 +144,9 @@ def restart_dead_codes(
     finite = jnp.all(jnp.isfinite(vectors), axis=1)
     dead = (counts < threshold) & jnp.any(finite)
     order = jax.random.permutation(key, len(vectors))
-    order = order[jnp.argsort(~finite[order])]  # finite ones first, in the order drawn
+    order = order[jnp.argsort(~finite[order])]  # the finite ones first, in random order
     ranks = (jnp.cumsum(dead) - 1) % jnp.maximum(jnp.sum(finite), 1)
-    fresh = vectors[order[ranks]]  # the i-th dead code gets the i-th of them
+    fresh = vectors[order[ranks]]  # the i-th dead code gets the i-th of these
     codebook = jnp.where(dead[:, None], fresh, codebook)
     return jnp.where(dead, 1.0, counts), jnp.where(dead[:, None], fresh, sums), codebook
 
@@ -175,7 +174,7 @@ def letter_vqvae(
     """Return R4's whole network: images [B, 28, 28, 1], code maps [B, 1], "x_hat" the logits of ink.
 
     Args:
-      width: channels next to the image; the published system has 32, and a quarter of them trains ten times faster.
+      width: channels of the layers next to the image; the published system has 32; 8 train ten times faster.
     """
     return ema_vqvae(num_codes, code_dim, partial(LetterEncoder, width=width), partial(LetterDecoder, width=width))
 
@@ -190,8 +189,8 @@ def make_loss(
     """Return `loss_fn(params, state, x) -> (loss, (state, metrics, z_e))`; the codebook needs no loss.
 
     Args:
-      variance: of the training data; None for a Bernoulli decoder, whose loss is in nats an image, the codes' price
-        under a uniform prior included.
+      variance: of the training data; None for a Bernoulli decoder, whose loss is in nats per image, with the nats of
+        the codes under a uniform prior.
     """
 
     def loss_fn(params, state, x):
@@ -218,7 +217,7 @@ def make_train_step(
 
     Args:
       loss_fn: `(params, state, x) -> (loss, (state, metrics, z_e))`.
-      threshold: of `restart`, which is called after every step; None leaves dead codes dead.
+      threshold: for `restart`, which is called after every step; None for no restarts.
       restart: `restart_dead_codes`, or another with its arguments.
     """
 

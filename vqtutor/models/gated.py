@@ -15,12 +15,12 @@ from vqtutor.models.pixelcnn import TapConv
 def stack_masks(kernel_size: int, mask_type: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the masks of the half kernels, (vertical [k // 2 + 1, k], horizontal [1, k // 2 + 1]), float32 of 0 and 1.
 
-    The current row of the vertical kernel is its last one, and the current place of the horizontal kernel its last
-    column: "A" blanks them, "B" keeps them.
+    The last row of the vertical kernel is the current row, and the last column of the horizontal kernel the current
+    place. They are 0 for "A" and 1 for "B".
 
     Args:
       kernel_size: k, odd.
-      mask_type: "A" for the first block, "B" behind it.
+      mask_type: "A" for the first block, "B" for the others.
     Raises:
       ValueError: another mask type.
     """
@@ -41,14 +41,14 @@ def gate(features: Array) -> Array:
 class GatedBlock(hk.Module):
     """One block of both stacks: (vertical, horizontal), each [B, H, W, C'] -> the same with `channels`.
 
-    The vertical stack sees rows above, the horizontal one what is left in its row; the vertical features pass through a
-    1x1 layer into the horizontal ones before the gate, and never the other way round.
+    The vertical stack sees the rows above, the horizontal stack the places to the left in its row. A 1x1 layer adds the
+    vertical features to the horizontal ones before the gate, never the other way round.
 
     Args:
       channels: C.
       kernel_size: k, odd.
-      mask_type: "A" in the first block, "B" behind it.
-      residual: whether the horizontal input is added to the horizontal output: never in a block of type "A".
+      mask_type: "A" in the first block, "B" in the others.
+      residual: whether the horizontal input is added to the horizontal output; use False for type "A".
     """
 
     def __init__(self, channels: int, kernel_size: int, mask_type: str, residual: bool, name: str | None = None):
@@ -67,34 +67,34 @@ class GatedBlock(hk.Module):
         return self.join(self.vertical(vertical), self.horizontal(horizontal), horizontal, condition)
 
     def join(self, above: Array, left: Array, horizontal: Array, condition: Array | None) -> tuple[Array, Array]:
-        """What follows the two convolutions, of maps [B, H, W, C], rows [B, W, C] or places [B, C]."""
+        """Apply all that follows the two convolutions, to maps [B, H, W, C], rows [B, W, C] or places [B, C]."""
         return self.gate_above(above, condition), self.gate_left(above, left, horizontal, condition)
 
     def gate_above(self, above: Array, condition: Array | None) -> Array:
-        return gate(above + self._told(above, condition, "tell_vertical"))
+        return gate(above + self._projection(above, condition, "tell_vertical"))
 
     def gate_left(self, above: Array, left: Array, horizontal: Array, condition: Array | None) -> Array:
-        out = self.out(gate(left + self.across(above) + self._told(left, condition, "tell_horizontal")))
+        out = self.out(gate(left + self.across(above) + self._projection(left, condition, "tell_horizontal")))
         return out + horizontal if self.residual else out
 
-    def _told(self, features: Array, condition: Array | None, name: str) -> Array:
+    def _projection(self, features: Array, condition: Array | None, name: str) -> Array:
         if condition is None:
             return jnp.zeros(())
-        told = hk.Linear(2 * self.channels, with_bias=False, name=name)(condition)
-        return told.reshape(len(told), *(1,) * (features.ndim - 2), -1)
+        projection = hk.Linear(2 * self.channels, with_bias=False, name=name)(condition)
+        return projection.reshape(len(projection), *(1,) * (features.ndim - 2), -1)
 
 
 class GatedPixelCNN(hk.Module):
     """R2's prior: (indices [B, H, W], condition [B, E] or None) -> logits [B, H, W, K].
 
-    A block of type A with a wide kernel looks at one-hot codes; blocks of type B follow, and two 1x1 layers. `begin`
-    and `at` compute the same logits place by place, for `sampling.draw`: the vertical stack a row at a time, the
-    horizontal one a place at a time, so that a whole map costs one pass of the network.
+    A block of type A with a wide kernel on one-hot codes, then blocks of type B, then two 1x1 layers. `begin` and `at`
+    compute the same logits place by place, for `sampling.draw`: the vertical stack a row at a time, the horizontal
+    stack a place at a time, so that a whole map costs one pass of the network.
 
     Args:
       num_codes: K.
       channels: of every block.
-      blocks: how many, the first included.
+      blocks: number of blocks, with the first.
       first_kernel, kernel: k of the first block and of the others.
     """
 
@@ -128,7 +128,7 @@ class GatedPixelCNN(hk.Module):
         return self._read_out(horizontal)
 
     def begin(self, shape: tuple[int, int, int]) -> dict[str, Any]:
-        """Return what `at` carries: the padded inputs of both stacks, and what the vertical one says of this row."""
+        """Return the maps for `at`: the padded inputs of both stacks, and the vertical features of the current row."""
         batch, _, width = shape
         empty = jnp.zeros((*shape, self.channels))
         return {
@@ -140,10 +140,10 @@ class GatedPixelCNN(hk.Module):
     def at(
         self, indices: Array, maps: dict[str, Any], row: Array, column: Array, condition: Array | None = None
     ) -> tuple[Array, dict[str, Any]]:
-        """Return (logits [B, K] of one place, what is carried on). To be called in raster order."""
+        """Return (logits [B, K] of one place, the maps for the next place). Call it in raster order."""
         maps = jax.lax.cond(column == 0, lambda maps: self._begin_row(indices, maps, row, condition), lambda m: m, maps)
         left_maps = list(maps["left"])
-        above = [jax.lax.dynamic_index_in_dim(said, column, axis=1, keepdims=False) for said in maps["row"]]
+        above = [jax.lax.dynamic_index_in_dim(features, column, axis=1, keepdims=False) for features in maps["row"]]
         left = self.first.horizontal.of_indices_at(indices, self.num_codes, row, column)
         horizontal = self.first.gate_left(above[0], left, jnp.zeros(()), condition)
         for i, block in enumerate(self.blocks):
@@ -153,11 +153,11 @@ class GatedPixelCNN(hk.Module):
         return self._read_out(horizontal), maps | {"left": left_maps}
 
     def _begin_row(self, indices: Array, maps: dict[str, Any], row: Array, condition: Array | None) -> dict[str, Any]:
-        """Let the vertical stack look at a row: it sees only rows above, so all of the row is ready at its start."""
-        said, above_maps = [self.first.vertical.of_indices_in_row(indices, self.num_codes, row)], []
-        vertical = self.first.gate_above(said[0], condition)
+        """Compute the vertical stack for a whole row, at its start: it depends only on the rows above."""
+        rows, above_maps = [self.first.vertical.of_indices_in_row(indices, self.num_codes, row)], []
+        vertical = self.first.gate_above(rows[0], condition)
         for block, padded in zip(self.blocks, maps["above"], strict=True):
             above_maps.append(block.vertical.write_row(padded, vertical, row))
-            said.append(block.vertical.in_row(above_maps[-1], row))
-            vertical = block.gate_above(said[-1], condition)
-        return {"above": above_maps, "left": [jnp.zeros_like(left) for left in maps["left"]], "row": said}
+            rows.append(block.vertical.in_row(above_maps[-1], row))
+            vertical = block.gate_above(rows[-1], condition)
+        return {"above": above_maps, "left": [jnp.zeros_like(left) for left in maps["left"]], "row": rows}

@@ -1,4 +1,4 @@
-"""What a VQ-VAE minimises, and what tells how well its codes are used (lesson 02)."""
+"""The losses of a VQ-VAE, and the perplexity, a measure of how its codes are used (lesson 02)."""
 
 import math
 
@@ -10,7 +10,7 @@ from vqtutor.models.quantizer import look_up, nearest_code, straight_through
 
 
 def reconstruction_loss(x: Array, x_hat: Array, variance: float) -> Array:
-    """Return the mean squared error in units of the data's variance: 1.0 is what the average image earns.
+    """Return the mean squared error in units of the data's variance: the average image as x_hat gives 1.0.
 
     Args:
       x, x_hat: images and reconstructions, [...].
@@ -20,12 +20,12 @@ def reconstruction_loss(x: Array, x_hat: Array, variance: float) -> Array:
 
 
 def codebook_loss(z_e: Array, codes: Array) -> Array:
-    """Return the mean squared distance that pulls codes to the encoder's outputs; no gradient reaches z_e [..., D]."""
+    """Return the mean squared distance that pulls codes to the encoder's outputs; z_e [..., D] gets no gradient."""
     return jnp.mean((jax.lax.stop_gradient(z_e) - codes) ** 2)
 
 
 def commitment_loss(z_e: Array, codes: Array) -> Array:
-    """Return the mean squared distance that keeps the encoder's outputs near codes; no gradient reaches the codes."""
+    """Return the mean squared distance that pulls the encoder's outputs to codes; the codes get no gradient."""
     return jnp.mean((z_e - jax.lax.stop_gradient(codes)) ** 2)
 
 
@@ -38,7 +38,7 @@ def bernoulli_nll(x: Array, logits: Array) -> Array:
     """Return the negative log-likelihood of images under a Bernoulli decoder: nats, summed over an image's pixels and
     averaged over the batch.
 
-    log p = x log s(l) + (1 - x) log(1 - s(l)) is written with log(1 + e^l), which stays finite for every logit.
+    log p = x log s(l) + (1 - x) log(1 - s(l)) is computed from log(1 + e^l), which is finite for every logit.
 
     Args:
       x: pixels in [0, 1], [B, ...].
@@ -49,17 +49,17 @@ def bernoulli_nll(x: Array, logits: Array) -> Array:
 
 
 def uniform_prior_nats(num_latents: int, num_codes: int) -> float:
-    """Return what a uniform prior pays for one image's codes, in nats: a constant, so training may leave it out.
+    """Return the nats of one image's codes under a uniform prior: a constant, so training may leave it out.
 
     Args:
-      num_latents: codes an image.
+      num_latents: codes per image.
       num_codes: K.
     """
     return num_latents * math.log(num_codes)
 
 
 def repair_quantizer(z_e: Array, codebook: Array, beta: float) -> tuple[Array, Array]:
-    """Return (z_q [..., D], loss): both losses see the codes as looked up, and straight-through comes last.
+    """Return (z_q [..., D], loss): both losses use the looked-up codes, before the straight-through estimator.
 
     Args:
       z_e: encoder output, [..., D].
@@ -71,9 +71,7 @@ def repair_quantizer(z_e: Array, codebook: Array, beta: float) -> tuple[Array, A
 
 
 def perplexity(indices: Array, num_codes: int) -> Array:
-    """Return how many codes are in use, each weighed by how often: exp of the entropy of the indices, 1 to K.
-
-    Of no indices at all it is 1.
+    """Return the perplexity of code usage: exp of the entropy of the indices, 1 to K; for no indices, 1.
 
     Args:
       indices: int [...].

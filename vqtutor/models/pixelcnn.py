@@ -1,5 +1,5 @@
 """A prior over code maps (lesson 05): masked convolutions after van den Oord et al. (2016), "Pixel Recurrent Neural
-Networks", and R1's prior built of them."""
+Networks", and R1's prior."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -19,10 +19,10 @@ from vqtutor.models.convolutions import prefers_products
 
 @dataclass(frozen=True)
 class Settings:
-    """How a published prior is trained, on the code maps of a trained autoencoder.
+    """Training settings of a published prior, on the code maps of a trained autoencoder.
 
     Attributes:
-      held_out: the share of training maps that the prior does not see.
+      held_out: the share of the training maps that is not used for training.
     """
 
     learning_rate: float
@@ -42,27 +42,27 @@ def causal_mask(kernel_shape: Sequence[int], mask_type: str) -> np.ndarray:
 
     Args:
       kernel_shape: (kh, kw); the centre is (kh // 2, kw // 2).
-      mask_type: "A" leaves the centre out, for a first layer, which must not see the code it predicts; "B" keeps it.
+      mask_type: "A" leaves the centre out, for a first layer, which must not see the code it predicts; "B" has it.
     Raises:
       ValueError: another mask type.
     """
     if mask_type not in ("A", "B"):
         raise ValueError(f"mask_type is 'A', without the centre, or 'B', with it; not {mask_type!r}.")
     rows, columns = kernel_shape
-    order = np.arange(rows * columns)  # NumPy: a mask is known before anything is traced
+    order = np.arange(rows * columns)  # NumPy, so that the mask is a constant under jit
     centre = rows // 2 * columns + columns // 2
     return (order < centre + (mask_type == "B")).reshape(rows, columns).astype(np.float32)
 
 
 class TapConv(hk.Module):
-    """A convolution that uses some taps of its kernel and never touches the others; maps keep their size.
+    """A convolution that computes only with some taps of its kernel; maps keep their size.
 
     Its parameters are those of an ordinary convolution, `w` [kh, kw, C, output_channels] and `b`.
 
     Args:
       output_channels: C'.
-      mask: which taps are used, [kh, kw] of 0 and 1.
-      centre: the tap that lies on the place computed.
+      mask: [kh, kw] of 0 and 1; taps with 0 are not used.
+      centre: the tap that lies on the output's place.
     """
 
     def __init__(self, output_channels: int, mask: np.ndarray, centre: tuple[int, int], name: str | None = None):
@@ -77,7 +77,7 @@ class TapConv(hk.Module):
         return w, hk.get_parameter("b", [self.output_channels], init=jnp.zeros)
 
     def pad(self, x: Array, value: float = 0) -> Array:
-        """Lay zeros, or another value, around a map, so that every tap of every place lies inside."""
+        """Pad a map with zeros, or another value, so that every tap of every place lies inside."""
         return jnp.pad(x, [(0, 0), *self.padding, *[(0, 0)] * (x.ndim - 3)], constant_values=value)
 
     def __call__(self, x: Array) -> Array:
@@ -85,42 +85,42 @@ class TapConv(hk.Module):
         w, b = self._weights(x.shape[-1])
         if not prefers_products():
             numbers = ("NHWC", "HWIO", "NHWC")
-            used = w * self.mask[..., None, None]
-            return jax.lax.conv_general_dilated(x, used, (1, 1), self.padding, dimension_numbers=numbers) + b
-        return self._product(self._seen(self.pad(x)), w) + b
+            weights = w * self.mask[..., None, None]
+            return jax.lax.conv_general_dilated(x, weights, (1, 1), self.padding, dimension_numbers=numbers) + b
+        return self._product(self._slices(self.pad(x)), w) + b
 
-    # What each tap sees of a padded map: from every place of a map, from every place of a row, from one place.
+    # A slice of a padded map for each tap: for all places, for the places of a row, for one place.
 
-    def _seen(self, padded: Array) -> list[Array]:
+    def _slices(self, padded: Array) -> list[Array]:
         height, width = (n - k + 1 for n, k in zip(padded.shape[1:3], self.mask.shape, strict=True))
         return [padded[:, i : i + height, j : j + width] for i, j in self.taps]
 
-    def _seen_in_row(self, padded: Array, row: Array) -> list[Array]:
+    def _slices_in_row(self, padded: Array, row: Array) -> list[Array]:
         rows = jax.lax.dynamic_slice_in_dim(padded, row, self.mask.shape[0], axis=1)
         width = padded.shape[2] - self.mask.shape[1] + 1
         return [rows[:, i, j : j + width] for i, j in self.taps]
 
-    def _seen_at(self, padded: Array, row: Array, column: Array) -> list[Array]:
+    def _slices_at(self, padded: Array, row: Array, column: Array) -> list[Array]:
         rows = jax.lax.dynamic_slice_in_dim(padded, row, self.mask.shape[0], axis=1)
         window = jax.lax.dynamic_slice_in_dim(rows, column, self.mask.shape[1], axis=2)
         return [window[:, i, j] for i, j in self.taps]
 
-    def _product(self, seen: list[Array], w: Array) -> Array:
-        """Multiply what each tap sees, [..., C], by its weights, and add up: [..., C']."""
-        return jnp.concatenate(seen, axis=-1) @ jnp.concatenate([w[tap] for tap in self.taps])
+    def _product(self, slices: list[Array], w: Array) -> Array:
+        """Multiply each tap's slice [..., C] by its weights, and add the products: [..., C']."""
+        return jnp.concatenate(slices, axis=-1) @ jnp.concatenate([w[tap] for tap in self.taps])
 
-    def _rows_of(self, seen: list[Array], num_codes: int) -> Array:
-        """Add up the rows of w that the codes each tap sees, int [...], name: [..., C']."""
+    def _rows_of(self, slices: list[Array], num_codes: int) -> Array:
+        """Add the rows of w that the indices in each tap's slice, int [...], select: [..., C']."""
         w, b = self._weights(num_codes)
-        rows = [jnp.pad(w[tap], ((0, 1), (0, 0))) for tap in self.taps]  # past the edge: a row of zeros
-        out = jnp.zeros((*seen[0].shape, self.output_channels))
-        for table, indices in zip(rows, seen, strict=True):
+        rows = [jnp.pad(w[tap], ((0, 1), (0, 0))) for tap in self.taps]  # outside the map: a row of zeros
+        out = jnp.zeros((*slices[0].shape, self.output_channels))
+        for table, indices in zip(rows, slices, strict=True):
             out = out + jnp.take(table, indices, axis=0)
         return out + b
 
     def of_indices(self, indices: Array, num_codes: int) -> Array:
         """`self(one_hot(indices))` without a product: a sum of rows of w. int [B, H, W] -> [B, H, W, C']."""
-        return self._rows_of(self._seen(self.pad(indices, num_codes)), num_codes)  # a code of no row, past the edge
+        return self._rows_of(self._slices(self.pad(indices, num_codes)), num_codes)  # outside the map: index K
 
     def write(self, padded: Array, value: Array, row: Array, column: Array) -> Array:
         """Put value [B, C] at a place of a padded map."""
@@ -135,24 +135,24 @@ class TapConv(hk.Module):
     def at(self, padded: Array, row: Array, column: Array) -> Array:
         """One place of `self(x)`, from a padded map: [B, H + kh - 1, W + kw - 1, C] -> [B, output_channels]."""
         w, b = self._weights(padded.shape[-1])
-        return self._product(self._seen_at(padded, row, column), w) + b
+        return self._product(self._slices_at(padded, row, column), w) + b
 
     def in_row(self, padded: Array, row: Array) -> Array:
         """One row of `self(x)`, from a padded map: [B, H + kh - 1, W + kw - 1, C] -> [B, W, output_channels]."""
         w, b = self._weights(padded.shape[-1])
-        return self._product(self._seen_in_row(padded, row), w) + b
+        return self._product(self._slices_in_row(padded, row), w) + b
 
     def of_indices_at(self, indices: Array, num_codes: int, row: Array, column: Array) -> Array:
         """One place of `of_indices`: int [B, H, W] -> [B, output_channels]."""
-        return self._rows_of(self._seen_at(self.pad(indices, num_codes), row, column), num_codes)
+        return self._rows_of(self._slices_at(self.pad(indices, num_codes), row, column), num_codes)
 
     def of_indices_in_row(self, indices: Array, num_codes: int, row: Array) -> Array:
         """One row of `of_indices`: int [B, H, W] -> [B, W, output_channels]."""
-        return self._rows_of(self._seen_in_row(self.pad(indices, num_codes), row), num_codes)
+        return self._rows_of(self._slices_in_row(self.pad(indices, num_codes), row), num_codes)
 
 
 class MaskedConv2D(TapConv):
-    """A convolution whose taps behind the centre are masked, at every use: [B, H, W, C] -> [B, H, W, output_channels].
+    """A convolution without the taps after the centre: [B, H, W, C] -> [B, H, W, output_channels].
 
     Args:
       output_channels: C'.
@@ -168,8 +168,8 @@ class MaskedConv2D(TapConv):
 class PixelCNN(hk.Module):
     """R1's prior, 1,049,728 parameters at K = 128, 574,592 of them unmasked: indices [B, H, W] -> logits [B, H, W, K].
 
-    A mask-A 7x7 layer on one-hot codes; blocks of [1x1, mask-B 3x3 to half as many, 1x1, skip]; 1x1 layers; a relu
-    behind each. `begin` and `at` compute the same logits place by place, for `sampling.draw`.
+    A mask-A 7x7 layer on one-hot codes; blocks of [1x1, mask-B 3x3 to half the channels, 1x1, skip]; 1x1 layers; a relu
+    after each. `begin` and `at` compute the same logits place by place, for `sampling.draw`.
 
     Args:
       num_codes: K.
@@ -192,7 +192,7 @@ class PixelCNN(hk.Module):
         self.filters = filters
 
     def _trunk(self, x: Array, look: Callable[[int, Array], Array]) -> Array:
-        """All behind the first layer, of a map or of one place; `look(i, hidden)` is what block i's 3x3 layer sees."""
+        """Apply the layers after the first to a map or a place; `look(i, hidden)` applies block i's 3x3 layer."""
         x = jax.nn.relu(x)
         for i, (narrow, widen) in enumerate(zip(self.narrow, self.widen, strict=True)):
             hidden = jax.nn.relu(narrow(x))
@@ -205,11 +205,11 @@ class PixelCNN(hk.Module):
         return self._trunk(self.first.of_indices(indices, self.num_codes), lambda i, hidden: self.masked[i](hidden))
 
     def begin(self, shape: tuple[int, int, int]) -> list[Array]:
-        """Return what `at` carries from place to place, for indices of this shape: each block's padded hidden map."""
+        """Return the maps for `at`, for indices of this shape: each block's padded hidden map."""
         return [layer.pad(jnp.zeros((*shape, self.filters))) for layer in self.masked]
 
     def at(self, indices: Array, maps: list[Array], row: Array, column: Array) -> tuple[Array, list[Array]]:
-        """Return (logits [B, K] of one place, the maps with that place written). To be called in raster order."""
+        """Return (logits [B, K] of one place, the maps with that place written). Call it in raster order."""
         maps = list(maps)
 
         def look(i, hidden):
@@ -230,7 +230,7 @@ def prior_loss(logits: Array, indices: Array) -> Array:
 
 
 def nats_to_bits_per_image(nats_per_code: float, code_map_shape: tuple[int, int]) -> float:
-    """Return what a code map of (rows, columns) takes, in bits, when a code takes so many nats."""
+    """Return the bits of a code map of (rows, columns), from the nats of a code."""
     rows, columns = code_map_shape
     return nats_per_code * rows * columns / math.log(2)
 
@@ -238,26 +238,26 @@ def nats_to_bits_per_image(nats_per_code: float, code_map_shape: tuple[int, int]
 def receptive_field(
     network: Callable[[Array], Array], shape: tuple[int, int, int], position: tuple[int, int]
 ) -> np.ndarray:
-    """Return which places of the input one place of the output depends on: bool [H, W], by differentiation.
+    """Return the places of the input that one place of the output depends on: bool [H, W], by differentiation.
 
     Args:
       network: [1, H, W, C] -> [1, H, W, K].
       shape: (H, W, C) of its input.
-      position: (row, column) of the output looked at.
+      position: (row, column) in the output.
     """
     row, column = position
 
     @jax.jit
-    def felt(key):
+    def field(key):
         near, far = jax.random.split(key)
         x = jax.random.normal(near, (1, *shape))
         y, back = jax.vjp(network, x)
-        # Weighed at random, since a sum may have a gradient of zero where its terms have not.
+        # Random weights, because the gradient of a plain sum can be zero where those of its terms are not.
         pull = jnp.zeros_like(y).at[0, row, column].set(jax.random.normal(far, y.shape[-1:]))
         return jnp.any(back(pull)[0][0] != 0, axis=-1)
 
-    # A relu may sleep at one input: ask at several.
-    return np.any([felt(jax.random.key(seed)) for seed in range(16)], axis=0)
+    # At some inputs the gradient of a relu is zero: combine several.
+    return np.any([field(jax.random.key(seed)) for seed in range(16)], axis=0)
 
 
 def make_train_step(

@@ -1,4 +1,4 @@
-"""From vectors to codes and back (lesson 01): the nearest code, and a gradient through the choice."""
+"""From vectors to codes and back (lesson 01): the nearest code, and a gradient through the choice of it."""
 
 import haiku as hk
 import jax
@@ -16,7 +16,7 @@ def squared_distances(z: Array, codebook: Array) -> Array:
       codebook: one code a row, [K, D].
     Returns: [N, K], in squared units of z.
     Raises:
-      ValueError: when the two disagree about D.
+      ValueError: z and codebook have different D.
     """
     if z.shape[-1] != codebook.shape[-1]:
         raise ValueError(
@@ -41,12 +41,12 @@ def nearest_code(z: Array, codebook: Array) -> Array:
 
 
 def look_up(indices: Array, codebook: Array) -> Array:
-    """Return the code each index names: ints [...] and [K, D] -> [..., D]."""
+    """Return the code of each index: ints [...] and [K, D] -> [..., D]."""
     return jnp.take(codebook, indices, axis=0)
 
 
 def straight_through(z_e: Array, z_q: Array) -> Array:
-    """Return z_q, but let gradients pass to z_e as if nothing had happened.
+    """Return z_q, but let gradients pass to z_e unchanged.
 
     The straight-through estimator of Bengio et al. (2013), as used for codes by van den Oord et al. (2017).
 
@@ -74,7 +74,7 @@ class VectorQuantizer(hk.Module):
     def __call__(self, z_e: Array) -> dict[str, Array]:
         """Quantize z_e [..., D]: {"z_q": [..., D] straight-through, "codes": [..., D] rows, "indices": int32 [...]}.
 
-        Losses want `codes`, whose gradient reaches the codebook; the decoder wants `z_q`, whose gradient reaches z_e.
+        Use `codes` in losses: its gradient reaches the codebook. Decode `z_q`: its gradient reaches z_e.
         """
         codebook = hk.get_parameter(
             "codebook", [self.num_codes, self.code_dim], z_e.dtype, init=hk.initializers.RandomUniform(-0.05, 0.05)

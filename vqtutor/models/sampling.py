@@ -11,13 +11,13 @@ from jax import Array
 def sample(
     key: Array, logits_fn: Callable[[Array], Array], shape: tuple[int, int, int], temperature: float = 1.0
 ) -> Array:
-    """Draw code maps by ancestral sampling: each code given those before it. Readable; `draw` is fast.
+    """Draw code maps by ancestral sampling: each code given those before it. `draw` does the same faster.
 
     Args:
       key: a JAX random key.
       logits_fn: a causal network, int [B, H, W] -> [B, H, W, K].
       shape: (B, H, W).
-      temperature: what logits are divided by; below 1 likely codes become likelier.
+      temperature: the divisor of the logits; below 1, likely codes become likelier.
     Returns: int32 [B, H, W].
     """
     columns = shape[2]
@@ -37,7 +37,7 @@ def complete(key: Array, logits_fn: Callable[[Array], Array], indices: Array, kn
     Args:
       key: a JAX random key.
       logits_fn: a causal network, int [B, H, W] -> [B, H, W, K].
-      indices: int [B, H, W]; of no matter where not known.
+      indices: int [B, H, W]; not used where `known` is False.
       known: bool [B, H, W].
     Returns: int32 [B, H, W].
     """
@@ -60,22 +60,22 @@ def draw(
     temperature: float = 1.0,
     known: tuple[Array, Array] | None = None,
 ) -> Array:
-    """Draw what `sample`, or `complete`, draws from the same key, from a network that is asked for one place at a time.
+    """Draw the same as `sample`, or `complete`, from the same key, with a network that computes one place at a time.
 
     Args:
       key: a JAX random key.
       at: `(indices, maps, row, column) -> (logits [B, K], maps)`.
-      maps: what `at` carries from place to place, to begin with.
+      maps: the initial maps for `at`.
       shape: (B, H, W).
       temperature: as in `sample`.
-      known: (indices, bool mask), both [B, H, W], of what is to stay.
+      known: (indices, bool mask), both [B, H, W]: the codes that stay, and where they are.
     Returns: int32 [B, H, W].
     """
     columns = shape[2]
     indices, fixed = known if known is not None else (jnp.zeros(shape, jnp.int32), jnp.zeros(shape, bool))
 
-    def fill_in(n, carried):
-        indices, maps = carried
+    def fill_in(n, carry):
+        indices, maps = carry
         row, column = n // columns, n % columns
         logits, maps = at(indices, maps, row, column)
         drawn = jax.random.categorical(jax.random.fold_in(key, n), logits / temperature)

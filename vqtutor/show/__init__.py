@@ -1,1 +1,1 @@
-"""How things look: pictures with words for those who cannot see them, and widgets that leave a picture behind."""
+"""Figures with alternative texts, and widgets that show a picture where they cannot run."""

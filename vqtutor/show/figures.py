@@ -1,6 +1,6 @@
-"""Pictures in one size and style for the whole course, each with a text that says what is to be seen.
+"""Pictures in one size and style for the whole course, each with an alternative text.
 
-Every function takes plain arrays and returns a `Picture`, which also keeps the numbers it was drawn from.
+Every function takes plain arrays and returns a `Picture`, which also holds the arrays that are drawn.
 """
 
 import io
@@ -15,8 +15,8 @@ from matplotlib import rc_context
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-WIDTH = 8.0  # inches; what a notebook column holds
-# Okabe and Ito's eight colours (2008), told apart with any colour vision; codes carry their number as well.
+WIDTH = 8.0  # inches; fits a notebook's column
+# Okabe and Ito's eight colours (2008), distinct with any colour vision; codes have numbers as well.
 PALETTE = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#999999"]
 STYLE = {
     "font.size": 10,
@@ -33,8 +33,8 @@ class Picture:
     """A finished figure.
 
     Attributes:
-      alt: what is to be seen, in words; also the text of the picture where images cannot be shown.
-      data: the arrays it was drawn from, by name.
+      alt: a description in words, also shown where images cannot be.
+      data: the arrays that are drawn, by name.
       png: the picture, as bytes.
     """
 
@@ -47,7 +47,7 @@ class Picture:
     def png(self) -> bytes:
         file = io.BytesIO()
         with rc_context(STYLE):
-            # No version in the file: the same picture is the same bytes on every machine with these fonts.
+            # No version in the file, so that the bytes do not depend on it.
             self._figure.savefig(file, format="png", bbox_inches="tight", metadata={"Software": None})
         return file.getvalue()
 
@@ -79,9 +79,9 @@ def rows_of_images(rows: Mapping[str, np.ndarray], alt: str, limits: tuple[float
 
     Args:
       rows: name -> images [N, H, W] or [N, H, W, 1]; every row has the same N.
-      alt: what is to be seen.
-      limits: the values shown as black and white. Say (-1, 1) for images scaled so: clipping them to (0, 1)
-        would hide every error in the background.
+      alt: a description in words.
+      limits: the values shown as black and white. Give (-1, 1) for images in that range: clipping them to (0, 1) would
+        hide every error in the background.
     """
     count = len(next(iter(rows.values())))
     figure, axes = _figure(len(rows) * WIDTH / count * 1.05 + 0.1, len(rows), count)
@@ -99,7 +99,7 @@ def mosaics(panels: Mapping[str, np.ndarray], alt: str, limits: tuple[float, flo
 
     Args:
       panels: title -> images [N, H, W] or [N, H, W, 1], in reading order; N is a square number.
-      alt: what is to be seen.
+      alt: a description in words.
     """
     figure, axes = _figure(WIDTH / len(panels) + 0.3, 1, len(panels))
     with rc_context(STYLE):
@@ -115,7 +115,7 @@ def mosaics(panels: Mapping[str, np.ndarray], alt: str, limits: tuple[float, flo
 
 
 def reconstructions(originals: np.ndarray, decoded: np.ndarray, limits: tuple[float, float] = (0, 1)) -> Picture:
-    """Draw originals above what came back, both [N, H, W, 1], with each pair's mean squared error."""
+    """Draw originals above their reconstructions, both [N, H, W, 1], with each pair's mean squared error."""
     originals, decoded = np.asarray(originals), np.asarray(decoded)
     errors = np.mean((originals - decoded) ** 2, axis=tuple(range(1, originals.ndim)))
     alt = (
@@ -134,7 +134,7 @@ def _draw_plane(axis, points, codebook, nearest, reach, dead) -> tuple[np.ndarra
     """Draw cells, points and codes on one axis, dead codes as crosses; return each point's index and the distortion."""
     x = np.linspace(-reach, reach, 160, dtype=np.float32)
     grid = np.stack(np.meshgrid(x, x), -1).reshape(-1, 2)
-    codes = jnp.asarray(codebook)  # a student's function is written for jax arrays
+    codes = jnp.asarray(codebook)  # students' functions expect jax arrays
     cells = np.asarray(nearest(jnp.asarray(grid), codes)).reshape(len(x), len(x))
     indices = np.asarray(nearest(jnp.asarray(points), codes)).astype(int)
     colours = ListedColormap([PALETTE[k % len(PALETTE)] for k in range(len(codebook))])
@@ -148,8 +148,8 @@ def _draw_plane(axis, points, codebook, nearest, reach, dead) -> tuple[np.ndarra
         axis.scatter(a, b, marker=shape, s=290 if dead[k] else 190, color=colour, edgecolors="black", zorder=3)
         axis.text(a, b, str(k), ha="center", va="center_baseline", fontsize=9, fontweight="bold", zorder=4)
     axis.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
-    chosen = codebook[np.clip(indices, 0, len(codebook) - 1)]
-    return indices, float(np.mean(np.sum((points - chosen) ** 2, axis=-1)))
+    nearest_codes = codebook[np.clip(indices, 0, len(codebook) - 1)]
+    return indices, float(np.mean(np.sum((points - nearest_codes) ** 2, axis=-1)))
 
 
 def planes(
@@ -159,19 +159,19 @@ def planes(
     width: float = WIDTH,
     dead: Mapping[str, np.ndarray] | None = None,
 ) -> Picture:
-    """Draw vectors and codes on the plane at several stages: each code with its number, cell and points.
+    """Draw vectors and codes on the plane at several stages, with each code's number, cell and points.
 
     Args:
       stages: title -> (points [N, 2], codebook [K, 2]).
-      nearest: (points [N, 2], codebook) -> indices [N]; it colours the cells too, so a wrong one is seen at once.
-      dead: title -> bool [K], codes to be drawn as white crosses.
+      nearest: (points [N, 2], codebook) -> indices [N]; it also colours the cells, so that its errors are visible.
+      dead: title -> bool [K], codes to draw as white crosses.
     """
     columns = min(columns, len(stages))
     rows = -(-len(stages) // columns)
     figure, axes = _figure(rows * (width / columns + 0.6), rows, columns, width, sharex=True, sharey=True)
-    # One reach for all stages, so that what moves is the codes and not the axes.
+    # The same axes for all stages, so that codes can be compared.
     reach = 1.1 * max(max(np.abs(points).max(), np.abs(codebook).max()) for points, codebook in stages.values())
-    data, told = {}, []
+    data, texts = {}, []
     with rc_context(STYLE):
         for axis in axes.flat[len(stages) :]:
             axis.set_visible(False)
@@ -186,13 +186,13 @@ def planes(
             axis.set_title("\n".join([title, *facts]))
             data |= {f"{title} points": points, f"{title} codes": codebook, f"{title} indices": indices}
             data |= {f"{title} distortion": distortion}
-            told.append(f"{title}: {', '.join(facts)}")
+            texts.append(f"{title}: {', '.join(facts)}")
         for axis in axes[-1]:
             axis.set_xlabel("dimension 0")
         for axis in axes[:, 0]:
             axis.set_ylabel("dimension 1")
     shapes = "each with its cell, dead ones as white crosses" if dead else "each with its cell"
-    alt = f"Vectors on the plane and {len(codebook)} numbered codes, {shapes}. {'; '.join(told)}."
+    alt = f"Vectors on the plane and {len(codebook)} numbered codes, {shapes}. {'; '.join(texts)}."
     return Picture(figure, alt, data)
 
 
@@ -202,12 +202,12 @@ def smooth(values: Sequence[float], width: int = 20) -> np.ndarray:
 
 
 def curves(series: Mapping[str, Sequence[float]], xlabel: str, ylabel: str, alt: str) -> Picture:
-    """Draw one line a series against its step; lines differ in dash as well as colour."""
+    """Draw a line for each series against its step; lines differ in dash as well as colour."""
     return panels_of_curves({ylabel: series}, xlabel, alt)
 
 
 def panels_of_curves(panels: Mapping[str, Mapping[str, Sequence[float]]], xlabel: str, alt: str) -> Picture:
-    """Draw the same names' lines in one panel a quantity.
+    """Draw the lines of the same names in a panel for each quantity.
 
     Args:
       panels: quantity -> name -> values; a name has the same colour and dash in every panel.
@@ -238,11 +238,11 @@ def steps_and_slopes(x: np.ndarray, values: np.ndarray, slopes: np.ndarray, xlab
 def pulls(
     panels: Mapping[str, tuple[np.ndarray, np.ndarray]], points: np.ndarray, codebook: np.ndarray, alt: str
 ) -> Picture:
-    """Draw where losses pull vectors and codes on the plane: thin arrows for vectors, thick ones for codes.
+    """Draw the directions in which losses pull vectors and codes: thin arrows for vectors, thick ones for codes.
 
     Args:
-      panels: title -> (pull on the points [N, 2], pull on the codes [K, 2]): gradients, turned downhill. Each kind of
-        arrow has one scale in all panels, so that an arrow that is missing is a pull that is zero.
+      panels: title -> (pull on the points [N, 2], pull on the codes [K, 2]): negative gradients. Each kind of arrow has
+        one scale in all panels; a missing arrow is a pull of zero.
       points: [N, 2].
       codebook: [K, 2].
     """
@@ -261,10 +261,10 @@ def pulls(
                 (points, sides[0], longest[0], PALETTE[0], 0.004, 2),
                 (codebook, sides[1], longest[1], PALETTE[5], 0.013, 4),
             ):
-                moved = np.asarray(pull) / most * 0.3 * reach
-                felt = np.linalg.norm(moved, axis=-1) > 1e-6
+                shifts = np.asarray(pull) / most * 0.3 * reach
+                visible = np.linalg.norm(shifts, axis=-1) > 1e-6
                 arrows = dict(angles="xy", scale_units="xy", scale=1, color=colour, width=width, zorder=z)
-                axis.quiver(*at[felt].T, *moved[felt].T, **arrows)
+                axis.quiver(*at[visible].T, *shifts[visible].T, **arrows)
             data |= {f"{title}: pull on vectors": sides[0], f"{title}: pull on codes": sides[1]}
             axis.set(title=title, xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="dimension 0")
         axes[0, 0].set_ylabel("dimension 1")
@@ -272,11 +272,11 @@ def pulls(
 
 
 def code_maps(images: np.ndarray, indices: np.ndarray, limits: tuple[float, float] = (0, 1)) -> Picture:
-    """Draw images above their code maps; every place says its index, and the most frequent codes have a colour each.
+    """Draw images above their code maps, with every place's index, and a colour for each of the most frequent codes.
 
     Args:
       images: [N, H, W] or [N, H, W, 1].
-      indices: int [N, h, w]; -1 is a place that has no code yet, and is left white.
+      indices: int [N, h, w]; a place with -1 has no code yet, and is white.
     """
     images, indices = np.asarray(images), np.asarray(indices)
     codes, counts = np.unique(indices[indices >= 0], return_counts=True)
@@ -309,10 +309,10 @@ def code_maps(images: np.ndarray, indices: np.ndarray, limits: tuple[float, floa
 
 
 class Animation(Picture):
-    """Pictures shown one after the other, as an animated PNG, which any viewer of PNGs shows at least the last of.
+    """Pictures shown one after the other, as an animated PNG; viewers without animation show the last one.
 
     Attributes:
-      alt: what is to be seen.
+      alt: a description in words.
       data: the arrays of the last picture.
     """
 
@@ -329,23 +329,23 @@ class Animation(Picture):
         size = tuple(round(0.6 * side) for side in frames[-1].size)  # a notebook should stay small
         frames = [frame.resize(size).quantize(32) for frame in frames]
         file = io.BytesIO()
-        # A viewer that does not animate shows the first frame: let that be the finished picture.
+        # A viewer without animation shows the first frame, so that is the last picture.
         pause = [2000] + [self._milliseconds] * len(frames)
         frames[-1].save(file, format="png", save_all=True, append_images=frames, duration=pause, loop=0)
         return file.getvalue()
 
 
-def fields(seen: Mapping[str, tuple[np.ndarray, tuple[int, int]]], alt: str) -> Picture:
-    """Draw what one place of a code map sees: dots where it sees, a cross where it stands, white what is still to come.
+def fields(panels: Mapping[str, tuple[np.ndarray, tuple[int, int]]], alt: str) -> Picture:
+    """Draw the places of a code map that one place sees: dots for these, a cross for the place, white for later places.
 
     Args:
-      seen: title -> (bool [H, W], position (row, column)). A place that comes before the position, in raster order,
+      panels: title -> (bool [H, W], position (row, column)). A place that comes before the position, in raster order,
         and is not seen is a question mark.
-      alt: what is to be seen.
+      alt: a description in words.
     """
-    figure, axes = _figure(WIDTH / len(seen) + 0.3, 1, len(seen))
+    figure, axes = _figure(WIDTH / len(panels) + 0.3, 1, len(panels))
     with rc_context(STYLE):
-        for axis, (title, (field, (row, column))) in zip(axes.flat, seen.items(), strict=True):
+        for axis, (title, (field, (row, column))) in zip(axes.flat, panels.items(), strict=True):
             field = np.asarray(field)
             before = np.arange(field.size).reshape(field.shape) < row * field.shape[1] + column
             kind = np.where(field, 1, np.where(before, 2, 0))
@@ -360,11 +360,11 @@ def fields(seen: Mapping[str, tuple[np.ndarray, tuple[int, int]]], alt: str) -> 
             missed = int(np.sum(before & ~field))
             leaked = int(np.sum(field & ~before))
             axis.set_title(f"{title}\npast unseen: {missed}\nfuture seen: {leaked}")
-    return Picture(figure, alt, {title: field for title, (field, _) in seen.items()})
+    return Picture(figure, alt, {title: field for title, (field, _) in panels.items()})
 
 
 def codebook(codes: np.ndarray, usage: np.ndarray) -> Picture:
-    """Draw a codebook: on the left its two principal directions, on the right how often each code is used.
+    """Draw a codebook: on the left the codes on two principal directions, on the right how often each is used.
 
     Args:
       codes: [K, D].
@@ -373,7 +373,7 @@ def codebook(codes: np.ndarray, usage: np.ndarray) -> Picture:
     codes, usage = np.asarray(codes, np.float64), np.asarray(usage)
     centred = codes - codes.mean(axis=0)
     _, spread, directions = np.linalg.svd(centred, full_matrices=False)
-    # The sign of a direction is arbitrary: let its largest entry be positive, so that the picture is the same anywhere.
+    # The sign of a direction is arbitrary: make its largest entry positive, so that the picture is the same everywhere.
     directions = directions[:2] * np.sign(directions[:2][[0, 1], np.abs(directions[:2]).argmax(axis=1)])[:, None]
     plane = centred @ directions.T
     explained = (spread[:2] ** 2).sum() / (spread**2).sum()

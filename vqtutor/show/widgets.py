@@ -1,4 +1,4 @@
-"""Things to move by hand. Where widgets cannot run (a static page, a notebook viewer) the picture stays."""
+"""Interactive widgets; where they cannot run (a static page, a notebook viewer) a picture is shown."""
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ def _as_html(picture: Picture) -> str:
 
 
 class _Explorer:
-    """A box of controls above a picture; shows itself as a widget with the picture as its static stand-in."""
+    """A box of controls above a picture, shown as a widget, or as the picture where widgets cannot run."""
 
     def __init__(self, controls: list[widgets.Widget]):
         self._image = widgets.HTML()
@@ -39,12 +39,12 @@ class _Explorer:
 
 
 class QuantizerExplorer(_Explorer):
-    """Move a code, or one vector, and watch cells, assignment and distortion follow.
+    """Move a code, or one vector, and see how cells, assignment and distortion change.
 
     Args:
       points: [N, 2].
       codebook: [K, 2].
-      nearest: (points, codebook) -> indices [N]: your nearest_code. The cells are drawn with it.
+      nearest: (points, codebook) -> indices [N]: your nearest_code, also used to draw the cells.
     """
 
     def __init__(self, points: np.ndarray, codebook: np.ndarray, nearest: Callable):
@@ -76,7 +76,7 @@ class QuantizerExplorer(_Explorer):
         return float(self._picture.data["now distortion"])
 
     def _select(self, _change=None) -> None:
-        self._moving = False  # moving the sliders to where a thing is must not move the thing
+        self._moving = False  # setting the sliders must not move the code
         array, row = self.which.value
         self.x.value, self.y.value = map(float, getattr(self, array)[row])
         self._moving = True
@@ -106,11 +106,11 @@ class EMAExplorer(_Explorer):
 
     Args:
       points: [N, 2]; every update sees all of them.
-      codebook: [K, 2], where the codes begin; each with count 1.
+      codebook: [K, 2], the initial codes, each with count 1.
       nearest: (points, codebook) -> indices [N].
       update: your update_codebook.
       restart: your restart_dead_codes.
-      threshold: a code is dead, and drawn as a cross, when its count is below.
+      threshold: a code is dead, and drawn as a cross, when its count is below this.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class EMAExplorer(_Explorer):
         self._update, self._restart = jax.jit(update), jax.jit(restart)
         self.decay = widgets.FloatSlider(0.9, min=0, max=0.99, step=0.01, description="decay", continuous_update=False)
         self.one, self.ten, self.revive_button, self.reset = (
-            widgets.Button(description=said) for said in ("one update", "ten updates", "revive the dead", "start again")
+            widgets.Button(description=text) for text in ("one update", "ten updates", "revive the dead", "start again")
         )
         self.one.on_click(lambda _: self.step())
         self.ten.on_click(lambda _: self.step(10))
@@ -153,7 +153,7 @@ class EMAExplorer(_Explorer):
         return picture
 
     def step(self, times: int = 1) -> None:
-        """Update the codebook with all vectors, so many times."""
+        """Update the codebook with all vectors, `times` times."""
         for _ in range(times):
             indices = self.nearest(self.points, self.codebook)
             state = self.counts, self.sums, self.points, indices, self.decay.value, 1e-5
@@ -162,7 +162,7 @@ class EMAExplorer(_Explorer):
         self.draw()
 
     def revive(self) -> None:
-        """Put dead codes on vectors of their own."""
+        """Move every dead code to a vector of its own."""
         key, state = jax.random.key(self.steps), (self.counts, self.sums, self.codebook)
         self.counts, self.sums, self.codebook = self._restart(key, *state, self.points, self.threshold)
         self.draw()
@@ -178,7 +178,7 @@ class Replay(_Explorer):
     Args:
       stages: title -> (points [N, 2], codebook [K, 2]), in order.
       nearest: (points, codebook) -> indices [N].
-      label: what stands before the slider.
+      label: the slider's label.
     """
 
     def __init__(self, stages: Mapping[str, tuple[np.ndarray, np.ndarray]], nearest: Callable, label: str = "stage"):
@@ -195,7 +195,7 @@ class Replay(_Explorer):
 
 
 class CodeEditor(_Explorer):
-    """Change one code of a code map and see what the decoder makes of it.
+    """Change one code of a code map and see the decoded image.
 
     Args:
       indices: the code map, int [H, W].
@@ -259,7 +259,7 @@ class CodeEditor(_Explorer):
         self.draw()
 
     def _follow(self) -> None:
-        self._moving = False  # showing a place's code must not change it
+        self._moving = False  # setting the slider must not change the code
         self.code.value = int(self.indices[self.where])
         self._moving = True
 
@@ -299,7 +299,7 @@ class PriorPlayer(_Explorer):
     def _redraw(self) -> None:
         self.codes = np.asarray(self._draw(self.seed, self.temperature.value, self.label.value))
         counts = np.bincount(self.codes.ravel())
-        self._background = int(counts.argmax())  # stands where no code is drawn yet
+        self._background = int(counts.argmax())  # used where no code is drawn yet
 
     def _redraw_and_show(self, _change=None) -> None:
         self._redraw()
@@ -313,9 +313,9 @@ class PriorPlayer(_Explorer):
         return self.after(self.places.value)
 
     def after(self, places: int) -> Picture:
-        """Return the picture after so many codes: places without one are white, and decoded as background."""
-        drawn = np.arange(self.codes[0].size).reshape(self.codes[0].shape) < places
-        images = self._decode(np.where(drawn, self.codes, self._background))
-        picture = code_maps(images, np.where(drawn, self.codes, -1))
-        picture.alt = f"{places} of {drawn.size} codes drawn. {picture.alt}"
+        """Return the picture after `places` codes; places without one are white, and decoded as background."""
+        mask = np.arange(self.codes[0].size).reshape(self.codes[0].shape) < places
+        images = self._decode(np.where(mask, self.codes, self._background))
+        picture = code_maps(images, np.where(mask, self.codes, -1))
+        picture.alt = f"{places} of {mask.size} codes drawn. {picture.alt}"
         return picture

@@ -1,4 +1,4 @@
-"""Lesson 04: how its answers are looked at."""
+"""Probes of lesson 04."""
 
 import haiku as hk
 import jax
@@ -10,7 +10,7 @@ from vqtutor.lessons.inputs import CODEBOOK, MAP, Z, as_floats, pull_back
 
 NAMES = ("counts", "sums", "codebook")
 # A state in the middle of training: unequal counts, and sums that are not counts times codes. No vector of Z or MAP
-# chooses code 5, and its place is kept by the running mean alone.
+# chooses code 5, so that only the running mean determines it.
 CODES = jnp.concatenate([CODEBOOK, jnp.array([[9.0, -7.0, 8.0]])])
 K, D = CODES.shape
 COUNTS = jnp.array([3.0, 0.6, 5.5, 1.2, 2.4, 0.8])
@@ -26,7 +26,7 @@ def _statistics(answer, z, indices, num_codes):
     return {"counts": as_floats(counts), "sums": as_floats(sums)}
 
 
-def _smoothed(answer, counts, epsilon):
+def _smooth(answer, counts, epsilon):
     return {"smoothed counts": as_floats(answer(jnp.array(counts), epsilon))}
 
 
@@ -45,7 +45,7 @@ def _counts_and_sums(answer):
 
 
 def _codebook(answer):
-    # With nearly no epsilon and a decay of 0.95, the code that nobody chose stays at sums over counts.
+    # With a tiny epsilon and a decay of 0.95, the code that no vector chose stays at sums / counts.
     plain = _update(answer, epsilon=1e-5, decay=0.95)
     return {"codebook": _update(answer)["codebook"], "codebook with epsilon 0.00001": plain["codebook"]}
 
@@ -53,7 +53,7 @@ def _codebook(answer):
 # -- repair_start -----------------------------------------------------------------------------------------------------
 
 
-def _started(answer):
+def _start_values(answer):
     counts, sums = answer(CODES)
     return {"counts": counts, "sums": sums}
 
@@ -61,23 +61,23 @@ def _started(answer):
 def _first_steps(answer):
     counts, sums = answer(CODES)
     rows = jnp.asarray(np.eye(K, dtype=np.float32)[np.asarray(Z_INDICES)])
-    observed = {}
+    arrays = {}
     for step in (1, 2):
         counts, sums = 0.99 * counts + 0.01 * rows.sum(0), 0.99 * sums + 0.01 * rows.T @ Z
         codebook = sums / ((counts + 1e-5) * (counts.sum() / (counts.sum() + K * 1e-5)))[:, None]
-        # Distances, squeezed: a code that flew off 100,000 times too far is told from one that is 0 or in place.
-        observed[f"where the unchosen code is after step {step}"] = jnp.arcsinh(codebook[5])
-        observed[f"the chosen codes after step {step}"] = jnp.arcsinh(codebook[:5])
-    return observed
+        # arcsinh, so that the tolerance tells a code 100,000 times too far from one that is 0 or in place.
+        arrays[f"where the unchosen code is after step {step}"] = jnp.arcsinh(codebook[5])
+        arrays[f"the chosen codes after step {step}"] = jnp.arcsinh(codebook[:5])
+    return arrays
 
 
 # -- EMAVectorQuantizer -----------------------------------------------------------------------------------------------
 
-OPTIONS = {"decay": 0.8, "epsilon": 0.3}  # far from the defaults, so that a constant in their place shows
+OPTIONS = {"decay": 0.8, "epsilon": 0.3}  # far from the defaults, to detect constants in their place
 
 
 def _layer(answer, **options):
-    """Return (transformed layer, parameters, its state with the probes' numbers planted under the promised names)."""
+    """Return (transformed layer, parameters, its state with the probes' values under the specified names)."""
     layer = hk.transform_with_state(lambda z, training: answer(K, D, **options)(z, training))
     params, state = layer.init(jax.random.key(0), MAP, True)
     planted = dict(zip(NAMES, (COUNTS, SUMS, CODES), strict=True))
@@ -90,15 +90,15 @@ def _apply(answer, training, **options):
 
 
 def _forward(answer):
-    observed = {}
+    arrays = {}
     for when, training in (("when training", True), ("at evaluation", False)):
         out, _ = _apply(answer, training, **OPTIONS)
-        observed |= {f"{name} {when}": out[name] for name in ("z_q", "codes", "indices") if name in out}
-    return observed
+        arrays |= {f"{name} {when}": out[name] for name in ("z_q", "codes", "indices") if name in out}
+    return arrays
 
 
 def _start(answer):
-    observed = {}
+    arrays = {}
     for use, training in (("for training", True), ("for evaluation", False)):
         layer = hk.transform_with_state(lambda z, training: answer(K, D)(z, training))
         params, state = layer.init(jax.random.key(0), MAP, training)
@@ -107,26 +107,26 @@ def _start(answer):
         codebook, sums, counts = (own.get(name, nothing) for name in ("codebook", "sums", "counts"))
         rows = jnp.round(codebook * 1e6) if codebook.ndim == 2 else nothing
         same = sums.shape == codebook.shape and bool(jnp.all(sums == codebook))
-        observed |= {
+        arrays |= {
             f"trainable numbers, started {use}": sum(leaf.size for leaf in jax.tree.leaves(params)),
             f'shape of "codebook", started {use}': jnp.array(codebook.shape),
             f"distinct codes, started {use}": len(jnp.unique(rows, axis=0)),
             f'"counts", started {use}': counts,
             f'"sums" are the codebook, started {use}': same,
         }
-    return observed
+    return arrays
 
 
 def _steps(answer):
-    """The state after one step and after two, and with the default decay and epsilon."""
-    observed = {}
+    """Return the state after one step and after two, and the codebook with the default decay and epsilon."""
+    arrays = {}
     layer, params, state = _layer(answer, **OPTIONS)
     for step, z in ((1, MAP), (2, MAP[::-1] * 0.7)):
         _, state = layer.apply(params, state, jax.random.key(step), z, True)
         own = next(iter(state.values()))
-        observed |= {f"{name} after step {step}": own[name] for name in NAMES}
+        arrays |= {f"{name} after step {step}": own[name] for name in NAMES}
     _, state = _apply(answer, True)
-    return observed | {"codebook with the default decay and epsilon": next(iter(state.values()))["codebook"]}
+    return arrays | {"codebook with the default decay and epsilon": next(iter(state.values()))["codebook"]}
 
 
 def _rest(answer):
@@ -147,29 +147,29 @@ def _gradients(answer):
 
 # -- restart_dead_codes -----------------------------------------------------------------------------------------------
 
-# Code 2 sits right on the threshold and lives; codes 0 and 3 are dead. Sums are not counts times codes.
+# Code 2 is at the threshold and alive; codes 0 and 3 are dead. Sums are not counts times codes.
 _COUNTS = jnp.array([0.2, 4.0, 0.5, 0.0, 2.5, 0.9])
 _ALIVE, _DEAD = jnp.array([1, 2, 4, 5]), jnp.array([0, 3])
 _FEW = MAP[0, 0]  # two vectors
 
 
-def _restarted(answer, counts, z_e, threshold, seed=0):
+def _restart(answer, counts, z_e, threshold, seed=0):
     return answer(jax.random.key(seed), counts, SUMS, CODES, z_e, threshold)
 
 
 def _living(answer):
-    values = _restarted(answer, _COUNTS, MAP, 0.5)
+    values = _restart(answer, _COUNTS, MAP, 0.5)
     of = ("counts of the living", "sums of the living", "codes of the living")
     return {name: value[_ALIVE] for name, value in zip(of, values, strict=True)}
 
 
 def _is_row(codes, z_e, within=0.0):
-    """For each code, whether it is one of the vectors, exactly or nearly."""
+    """Return, for each code, whether it is one of the vectors, up to `within`."""
     return jnp.any(jnp.all(jnp.abs(codes[:, None] - z_e.reshape(-1, D)) <= within, axis=-1), axis=1)
 
 
 def _dead(answer):
-    counts, sums, codebook = _restarted(answer, _COUNTS, MAP, 0.5)
+    counts, sums, codebook = _restart(answer, _COUNTS, MAP, 0.5)
     return {
         "counts of restarted codes": counts[_DEAD],
         "restarted codes are near vectors of z_e": _is_row(codebook[_DEAD], MAP, within=0.1),
@@ -179,7 +179,7 @@ def _dead(answer):
 
 
 def _choices(answer):
-    places = [_restarted(answer, jnp.zeros(K), Z, 0.5, seed)[2] for seed in range(4)]
+    places = [_restart(answer, jnp.zeros(K), Z, 0.5, seed)[2] for seed in range(4)]
     return {
         "restarted codes are in several places": all(len(jnp.unique(place, axis=0)) > 1 for place in places),
         "with another key, other vectors": bool(jnp.any(places[0] != places[1]) | jnp.any(places[0] != places[2])),
@@ -188,10 +188,10 @@ def _choices(answer):
 
 
 def _compiled(answer):
-    """In a compiled step; with more dead codes than vectors; and with none dead."""
+    """A compiled call, with more dead codes than vectors, and with no dead code."""
     jitted = jax.jit(answer)
-    counts, sums, codebook = _restarted(jitted, jnp.zeros(K), _FEW, 0.5)
-    unchanged = _restarted(jitted, COUNTS, MAP, 0.01)
+    counts, sums, codebook = _restart(jitted, jnp.zeros(K), _FEW, 0.5)
+    unchanged = _restart(jitted, COUNTS, MAP, 0.01)
     return {
         "more dead codes than vectors: counts": counts,
         "more dead codes than vectors: all are vectors of z_e": _is_row(codebook, _FEW),
@@ -206,15 +206,15 @@ PROBES = {
         Probe("a map of vectors", lambda answer: _statistics(answer, MAP, MAP_INDICES, 7)),
     ),
     "smooth_counts": (
-        Probe("five codes, epsilon 0.5", lambda answer: _smoothed(answer, [0.0, 3.0, 1.5, 0.0, 8.0], 0.5)),
-        Probe("three codes, epsilon 0.1", lambda answer: _smoothed(answer, [0.05, 7.0, 0.0], 0.1)),
+        Probe("five codes, epsilon 0.5", lambda answer: _smooth(answer, [0.0, 3.0, 1.5, 0.0, 8.0], 0.5)),
+        Probe("three codes, epsilon 0.1", lambda answer: _smooth(answer, [0.05, 7.0, 0.0], 0.1)),
     ),
     "update_codebook": (
         Probe("counts and sums", _counts_and_sums),
         Probe("codebook", _codebook),
         Probe("a second step", lambda answer: {f"{k} after two": v for k, v in _update(answer, steps=2).items()}),
     ),
-    "repair_start": (Probe("the start", _started), Probe("the first steps", _first_steps)),
+    "repair_start": (Probe("the start", _start_values), Probe("the first steps", _first_steps)),
     "EMAVectorQuantizer": (
         Probe("outputs", _forward),
         Probe("state at the start", _start),

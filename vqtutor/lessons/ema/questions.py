@@ -1,4 +1,4 @@
-"""Lesson 04: its questions."""
+"""Questions of lesson 04."""
 
 from vqtutor.lessons.entries import question
 

@@ -1,4 +1,4 @@
-"""Lesson 06: how its answers are looked at."""
+"""Probes of lesson 06."""
 
 import math
 
@@ -14,22 +14,22 @@ FEATURES = normal(np.random.default_rng(8), 2, 3, 5, 6)
 
 
 def _masks(answer, mask_type):
-    observed = {}
+    arrays = {}
     for size in (3, 7):
         vertical, horizontal = answer(size, mask_type)
-        observed |= {f"vertical, k = {size}": as_floats(vertical), f"horizontal, k = {size}": as_floats(horizontal)}
-    return observed
+        arrays |= {f"vertical, k = {size}": as_floats(vertical), f"horizontal, k = {size}": as_floats(horizontal)}
+    return arrays
 
 
 # -- GatedBlock -------------------------------------------------------------------------------------------------------
-# Answers may arrange their weights as they like, so what is probed is who sees whom, what passes when all weights are
-# zero, and where things saturate.
+# Answers may arrange their weights in any way. The probes test which places see which, the output when all weights are
+# zero, and saturation.
 
 CHANNELS, SIZE = 4, (4, 5)
 PLACES = SIZE[0] * SIZE[1]
 STACKS = ("vertical", "horizontal")
 _rng = np.random.default_rng(9)
-# As many images as places, for all probes alike: what compiles once serves them all.
+# As many images as places, the same for all probes, so that they share compiled programs.
 V, H = (normal(_rng, PLACES, *SIZE, CHANNELS) for _ in STACKS)
 CONDITION = normal(_rng, PLACES, 3)
 
@@ -47,41 +47,41 @@ def _block(answer, mask_type, residual=False, kernel_size=3, with_condition=Fals
 
 
 def _sight(answer):
-    """Who sees whom: bool [places of the output, places of the input], for both outputs and both inputs.
+    """Which places see which: bool [places of the output, places of the input], for both outputs and both inputs.
 
-    Each image of the batch has one place of its input nudged, which costs one pass where a Jacobian costs many.
+    In each image of the batch another place of the input is changed: one pass, where a Jacobian takes many.
     """
-    observed = {}
+    arrays = {}
     nudge = jnp.eye(PLACES).reshape(PLACES, *SIZE, 1) * jnp.asarray([1.0, -0.7, 0.5, 1.3])
     for mask_type, kernel_size in (("A", 5), ("B", 3)):
         apply, params, _ = _block(answer, mask_type, kernel_size=kernel_size)
         vertical, horizontal = (jnp.tile(x[:1], (PLACES, 1, 1, 1)) for x in (V, H))
         before = apply(params, vertical, horizontal, None)
         for name, out in zip(STACKS, before, strict=True):
-            observed[f"{mask_type}: shape of {name} output"] = jnp.array(out.shape)
+            arrays[f"{mask_type}: shape of {name} output"] = jnp.array(out.shape)
         for of, after in (
             ("vertical", apply(params, vertical + nudge, horizontal, None)),
             ("horizontal", apply(params, vertical, horizontal + nudge, None)),
         ):
             for out, a, b in zip(STACKS, before, after, strict=True):
-                felt = jnp.any(jnp.abs(a - b) > 1e-6, axis=-1).reshape(PLACES, -1).T
-                observed[f"{mask_type}: {out} output sees {of} input"] = felt
-    return observed
+                sight = jnp.any(jnp.abs(a - b) > 1e-6, axis=-1).reshape(PLACES, -1).T
+                arrays[f"{mask_type}: {out} output sees {of} input"] = sight
+    return arrays
 
 
 def _links(answer):
-    """With all weights at zero the gates are closed, and only residual links let something through."""
-    observed = {}
+    """Outputs with all weights at zero: the gates are closed, and only residual links have an effect."""
+    arrays = {}
     for word, residual in (("with", True), ("without", False)):
         apply, _, zero = _block(answer, "B", residual)
         vertical, horizontal = apply(zero, V, H, CONDITION)
-        observed[f"horizontal output {word} residual, weights at zero"] = horizontal
-        observed[f"vertical output {word} residual, weights at zero"] = vertical
-    return observed
+        arrays[f"horizontal output {word} residual, weights at zero"] = horizontal
+        arrays[f"vertical output {word} residual, weights at zero"] = vertical
+    return arrays
 
 
 def _gates(answer):
-    """What passes a gate stays between -1 and 1, however large the input."""
+    """The output of a gate is between -1 and 1, for any input."""
     apply, params, _ = _block(answer, "B")
     (vertical, near), (_, far), (small, _), (_, small_h) = (
         apply(params, scale * V, scale * H, CONDITION) for scale in (1e4, 2e4, 0.5, 1.0)
@@ -122,13 +122,13 @@ def _uneven(indices):
     return jnp.broadcast_to(jnp.array([math.log(3.0), 0.0]), (*indices.shape, 2))
 
 
-def _completed(answer):
-    given = jnp.asarray(np.random.default_rng(3).integers(0, 4, _SHAPE), jnp.int32)
-    done = answer(jax.random.key(0), _plus_one, given, _KNOWN)
-    flat, start = done.reshape(_MANY, -1), given.reshape(_MANY, -1)
+def _known_codes(answer):
+    codes = jnp.asarray(np.random.default_rng(3).integers(0, 4, _SHAPE), jnp.int32)
+    maps = answer(jax.random.key(0), _plus_one, codes, _KNOWN)
+    flat, start = maps.reshape(_MANY, -1), codes.reshape(_MANY, -1)
     return {
-        "shape": jnp.array(done.shape),
-        "known codes stay": jnp.all((done == given) | ~_KNOWN, axis=0),
+        "shape": jnp.array(maps.shape),
+        "known codes stay": jnp.all((maps == codes) | ~_KNOWN, axis=0),
         "code 2 follows from a known one": bool(jnp.all(flat[:, 2] == (start[:, 1] + 1) % 4)),
         "code 3 follows from code 2": bool(jnp.all(flat[:, 3] == (flat[:, 2] + 1) % 4)),
         "code 4 follows from code 3": bool(jnp.all(flat[:, 4] == (flat[:, 3] + 1) % 4)),
@@ -136,19 +136,19 @@ def _completed(answer):
     }
 
 
-def _drawn(answer):
-    given = jnp.ones(_SHAPE, jnp.int32)
+def _unknown_codes(answer):
+    codes = jnp.ones(_SHAPE, jnp.int32)
     nothing, everything = jnp.zeros(_SHAPE, bool), jnp.ones(_SHAPE, bool)
-    draw = lambda seed, known: answer(jax.random.key(seed), _uneven, given, known)  # noqa: E731
-    done = draw(1, _KNOWN).reshape(_MANY, -1)
-    unknown = done[:, jnp.array([0, 2, 3, 4])]
+    draw = lambda seed, known: answer(jax.random.key(seed), _uneven, codes, known)  # noqa: E731
+    maps = draw(1, _KNOWN).reshape(_MANY, -1)
+    unknown = maps[:, jnp.array([0, 2, 3, 4])]
     alike = jnp.mean(unknown[:, 1:] == unknown[:, :1], axis=0)
     return {
         "unknown codes have their shares": jnp.abs(jnp.mean(unknown, axis=0) - 0.25) < 0.04,
         "places are drawn apart from each other": jnp.abs(alike - 0.625) < 0.05,
         "all unknown is plain sampling": bool(jnp.abs(jnp.mean(draw(2, nothing)) - 0.25) < 0.04),
-        "all known stays": bool(jnp.all(draw(2, everything) == given)),
-        "another key, another map": bool(jnp.any(draw(4, _KNOWN).reshape(_MANY, -1) != done)),
+        "all known stays": bool(jnp.all(draw(2, everything) == codes)),
+        "another key, another map": bool(jnp.any(draw(4, _KNOWN).reshape(_MANY, -1) != maps)),
     }
 
 
@@ -167,5 +167,5 @@ PROBES = {
         Probe("gates", _gates),
         Probe("condition", _conditions),
     ),
-    "complete": (Probe("what is known", _completed), Probe("what is drawn", _drawn)),
+    "complete": (Probe("what is known", _known_codes), Probe("what is drawn", _unknown_codes)),
 }

@@ -1,4 +1,4 @@
-"""Lesson 06: its questions."""
+"""Questions of lesson 06."""
 
 from vqtutor.lessons.entries import question
 

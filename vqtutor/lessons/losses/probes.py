@@ -1,4 +1,4 @@
-"""Lesson 02: how its answers are looked at."""
+"""Probes of lesson 02."""
 
 import jax
 import jax.numpy as jnp
@@ -13,12 +13,12 @@ LOGITS = jnp.asarray((2 * _rng.normal(size=X.shape)).astype(np.float32))
 HUGE = jnp.asarray(_rng.choice([-200.0, 150.0], X.shape).astype(np.float32))
 _ROWS = np.asarray(CODEBOOK)
 CODES = jnp.asarray(_ROWS[np.linalg.norm(np.asarray(MAP)[..., None, :] - _ROWS, axis=-1).argmin(-1)])
-# Two maps that use different codes, so that averaging over maps shows; codes 4 and 6 are never used.
+# Two maps with different codes, to detect averaging over maps; codes 4 and 6 are never used.
 INDICES = jnp.array([[[0, 0, 1], [0, 1, 0]], [[5, 2, 5], [3, 3, 3]]])
 
 
 def _gradient(loss, at):
-    """Return the gradient of a loss of one input. The sum: an answer may return several numbers where one is asked."""
+    """Return the gradient of a loss with one input. It is summed, because a wrong answer may return several numbers."""
     return jax.grad(lambda at: jnp.asarray(loss(at)).sum())(at)
 
 

@@ -1,4 +1,4 @@
-"""Lesson 02: its questions."""
+"""Questions of lesson 02."""
 
 from vqtutor.lessons.entries import question
 

@@ -1,4 +1,4 @@
-"""Lesson 05: how its answers are looked at."""
+"""Probes of lesson 05."""
 
 import math
 
@@ -28,7 +28,7 @@ _B = normal(_rng, OUT)
 
 
 def _conv(answer, kind):
-    """Return (initial parameters, apply, parameters with the probes' dense weights in the place of every such leaf)."""
+    """Return (initial parameters, apply, parameters with the probes' weights in place of leaves of the same shape)."""
     layer = hk.without_apply_rng(hk.transform(lambda x: answer(OUT, _KERNELS[kind], kind)(x)))
     params = layer.init(jax.random.key(0), _X)
     numbers = {leaf.shape: leaf for leaf in (_W[kind], _B)}
@@ -36,16 +36,16 @@ def _conv(answer, kind):
 
 
 def _conv_values(answer):
-    observed = {}
+    arrays = {}
     for kind in _KERNELS:
         _, apply, planted = _conv(answer, kind)
-        observed[f"output, mask {kind}"] = apply(planted, _X)
-    return observed
+        arrays[f"output, mask {kind}"] = apply(planted, _X)
+    return arrays
 
 
 def _conv_sight(answer):
-    """Which place sees which: bool [places, places], a row for each place of the output."""
-    observed = {}
+    """Which places see which: bool [places, places], a row for each place of the output."""
+    arrays = {}
     for kind in _KERNELS:
         _, apply, planted = _conv(answer, kind)
         jacobian = jax.jacobian(lambda x, apply=apply, planted=planted: apply(planted, x)[0])(_X[:1])
@@ -53,8 +53,8 @@ def _conv_sight(answer):
         height, width = _X.shape[1:3]
         if jacobian.shape[:2] != (height, width):
             places = jnp.zeros((0, 0), bool)
-        observed[f"who sees whom, mask {kind}"] = places.reshape(-1, height * width)
-    return observed
+        arrays[f"who sees whom, mask {kind}"] = places.reshape(-1, height * width)
+    return arrays
 
 
 def _conv_parameters(answer):
@@ -80,12 +80,12 @@ _SECOND = (_rng.normal(size=(3, 5, 3, 2)) / math.sqrt(45) * _MASK_B).astype(np.f
 
 
 def _stack(x):
-    """Two masked layers, smooth, so that no unit sleeps."""
+    """Two masked layers with tanh, so that no gradient is zero by chance."""
     return jnp.tanh(convolve(jnp.tanh(convolve(x, jnp.asarray(_FIRST))), jnp.asarray(_SECOND)))
 
 
 def _column(x):
-    """Looks straight up only, and subtracts one channel from the other, so that gradients cancel when added up."""
+    """Sees only its column above, and subtracts one channel from the other, so that the sum of gradients is zero."""
     return jnp.tanh(jnp.cumsum(x[..., :1] - x[..., 1:], axis=1))
 
 
@@ -102,14 +102,14 @@ def _fields(answer):
 
 # -- prior_loss -------------------------------------------------------------------------------------------------------
 
-# Not square, K unlike both sides, and codes of which some never occur.
+# Not square, K different from both sides, and some codes never occur.
 _rng = np.random.default_rng(6)
 _LOGITS = jnp.asarray((2 * _rng.normal(size=(2, 3, 5, 4))).astype(np.float32))
 _INDICES = jnp.asarray(_rng.integers(0, 3, (2, 3, 5)), jnp.int32)
 
 # -- sample -----------------------------------------------------------------------------------------------------------
 
-_SHAPE = (4_000, 2, 3)  # shares of so many draws are within 0.03 of their probability, four standard deviations
+_SHAPE = (4_000, 2, 3)  # a share of 4,000 draws is within 0.03 of its probability, four standard deviations
 
 
 def _counting_up(indices):
@@ -122,7 +122,7 @@ def _counting_up(indices):
 
 
 def _independent(indices):
-    """Every code is 0 with probability 3/4 and 1 with 1/4, whatever the others are."""
+    """Every code is 0 with probability 3/4 and 1 with 1/4, independent of the others."""
     return jnp.broadcast_to(jnp.array([math.log(3.0), 0.0]), (*indices.shape, 2))
 
 

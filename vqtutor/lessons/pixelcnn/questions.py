@@ -1,4 +1,4 @@
-"""Lesson 05: its questions."""
+"""Questions of lesson 05."""
 
 from vqtutor.lessons.entries import question
 

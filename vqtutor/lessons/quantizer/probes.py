@@ -1,4 +1,4 @@
-"""Lesson 01: how its answers are looked at."""
+"""Probes of lesson 01."""
 
 import haiku as hk
 import jax
@@ -29,7 +29,7 @@ def _slopes(answer):
 
 
 def largest_array(function, *inputs) -> int:
-    """Return the number of elements of the largest array that `function` makes on the way."""
+    """Return the number of elements of the largest array that `function` computes."""
 
     def sizes(jaxpr):
         for equation in jaxpr.eqns:
@@ -68,7 +68,7 @@ def _to_z_q(answer):
 
 
 def _layer(answer):
-    """Return (initial parameters, apply, planted parameters): every [K, D] leaf is set to the probes' codebook."""
+    """Return (initial parameters, apply, planted parameters): every [K, D] leaf is the probes' codebook."""
     network = hk.without_apply_rng(hk.transform(lambda z: answer(K, D)(z)))
     params = network.init(jax.random.key(0), MAP)
 
@@ -98,22 +98,24 @@ def _parameters(answer):
 
 def _gradients(answer):
     _, apply, planted = _layer(answer)
-    observed = {}
+    arrays = {}
     for name in ("z_q", "codes"):
         to_params, to_z_e = pull_back(lambda p, z, name=name: apply(p, z)[name], planted, MAP)
-        observed |= {f"gradient of {name} to z_e": to_z_e}
-        observed |= {f"gradient of {name} to the codebook": jax.tree.leaves(to_params)[0]}
-    return observed
+        arrays |= {f"gradient of {name} to z_e": to_z_e}
+        arrays |= {f"gradient of {name} to the codebook": jax.tree.leaves(to_params)[0]}
+    return arrays
 
 
-# -- gradient_reach: find the bug with a probe ------------------------------------------------------------------------
+# -- gradient_reach ---------------------------------------------------------------------------------------------------
 
 Z_E = jnp.asarray(np.asarray(MAP)[0])
 Z_Q = jnp.asarray(np.abs(np.asarray(MAP)[1]) + 0.1)  # above 0
-# The first four have the value z_q, and only derivatives tell them apart. The others catch probes that look at
-# the sign, the sum or all elements of a gradient.
+# The first four have the value z_q, and differ only in their derivatives. The others detect answers that test the sign,
+# the sum or all elements of a gradient.
 LAYERS = {
-    "straight-through": lambda z_e, z_q: z_e + sg(jnp.abs(z_q) - z_e),  # right above 0 alone: nobody's answer
+    "straight-through": lambda z_e, z_q: (
+        z_e + sg(jnp.abs(z_q) - z_e)
+    ),  # right only above 0: probes must not hold an answer
     "leaky": lambda z_e, z_q: z_q + z_e - sg(z_e),
     "plain": lambda z_e, z_q: z_q,
     "cut": lambda z_e, z_q: sg(z_q),
@@ -124,11 +126,11 @@ LAYERS = {
 
 
 def _reach(answer, *names):
-    observed = {}
+    arrays = {}
     for name in names:
         to_z_e, to_z_q = answer(LAYERS[name], Z_E, Z_Q)
-        observed |= {f"{name} layer reaches z_e": to_z_e, f"{name} layer reaches z_q": to_z_q}
-    return observed
+        arrays |= {f"{name} layer reaches z_e": to_z_e, f"{name} layer reaches z_q": to_z_q}
+    return arrays
 
 
 PROBES = {

@@ -1,4 +1,4 @@
-"""Lesson 01: its questions."""
+"""Questions of lesson 01."""
 
 from vqtutor.lessons.entries import question
 

@@ -1,11 +1,11 @@
-"""Lesson 00: how its answer is looked at."""
+"""Probes of lesson 00."""
 
 import jax.numpy as jnp
 import numpy as np
 
 from vqtutor.checking.exercise import Probe
 
-# A dim picture and one that never reaches black: what depends on the largest or smallest pixel shows itself.
+# A dim picture without black, to detect answers that depend on its largest or smallest pixel.
 _DIM = np.random.default_rng(0).integers(30, 180, (2, 5, 4, 1)).astype(np.uint8)
 _RAMP = np.arange(0, 256, 5, dtype=np.uint8)
 

@@ -1,4 +1,4 @@
-"""Lesson 00: its questions."""
+"""Questions of lesson 00."""
 
 from vqtutor.lessons.entries import question
 

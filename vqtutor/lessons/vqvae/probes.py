@@ -1,4 +1,4 @@
-"""Lesson 03: how its answers are looked at."""
+"""Probes of lesson 03."""
 
 import math
 
@@ -17,19 +17,19 @@ MAPS = normal(_rng, 2, 7, 7, 5)
 
 
 def _rows_and_columns(answer, *cases):
-    observed = {}
+    arrays = {}
     for size, layers in cases:
         value = answer(size, layers)
         rows, columns = value if np.shape(value) == (2,) else (value, value)
-        observed |= {f"rows of {size}, {layers} layers": rows, f"columns of {size}, {layers} layers": columns}
-    return observed
+        arrays |= {f"rows of {size}, {layers} layers": rows, f"columns of {size}, {layers} layers": columns}
+    return arrays
 
 
 # -- Encoder, Decoder -------------------------------------------------------------------------------------------------
 
 
 def _plant(leaf):
-    """Return weights that depend on the leaf's shape only: networks with the same layers then give the same numbers."""
+    """Return weights that depend only on the leaf's shape: networks with the same layers then have the same output."""
     size = [side for side in leaf.shape if side != 1]
     values = np.random.default_rng(size).normal(size=size).reshape(leaf.shape)
     scale = 0.1 if leaf.ndim == 1 else math.sqrt(leaf.shape[-1] / leaf.size)
@@ -37,7 +37,7 @@ def _plant(leaf):
 
 
 def _output(build, x):
-    """Return what a network of fixed weights makes of x."""
+    """Return the output for x of a network with fixed weights."""
     network = hk.without_apply_rng(hk.transform(lambda x: build()(x)))
     return network.apply(jax.tree.map(_plant, network.init(jax.random.key(0), x)), x)
 
@@ -75,7 +75,7 @@ def _toy_loss(params, x):
 
 
 def _begin(answer):
-    """Return (step, params, opt_state); a step may donate its buffers, so they are fresh."""
+    """Return (step, params, opt_state); the buffers are new, because a step may donate them."""
     params = jax.tree.map(jnp.array, _START)
     return answer(_toy_loss, _OPTIMIZER), params, _OPTIMIZER.init(params)
 
@@ -91,13 +91,13 @@ def _steps(answer, number):
 
 
 def _results(answer):
-    """Return whether a step gives back what it should, in the order it should."""
+    """Return whether a step returns the right results, in the right order."""
     step, *state = _begin(answer)
     trees = [jax.tree.structure(part) for part in state]
     out, split = (), True
     try:
         out = step(*state, _BATCHES[0]) if callable(step) else ()
-    except TypeError as error:  # JAX was handed loss_fn's pair and took it for the loss
+    except TypeError as error:  # JAX got loss_fn's pair as the loss
         if "scalar-output functions. Output was (" not in str(error):
             raise
         split = False

@@ -1,4 +1,4 @@
-"""Lesson 03: its questions."""
+"""Questions of lesson 03."""
 
 from vqtutor.lessons.entries import question
 
