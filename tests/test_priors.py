@@ -116,7 +116,7 @@ def test_taps_give_the_numbers_of_a_masked_convolution(kernel, kind, monkeypatch
 def test_codes_looked_up_are_one_hot_codes_convolved():
     indices = jax.random.randint(jax.random.key(0), (3, 5, 4), 0, 6)
     layer = hk.multi_transform(
-        lambda: (lambda m: (m, (m, lambda c: m.of_codes(c, 6))))(pixelcnn.MaskedConv2D(7, (7, 5), "A"))
+        lambda: (lambda m: (m, (m, lambda c: m.of_indices(c, 6))))(pixelcnn.MaskedConv2D(7, (7, 5), "A"))
     )
     params = layer.init(jax.random.key(1), jax.nn.one_hot(indices, 6))
     dense, looked_up = (

@@ -74,8 +74,9 @@ def quiet(folder: Path) -> dict[str, str]:
 
 
 def lessons(folder: Path) -> list[Path]:
-    """Return the course's solution notebooks, in order."""
-    return [folder / "solutions" / f"{lesson.notebook}.ipynb" for lesson in LESSONS]
+    """Return the course's solution notebooks that are there, in order."""
+    paths = [folder / "solutions" / f"{lesson.notebook}.ipynb" for lesson in LESSONS]
+    return [path for path in paths if path.is_file()]
 
 
 def repository(folder: Path) -> str:
