@@ -28,7 +28,8 @@ MAY = {
     "grading": {"grading", "authoring", "checking", "lessons", "source", "storage"},
     "course": {"authoring", "lessons", "data", "models", "show", "training"},
     "scaffold": {"authoring", "lessons", "storage"},
-    "cli": {"authoring", "course", "lessons", "checking", "data", "grading", "scaffold", "storage"},
+    "mutants": {"checking", "lessons", "storage"},
+    "cli": {"authoring", "course", "lessons", "checking", "data", "grading", "mutants", "scaffold", "storage"},
     "__init__": set(),
 }
 

@@ -6,18 +6,20 @@ is listed in the lesson's equal.py with the reason, or shows that a probe is mis
 
 import ast
 import copy
+import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from vqtutor.checking import Observation, Verdict
 from vqtutor.checking.judge import judge_observations
 from vqtutor.checking.probe import misfit, observe
 from vqtutor.checking.slips import alike, fingerprints
 from vqtutor.lessons import EXERCISES, lesson_of
 from vqtutor.lessons.answers import answer_of, define
+from vqtutor.storage import whole_file
 
 SECONDS = 10.0  # of processor time for a mutant: many loop for ever
 
@@ -26,6 +28,7 @@ class Fate(StrEnum):
     """What became of a mutant."""
 
     NAMED = "rejected by a misconception's name"
+    SLIP = "rejected as the small mistake that it is"
     RELATED = "rejected, and told how it differs"
     CRASHED = "stopped with an error"
     UNNAMED = "rejected, and told no more than where"
@@ -123,58 +126,71 @@ def mutants(id: str) -> Iterator[Mutant]:
         yield Mutant(id, change, text, slip)
 
 
-def fate(mutant: Mutant) -> tuple[Fate, str]:
-    """Return what its check says of a mutant, and the message to the student; for an equal one, why it is equal."""
-    verdict, _ = _trial(mutant)
-    if isinstance(verdict, str):
-        return Fate.CRASHED, verdict
-    if verdict.passed:
-        reason = _equal(mutant)
-        return (Fate.EQUAL, reason) if reason else (Fate.SURVIVED, "")
-    if verdict.misconception:
-        return Fate.NAMED, verdict.misconception
-    if verdict.is_relation:
-        return Fate.RELATED, verdict.message
-    crashed = verdict.message.startswith("Your code") or not verdict.probes
-    return (Fate.CRASHED if crashed else Fate.UNNAMED), verdict.message
+@dataclass(frozen=True)
+class Trial:
+    """A mutant, what became of it, the message to the student or the reason why it is equal, and its fingerprints.
+
+    There are none where it cannot be called, or an error or a time-out came between.
+    """
+
+    mutant: Mutant
+    fate: Fate
+    message: str
+    prints: Mapping[str, Any]
 
 
-def _equal(mutant: Mutant) -> str:
-    name = mutant.exercise.split(".")[1]
-    reasons = lesson_of(mutant.exercise).module("equal").EQUAL.get(name, {})
-    return next((reason for part, reason in reasons.items() if part in mutant.change), "")
-
-
-def _trial(mutant: Mutant) -> tuple[Verdict | str, Sequence[Observation]]:
-    """Return (the verdict on a mutant, or why it cannot even be defined or called; what the probes observed of it)."""
+def trial(mutant: Mutant, without_slips: bool = False) -> Trial:
+    """Return what the check says of a mutant; `without_slips`, as if no small mistakes had been tried beforehand."""
     exercise = EXERCISES[mutant.exercise]
+    exercise = replace(exercise, slips=()) if without_slips else exercise
     with warnings.catch_warnings(action="ignore"):
         try:
             answer = define(mutant.exercise, mutant.text)
         except Exception as error:
-            return repr(error), ()
+            return Trial(mutant, Fate.CRASHED, repr(error), {})
         if sentence := misfit(exercise, answer):
-            return sentence, ()
+            return Trial(mutant, Fate.CRASHED, sentence, {})
         observations = observe(exercise, answer, SECONDS)
-        return judge_observations(exercise, observations), observations
+        verdict = judge_observations(exercise, observations)
+    prints = {} if any(one.problem for one in observations) else fingerprints(observations)
+    if verdict.passed:
+        reason = equal(mutant)
+        return Trial(mutant, Fate.EQUAL if reason else Fate.SURVIVED, reason, prints)
+    names = [misconception.name for misconception in exercise.misconceptions]
+    if verdict.misconception:
+        became = Fate.NAMED if verdict.misconception in names else Fate.SLIP
+    elif verdict.is_relation:
+        became = Fate.RELATED
+    else:
+        became = Fate.CRASHED if verdict.message.startswith("Your code") else Fate.UNNAMED
+    return Trial(mutant, became, verdict.misconception or verdict.message, prints)
 
 
-def slips(id: str) -> dict[str, Any]:
+def equal(mutant: Mutant) -> str:
+    """Return why a mutant does the same as the right answer, as equal.py of its lesson says; else ""."""
+    reasons = lesson_of(mutant.exercise).module("equal").EQUAL.get(mutant.exercise.split(".")[1], {})
+    return next((reason for part, reason in reasons.items() if part in mutant.change), "")
+
+
+def slips(id: str, trials: Sequence[Trial]) -> dict[str, Any]:
     """Return what slips.json keeps of an exercise: the right answer's fingerprints, and those of every slip."""
-    exercise, table = replace(EXERCISES[id], slips=()), []
-    right = fingerprints(observe(exercise, exercise.reference, 120))
-    behaviours = [right]
-    for mutant in mutants(id):
-        verdict, observations = _trial(mutant)
-        if isinstance(verdict, str) or any(one.problem for one in observations):
-            continue
-        prints = fingerprints(observations)
-        if verdict.passed or any(alike(prints, other) for other in behaviours):
-            continue
-        if judge_observations(exercise, observations).misconception is None:
-            behaviours.append(prints)
-            table.append(mutant.slip._asdict() | {"prints": prints})
+    right = fingerprints(observe(EXERCISES[id], EXERCISES[id].reference, 120))
+    table: list[dict[str, Any]] = []
+    for one in trials:
+        is_new = one.prints and not any(alike(one.prints, other["prints"]) for other in table)
+        if one.fate in (Fate.RELATED, Fate.UNNAMED) and is_new:
+            table.append(one.mutant.slip._asdict() | {"prints": one.prints})
     return {"right": right, "slips": table}
+
+
+def write(id: str, trials: Sequence[Trial]) -> None:
+    """Keep an exercise's slips in its lesson's slips.json."""
+    file = Path(__file__).parent / "lessons" / lesson_of(id).slug / "slips.json"
+    kept = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    kept[id] = slips(id, trials)
+    lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(entry)}" for name, entry in sorted(kept.items()))
+    with whole_file(file) as part:
+        part.write(f"{{\n{lines}\n}}\n".encode())
 
 
 def _changes(tree: ast.Module) -> Iterator[tuple[str, ast.Module, Told]]:
