@@ -25,7 +25,7 @@ def _masks(answer, mask_type):
 # Answers may arrange their weights in any way. The probes test which places see which, the output when all weights are
 # zero, and saturation.
 
-CHANNELS, SIZE = 4, (4, 5)
+CHANNELS, SIZE = 4, (3, 5)
 PLACES = SIZE[0] * SIZE[1]
 STACKS = ("vertical", "horizontal")
 _rng = np.random.default_rng(9)
@@ -147,7 +147,22 @@ def _weights(answer):
         before, after = (apply(params, x, y, 0 * c) for x, y in ((v, h), (v + 1, h + 1)))
         for name, a, b in zip(STACKS, before, after, strict=True):
             arrays[f"{word} residual: the {name} output is alive where the condition is 0"] = bool(jnp.any(a != b))
+        arrays[f"{word} residual: gradients to the inputs and the condition are those of the values"] = _is_derivative(
+            lambda *inputs, apply=apply, params=params: apply(params, *inputs), v, h, c
+        )
     return arrays | _taps(answer)
+
+
+def _is_derivative(function, *inputs):
+    """Whether derivatives to each input agree with differences: nothing is held still."""
+    for i, one in enumerate(inputs):
+        step = jnp.asarray(np.random.default_rng(i).normal(size=one.shape), one.dtype)
+        along = lambda t, i=i, one=one, step=step: function(*inputs[:i], one + t * step, *inputs[i + 1 :])  # noqa: E731
+        _, slopes = jax.jvp(along, (0.0,), (1.0,))
+        for slope, above, below in zip(slopes, along(1e-2), along(-1e-2), strict=True):
+            if jnp.max(jnp.abs(slope - (above - below) / 2e-2)) > 0.05 * jnp.max(jnp.abs(slope)) + 1e-3:
+                return False
+    return True
 
 
 def _taps(answer):

@@ -169,7 +169,13 @@ PROBES = {
         ),
     ),
     "straight_through": (
-        Probe("values", lambda answer: {"values": answer(MAP, _NEAREST)}),
+        Probe(
+            "values",
+            lambda answer: {
+                "values": answer(MAP, _NEAREST),
+                "values, a [1, 4, 1] map": answer(MAP[:1, :, :1], _NEAREST[:1, :, :1]),
+            },
+        ),
         Probe("gradient to z_e", _to_z_e),
         Probe("gradient to z_q", _to_z_q),
     ),

@@ -59,13 +59,14 @@ def _learning(build, x):
     """Whether every image has its own output, and every number of the network a gradient."""
     params, apply = _network(build, x)
     shaken = jax.tree.map(lambda leaf: leaf + jnp.asarray(0.1 * _shake(leaf.shape), leaf.dtype), params)
-    out, backward = jax.vjp(lambda params: apply(params, x), shaken)
-    (gradients,) = backward(jnp.asarray(np.random.default_rng(2).normal(size=out.shape), out.dtype))
+    out, backward = jax.vjp(apply, shaken, x)
+    gradients, to_x = backward(jnp.asarray(np.random.default_rng(2).normal(size=out.shape), out.dtype))
     beside_nothing = apply(shaken, x.at[1].set(0))
     return {
         "an image's output is its own, whatever else is in the batch": bool(
             jnp.all(jnp.abs(beside_nothing[:1] - out[:1]) < 1e-3)
         ),
+        "its input has a gradient": bool(jnp.any(to_x != 0)),
         "every layer has a gradient": all(bool(jnp.any(leaf != 0)) for leaf in jax.tree.leaves(gradients)),
         "the output differs from place to place": bool(jnp.any(jnp.abs(out - out[:, :1, :1]) > 1e-6)),
     }
