@@ -253,7 +253,7 @@ PROBES = {
         Probe("gradient", lambda answer: {"gradient": pull_back(answer, FEATURES)[0]}),
     ),
     "GatedBlock": (
-        Probe("who sees whom", _sight, points=3),
+        Probe("who sees whom", _sight, points=2),
         Probe("residual links", _links),
         Probe("gates", _gates),
         Probe("condition", _conditions),

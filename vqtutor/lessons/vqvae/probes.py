@@ -187,19 +187,18 @@ PROBES = {
     ),
     "Encoder": (
         Probe("shape and parameters", _encoder_size),
-        Probe("values", lambda answer: _outputs(lambda: answer(5), IMAGES), points=2),
+        Probe("values", lambda answer: _outputs(lambda: answer(5), IMAGES)),
         Probe("learning", lambda answer: _learning(lambda: answer(5), IMAGES)),
     ),
     "Decoder": (
         Probe("shape and parameters", _decoder_size),
-        Probe("values", lambda answer: _outputs(answer, MAPS), points=2),
+        Probe("values", lambda answer: _outputs(answer, MAPS)),
         Probe("learning", lambda answer: _learning(answer, MAPS)),
     ),
     "make_train_step": (
         Probe("results", _results),
-        Probe("one step", lambda answer: _after(answer, 1)),
+        Probe("one step", lambda answer: _after(answer, 1) | _anything(answer)),
         Probe("three steps", lambda answer: _after(answer, 3)),
         Probe("metrics", lambda answer: {"metric of three steps": _steps(answer, 3)[2]}),
-        Probe("any optimizer, any parameters", _anything),
     ),
 }
