@@ -442,7 +442,7 @@ def _of_operation(node: ast.BinOp, parameters: set[str]) -> Iterator[tuple[ast.A
         yield (
             rest,
             Told(
-                f"{kind} is missing{made_of}",
+                f"{kind}{made_of} is missing",
                 f"Your answer behaves as if {kind}{made_of} were missing.",
                 "Write the formula down on paper and count its parts.",
             ),

@@ -3,6 +3,7 @@
 EQUAL: dict[str, dict[str, str]] = {
     "causal_mask": {"stop_gradient": "a mask has no gradient"},
     "MaskedConv2D": {
+        "- b`": "a bias takes any sign",
         "`causal_mask(self.kernel_shape, self.mask_type)`": "a NumPy array is as good",
         "`'w'` ->": "a parameter may have any name",
         "`'b'` ->": "a parameter may have any name",

@@ -161,7 +161,8 @@ FIELDS = {
 
 
 def _fields(answer):
-    return {name: answer(network, (4, 6, 2), position) for name, (network, position) in FIELDS.items()}
+    one_row = {"two masked layers on a map of one row": answer(_stack, (1, 5, 2), (0, 3))}
+    return {name: answer(network, (4, 6, 2), position) for name, (network, position) in FIELDS.items()} | one_row
 
 
 # -- prior_loss -------------------------------------------------------------------------------------------------------

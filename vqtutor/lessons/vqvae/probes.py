@@ -89,6 +89,7 @@ def _encoder_size(answer):
     return {
         "parameters at code_dim 16": _size(lambda: answer(16), IMAGES),
         "shape at code_dim 5": _shape(lambda: answer(5), IMAGES),
+        "shape of one image at code_dim 1": _shape(lambda: answer(1), IMAGES[:1]),
     }
 
 
