@@ -24,6 +24,8 @@ def test_mutants_are_not_accepted(id):
 
 @pytest.mark.parametrize("id", EXERCISES)
 def test_what_slips_json_keeps_is_what_the_probes_observe_today(id):
+    if not slips_of(id):
+        pytest.skip("its small mistakes were not tried yet: `vqtutor doctor --mutants` with --write does that")
     right = fingerprints(catalogue(EXERCISES[id], EXERCISES[id].reference))
     assert alike(slips_of(id)["right"], right), "the probes or the answer changed: run `make mutants`"
     for slip in EXERCISES[id].slips:
