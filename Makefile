@@ -9,7 +9,7 @@ TESTS := $(VENV)/.tests
 VQTUTOR := $(VENV)/bin/vqtutor
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check colab lab release bench nbgrader-demo doctor clean
+.PHONY: help run test check colab lab release bench mutants nbgrader-demo doctor clean
 
 help:  ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ release: $(COURSE)  ## run solutions/, store their outputs, and make notebooks/ 
 
 bench: $(TESTS)  ## time a training step against Keras and plain Haiku (downloads TensorFlow into build/)
 	$(VENV)/bin/python benchmarks/speed.py
+
+mutants: $(TESTS)  ## change every answer a little, and see that the checks notice; keeps what they observe
+	$(VQTUTOR) doctor --mutants --write
 
 nbgrader-demo: $(TESTS)  ## grade a made class with the real nbgrader and with vqtutor, and compare
 	$(VENV)/bin/python benchmarks/nbgrader_demo.py

@@ -21,14 +21,13 @@ import nbformat
 from nbformat import NotebookNode
 
 from vqtutor.lessons import EXERCISES, LESSONS, QUESTIONS
-from vqtutor.lessons.answers import BEGIN, END, cell_of
+from vqtutor.lessons.answers import BEGIN, END, REGION, blank, cell_of
 from vqtutor.storage import whole_file
 
 ROLES = {
     *("badges", "setup", "opening", "picture", "text", "code", "header", "answer", "check", "ask", "question"),
     *("free_text_header", "free_text"),
 }
-_REGION = re.compile(rf"^( *){BEGIN}\n(.*?)^ *{END}$", re.DOTALL | re.MULTILINE)
 _DERIVED = ("badges", "setup", "picture")
 _PICTURE_BYTES = 60_000
 
@@ -110,16 +109,6 @@ def write(notebook: NotebookNode, path: Path) -> None:
 def about(cell: NotebookNode) -> dict[str, Any]:
     """Return a cell's metadata under "vqtutor": role, exercise, question, points, shows."""
     return cell.metadata.get("vqtutor", {})
-
-
-def blank(source: str) -> str:
-    """Replace the lines between the solution marks by `...`, so that the cell stays valid Python."""
-
-    def dots(region: re.Match) -> str:
-        assignment = re.fullmatch(r" *(\w+) = .*\n", region[2])
-        return f"{region[1]}{assignment[1]} = ..." if assignment else f"{region[1]}..."
-
-    return _REGION.sub(dots, source)
 
 
 def stamp(notebook: NotebookNode, name: str, folder: Path) -> NotebookNode:
@@ -234,7 +223,7 @@ def faults(notebook: NotebookNode) -> Iterator[str]:
 
 
 def _faults_of_code(cell: NotebookNode, role: str) -> Iterator[str]:
-    regions = len(_REGION.findall(cell.source))
+    regions = len(REGION.findall(cell.source))
     if cell.source.count(BEGIN) != regions or cell.source.count(END) != regions:
         yield f"cell {cell.id!r} has solution marks that do not pair up."
     if regions != (role in ("answer", "question")):
@@ -255,7 +244,7 @@ def leaks(notebook: NotebookNode, student: NotebookNode) -> Iterator[str]:
     """Yield every line of an answer that occurs in the student's notebook."""
     readable = "\n".join(cell.source + str(cell.get("outputs", "")) for cell in student.cells)
     for cell in notebook.cells:
-        for _, answer in _REGION.findall(cell.source) if about(cell).get("role") == "answer" else ():
+        for _, answer in REGION.findall(cell.source) if about(cell).get("role") == "answer" else ():
             for line in answer.splitlines():
                 if len(line.strip()) > 12 and line.strip() in readable:
                     yield f"{about(cell)['exercise']}: {line.strip()}"

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 _QUICK = ("authoring", "checking", "colab", "data", "download", "house", "progress", "source", "strokes", "training")
@@ -48,6 +49,10 @@ def main(arguments: list[str] | None = None) -> int:
     doctor.add_argument(
         "--misconceptions", nargs="?", const="", metavar="EXERCISE", help="print how each misconception is rejected"
     )
+    doctor.add_argument(
+        "--mutants", nargs="?", const="", metavar="EXERCISE", help="change every answer a little, and see who notices"
+    )
+    doctor.add_argument("--write", action="store_true", help="with --mutants: keep what the checks observe of them")
     options = parser.parse_args(arguments)
     try:
         return globals()[f"_{options.command.replace('-', '_')}"](options)
@@ -150,6 +155,8 @@ def _export(options) -> int:
 
 
 def _doctor(options) -> int:
+    if options.mutants is not None:
+        return _try_mutants(options.mutants, options.write)
     if options.checks or options.misconceptions is not None:
         from vqtutor.lessons import EXERCISES, find
 
@@ -199,6 +206,30 @@ def _time_checks(exercises) -> None:
         judge(exercise, exercise.misconceptions[-1].answer)  # observes every misconception, which is cached
         wrong = max(_seconds(judge, exercise, misconception.answer) for misconception in exercise.misconceptions)
         print(f"{id:32} {first:6.2f}s {again:6.2f}s {wrong:13.2f}s")
+
+
+def _try_mutants(id: str, write: bool) -> int:
+    """Print what became of every mutant, and a table; return 1 where one was accepted.
+
+    With `write`, what was observed of those that no misconception matches is kept, for checks to tell.
+    """
+    from vqtutor import mutants
+    from vqtutor.lessons import EXERCISES, find
+    from vqtutor.mutants import Fate
+
+    table = []
+    for exercise in [find(id).id] if id else EXERCISES:
+        trials = [mutants.trial(mutant, without_slips=write) for mutant in mutants.mutants(exercise)]
+        for one in trials:
+            if one.fate in (Fate.SURVIVED, Fate.UNNAMED):
+                print(f"{exercise}, {one.mutant.change}: {one.fate}. {one.message}".rstrip(), flush=True)
+        if write:
+            mutants.write(exercise, trials)
+        table.append((exercise, Counter(one.fate for one in trials)))
+    print(f"\n{'exercise':34}" + "".join(f"{fate.name.lower():>10}" for fate in Fate))
+    for exercise, count in [*table, ("all", sum((count for _, count in table), Counter()))]:
+        print(f"{exercise:34}" + "".join(f"{count[fate]:10}" for fate in Fate))
+    return int(any(count[Fate.SURVIVED] for _, count in table))
 
 
 def _seconds(call, *arguments) -> float:

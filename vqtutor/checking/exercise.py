@@ -68,6 +68,7 @@ class Exercise:
       base: the class that the answer must extend, when the answer is a class.
       seconds: of the answer's own processor time for all probes together. The first call compiles; an exercise whose
         reference needs over two seconds gets more than the default.
+      slips: small mistakes that were tried beforehand, see slips.py.
     """
 
     id: str
@@ -79,6 +80,7 @@ class Exercise:
     hints: tuple[str, ...]
     base: type | None = None
     seconds: float = 10.0
+    slips: tuple[Any, ...] = ()
     lesson: str = field(init=False)
     name: str = field(init=False)
 

@@ -10,6 +10,8 @@ import numpy as np
 from vqtutor.checking import card
 from vqtutor.checking.exercise import Exercise, Misconception, Probe, State
 from vqtutor.checking.probe import Observation, Problem, is_open, misfit, observe
+from vqtutor.checking.relations import relation
+from vqtutor.checking.slips import alike, fingerprints
 
 # float32 has about 7 digits and the probes add up tens of products of order one, so right answers written
 # differently agree to about 1e-6 of the largest element; the mildest misconception is off by more than 1e-3.
@@ -45,6 +47,7 @@ class Verdict:
       misconception: the name of the misconception that the answer behaves as, if any.
       message: what is wrong and where to look; empty when the answer is right.
       probes: one verdict per probe.
+      is_relation: no misconception matches, but the message says how the answer differs from the right one.
     """
 
     exercise: str
@@ -54,6 +57,7 @@ class Verdict:
     misconception: str | None = None
     message: str = ""
     probes: tuple[ProbeVerdict, ...] = field(default=())
+    is_relation: bool = False
 
     @property
     def passed(self) -> bool:
@@ -191,17 +195,39 @@ def judge_observations(exercise: Exercise, observations: Sequence[Observation], 
     if points == exercise.points:
         return Verdict(exercise.id, State.PASSED, points, points, probes=tuple(results))
     misconception = _diagnose(exercise, observations, look)
-    message = f"{misconception.says}\n{misconception.look}" if misconception else _unnamed(observations, results)
-    name = misconception.name if misconception else None
-    return Verdict(exercise.id, State.NOT_YET, points, exercise.points, name, message, tuple(results))
+    if misconception:
+        message = f"{misconception.says}\n{misconception.look}"
+        return Verdict(exercise.id, State.NOT_YET, points, exercise.points, misconception.name, message, tuple(results))
+    prints = fingerprints(observations)
+    if slip := next((slip for slip in exercise.slips if alike(slip.prints, prints)), None):
+        message = f"{slip.says}\n{slip.look}"
+        return Verdict(exercise.id, State.NOT_YET, points, exercise.points, slip.name, message, tuple(results))
+    message, is_relation = _unnamed(exercise, look(exercise, exercise.reference), observations, results)
+    return Verdict(exercise.id, State.NOT_YET, points, exercise.points, None, message, tuple(results), is_relation)
 
 
-def _unnamed(observations: Sequence[Observation], results: Sequence[ProbeVerdict]) -> str:
-    """Return the message for an answer that matches no misconception: that of the first probe that differs."""
-    for observation, result in zip(observations, results, strict=True):
-        if not result.passed:
-            return observation.sentence if observation.problem else f'The probe "{result.name}" sees a difference.'
-    return ""
+def _unnamed(
+    exercise: Exercise,
+    expected: Sequence[Observation],
+    observed: Sequence[Observation],
+    results: Sequence[ProbeVerdict],
+) -> tuple[str, bool]:
+    """Return (what to say of an answer that no misconception behaves like, whether that is a relation)."""
+    differences = []
+    for probe, right, own in zip(exercise.probes, expected, observed, strict=True):
+        if own.problem and not differences:
+            return own.sentence, False
+        for name, array in right.arrays.items():
+            if name in own.arrays and (probe.accept or compare)(array, own.arrays[name]):
+                differences.append((probe, name, array, own.arrays[name]))
+    if not differences:  # what is missing, or what a probe that follows a crash did not see
+        return next(result.message for result in results if not result.passed), False
+    probe, name, right, own = differences[0]
+    where = f'With "{probe.name}"' + (f", {name}" if name != probe.name else "")
+    comparable = [(name, right, own) for probe, name, right, own in differences if not probe.accept]
+    if comparable and (sentence := relation(comparable)):
+        return f"{where}: {sentence}", True
+    return f"{where}: {(probe.accept or compare)(right, own)}.", False
 
 
 def judge(exercise: Exercise, answer: Any, seconds: float | None = None) -> Verdict:

@@ -29,7 +29,7 @@ IN_FLIGHT = 4  # tasks that wait for each worker: enough to keep it busy, with l
 def course_version() -> str:
     """Return a digest of all that verdicts depend on: the course's code and the versions of its libraries."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
+    for path in sorted(path for path in Path(__file__).parents[1].rglob("*.*") if path.suffix in (".py", ".json")):
         alone = path.stem in ("sandbox", "worker", "collect", "source")
         if alone or {"checking", "lessons", "models"} & set(path.parts):
             digest.update(path.read_bytes())

@@ -16,6 +16,7 @@ from vqtutor.lessons import earlier_exercises, lesson_of
 from vqtutor.source import PREAMBLE
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+REGION = re.compile(rf"^( *){BEGIN}\n(.*?)^ *{END}$", re.DOTALL | re.MULTILINE)
 _MARKS = re.compile(rf"^ *({BEGIN}|{END}|# Write your answer below.*)\n?", re.MULTILINE)
 
 
@@ -34,6 +35,16 @@ def cell_of(id: str) -> str:
 def answer_of(id: str) -> str:
     """Return an exercise's answer without marks; it passes when it is pasted into the lesson's notebook."""
     return _MARKS.sub("", cell_of(id)).rstrip()
+
+
+def blank(source: str) -> str:
+    """Replace the lines between the solution marks by `...`, so that the cell stays valid Python."""
+
+    def dots(region: re.Match) -> str:
+        assignment = re.fullmatch(r" *(\w+) = .*\n", region[2])
+        return f"{region[1]}{assignment[1]} = ..." if assignment else f"{region[1]}..."
+
+    return REGION.sub(dots, source)
 
 
 def uses(id: str, text: str) -> dict[str, str]:

@@ -1,13 +1,16 @@
 """Functions with which lessons define exercises and questions, and edits of an answer's text."""
 
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import haiku as hk
 
 from vqtutor.checking.exercise import Exercise, Misconception, Question
+from vqtutor.checking.slips import Slip
 from vqtutor.lessons import lesson_of
 from vqtutor.lessons.answers import answer_of, define, reference
 
@@ -78,7 +81,14 @@ def exercise(
         alternatives={name: resolve(one) for name, one in right.items()},
         hints=hints,
         seconds=seconds,
+        slips=tuple(Slip(**slip) for slip in slips_of(id).get("slips", ())),
     )
+
+
+def slips_of(id: str) -> dict[str, Any]:
+    """Return what slips.json of the lesson holds of an exercise: fingerprints of the right answer, and slips."""
+    file = Path(__file__).parent / lesson_of(id).slug / "slips.json"
+    return json.loads(file.read_text(encoding="utf-8")).get(id, {}) if file.is_file() else {}
 
 
 def question(id: str, asks: str, best: str, choices: Mapping[str, str]) -> Question:

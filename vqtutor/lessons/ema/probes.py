@@ -207,7 +207,13 @@ PROBES = {
     ),
     "smooth_counts": (
         Probe("five codes, epsilon 0.5", lambda answer: _smooth(answer, [0.0, 3.0, 1.5, 0.0, 8.0], 0.5)),
-        Probe("three codes, epsilon 0.1", lambda answer: _smooth(answer, [0.05, 7.0, 0.0], 0.1)),
+        Probe(
+            "three codes, epsilon 0.1",
+            lambda answer: (
+                _smooth(answer, [0.05, 7.0, 0.0], 0.1)
+                | {"smoothed count of one code": as_floats(answer(jnp.array([5.0]), 0.1))}
+            ),
+        ),
     ),
     "update_codebook": (
         Probe("counts and sums", _counts_and_sums),

@@ -25,7 +25,7 @@ def _masks(answer, mask_type):
 # Answers may arrange their weights in any way. The probes test which places see which, the output when all weights are
 # zero, and saturation.
 
-CHANNELS, SIZE = 4, (4, 5)
+CHANNELS, SIZE = 4, (3, 5)
 PLACES = SIZE[0] * SIZE[1]
 STACKS = ("vertical", "horizontal")
 _rng = np.random.default_rng(9)
@@ -104,11 +104,88 @@ def _conditions(answer):
     }
 
 
+# What a weight of each part has an effect on: the vertical output; the horizontal output; the same with the horizontal
+# input at 0; with the vertical input and the condition at 0; and either output with the condition at 0.
+PARTS = {
+    "kernel of the vertical stack": (True, True, True, False, True),
+    "kernel of the horizontal stack": (False, True, False, True, True),
+    "link from the vertical to the horizontal stack": (False, True, True, False, True),
+    "last layer of the horizontal stack": (False, True, True, True, True),
+    "condition of the vertical stack": (True, None, None, False, False),
+    "condition of the horizontal stack": (False, True, True, False, False),
+}
+
+
+def _weights(answer):
+    """Which parts have weights of their own, number by number, whatever array a number is kept in."""
+    arrays = {}
+    for residual in (True, False):
+        apply, start, _ = _block(answer, "B", residual, with_condition=True)
+        leaves, tree = jax.tree.flatten(start)
+        rng = np.random.default_rng(6)
+        shaken = [
+            leaf + (leaf.ndim > 1) * jnp.asarray(0.3 * rng.normal(size=leaf.shape), leaf.dtype) for leaf in leaves
+        ]
+        params = tree.unflatten(shaken)
+        few = slice(0, 3)
+        v, h, c = V[few], H[few], CONDITION[few]
+
+        def effect(of, v, h, c, params=params, apply=apply):
+            out, backward = jax.vjp(lambda params: apply(params, v, h, c)[of], params)
+            weights = jnp.asarray(np.random.default_rng(7).normal(size=out.shape), out.dtype)
+            return np.concatenate([np.ravel(np.abs(leaf) > 1e-7) for leaf in jax.tree.leaves(backward(weights)[0])])
+
+        nothing = jnp.zeros_like(v)
+        effects = np.stack([
+            effect(0, v, h, c), effect(1, v, h, c), effect(1, v, nothing, c), effect(1, nothing, h, 0 * c),
+            effect(1, v, h, 0 * c) | effect(0, v, h, 0 * c),
+        ], axis=1)  # fmt: skip
+        word = "with" if residual else "without"
+        for part, pattern in PARTS.items():
+            fits = [effects[:, i] == wanted for i, wanted in enumerate(pattern) if wanted is not None]
+            arrays[f"{word} residual: the {part} has weights of its own"] = bool(np.any(np.all(fits, axis=0)))
+        before, after = (apply(params, x, y, 0 * c) for x, y in ((v, h), (v + 1, h + 1)))
+        for name, a, b in zip(STACKS, before, after, strict=True):
+            arrays[f"{word} residual: the {name} output is alive where the condition is 0"] = bool(jnp.any(a != b))
+        arrays[f"{word} residual: gradients to the inputs and the condition are those of the values"] = _is_derivative(
+            lambda *inputs, apply=apply, params=params: apply(params, *inputs), v, h, c
+        )
+    return arrays | _taps(answer)
+
+
+def _is_derivative(function, *inputs):
+    """Whether derivatives to each input agree with differences: nothing is held still."""
+    for i, one in enumerate(inputs):
+        step = jnp.asarray(np.random.default_rng(i).normal(size=one.shape), one.dtype)
+        along = lambda t, i=i, one=one, step=step: function(*inputs[:i], one + t * step, *inputs[i + 1 :])  # noqa: E731
+        _, slopes = jax.jvp(along, (0.0,), (1.0,))
+        for slope, above, below in zip(slopes, along(1e-2), along(-1e-2), strict=True):
+            if jnp.max(jnp.abs(slope - (above - below) / 2e-2)) > 0.05 * jnp.max(jnp.abs(slope)) + 1e-3:
+                return False
+    return True
+
+
+def _taps(answer):
+    """Whether two taps of a kernel have different weights."""
+    apply, params, _ = _block(answer, "B")
+    v, h = 0 * V[:1], 0 * H[:1]
+    to_v = jax.grad(lambda v: apply(params, v, h, None)[0][0, 2, 2, 0])(v)[0]
+    to_h = jax.grad(lambda h: apply(params, v, h, None)[1][0, 2, 2, 0])(h)[0]
+    return {
+        "taps of the vertical kernel have weights of their own": bool(jnp.any(jnp.abs(to_v[1, 2] - to_v[2, 2]) > 1e-7)),
+        "taps of the horizontal kernel have weights of their own": bool(
+            jnp.any(jnp.abs(to_h[2, 1] - to_h[2, 2]) > 1e-7)
+        ),
+    }
+
+
 # -- complete ---------------------------------------------------------------------------------------------------------
 
 _MANY = 3_000
 _SHAPE = (_MANY, 2, 3)
 _KNOWN = jnp.asarray(np.broadcast_to([[False, True, False], [False, False, True]], _SHAPE))
+# Each map knows another half of its codes.
+_MIXED = jnp.asarray(np.random.default_rng(4).integers(0, 2, _SHAPE), bool)
 
 
 def _plus_one(indices):
@@ -126,9 +203,16 @@ def _known_codes(answer):
     codes = jnp.asarray(np.random.default_rng(3).integers(0, 4, _SHAPE), jnp.int32)
     maps = answer(jax.random.key(0), _plus_one, codes, _KNOWN)
     flat, start = maps.reshape(_MANY, -1), codes.reshape(_MANY, -1)
+    mixed = answer(jax.random.key(5), _plus_one, codes, _MIXED)
+    one = answer(jax.random.key(6), _plus_one, codes[:1, :, :2], _KNOWN[:1, :, :2])
     return {
         "shape": jnp.array(maps.shape),
         "known codes stay": jnp.all((maps == codes) | ~_KNOWN, axis=0),
+        "known codes stay, other places in every map": bool(jnp.all((mixed == codes) | ~_MIXED)),
+        "unknown codes follow, other places in every map": bool(
+            jnp.all((jnp.diff(mixed.reshape(_MANY, -1), axis=1) % 4 == 1) | _MIXED.reshape(_MANY, -1)[:, 1:])
+        ),
+        "shape of one map": jnp.array(one.shape),
         "code 2 follows from a known one": bool(jnp.all(flat[:, 2] == (start[:, 1] + 1) % 4)),
         "code 3 follows from code 2": bool(jnp.all(flat[:, 3] == (flat[:, 2] + 1) % 4)),
         "code 4 follows from code 3": bool(jnp.all(flat[:, 4] == (flat[:, 3] + 1) % 4)),
@@ -158,14 +242,22 @@ PROBES = {
         Probe("mask B", lambda answer: _masks(answer, "B")),
     ),
     "gate": (
-        Probe("values", lambda answer: {"a map": answer(FEATURES), "a list": answer(FEATURES[0, 0])}),
+        Probe(
+            "values",
+            lambda answer: {
+                "a map": answer(FEATURES),
+                "a list": answer(FEATURES[0, 0]),
+                "a batch of one": answer(FEATURES[:1, :1]),
+            },
+        ),
         Probe("gradient", lambda answer: {"gradient": pull_back(answer, FEATURES)[0]}),
     ),
     "GatedBlock": (
-        Probe("who sees whom", _sight, points=3),
+        Probe("who sees whom", _sight, points=2),
         Probe("residual links", _links),
         Probe("gates", _gates),
         Probe("condition", _conditions),
+        Probe("weights", _weights),
     ),
     "complete": (Probe("what is known", _known_codes), Probe("what is drawn", _unknown_codes)),
 }

@@ -2,6 +2,7 @@
 
 import math
 
+import haiku as hk
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -78,6 +79,36 @@ causal_mask = exercise(
     ),
 )  # fmt: skip
 
+
+class _TapByTap(hk.Module):
+    def __init__(self, output_channels, kernel_shape, mask_type):
+        super().__init__()
+        self.out, self.mask = output_channels, _by_rows(kernel_shape, mask_type)
+
+    def __call__(self, x):
+        rows, columns = (size // 2 for size in self.mask.shape)
+        padded = jnp.pad(x, ((0, 0), (rows, rows), (columns, columns), (0, 0)))
+        total = hk.get_parameter("bias", (self.out,), init=jnp.zeros)
+        for i, j in np.argwhere(self.mask):
+            seen = padded[:, i : i + x.shape[1], j : j + x.shape[2]]
+            total += seen @ hk.get_parameter(
+                f"tap_{i}_{j}", (x.shape[-1], self.out), init=hk.initializers.RandomNormal()
+            )
+        return total
+
+
+class _OfPatches(hk.Module):
+    def __init__(self, output_channels, kernel_shape, mask_type):
+        super().__init__()
+        self.out, self.mask = output_channels, _by_rows(kernel_shape, mask_type)
+
+    def __call__(self, x):
+        patches = jax.lax.conv_general_dilated_patches(
+            x, self.mask.shape, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+        return hk.Linear(self.out)(patches * jnp.asarray(np.tile(self.mask.ravel(), x.shape[-1])))
+
+
 _START = 'init=hk.initializers.VarianceScaling(1.0, "fan_avg")'
 _MASKED_START = (
     'init=lambda *a: hk.initializers.VarianceScaling(1.0, "fan_avg")(*a)'
@@ -114,7 +145,7 @@ masked_conv2d = exercise(
         "mask turned round": (edit("mask[...", "mask[::-1, ::-1"), edit(_MASK, f"(1 - {_MASK})"),
             "The layer sees the future and not the past: the mask is turned round.",
             "This convolution does not flip its kernel; neither should the mask."),
-        "no bias": (edit(_BIAS, "", " + b", ""),
+        "no bias": (edit(_BIAS, "", " + b", ""), edit(" + b", ""),
             "There is no bias: one number for each output channel, added at the end.",
             "The header says where it goes."),
         "map shrinks": (edit(_CONVOLVED, _LAX.replace("SAME", "VALID")),
@@ -138,6 +169,12 @@ masked_conv2d = exercise(
             f"hk.Conv2D(self.output_channels, self.kernel_shape, mask=jnp.broadcast_to({_MASK}, shape))(x)"),
         "lax": edit(_CONVOLVED, _LAX),
         "shifted maps": edit(_CONVOLVED, f"sum({_SHIFTED} @ w[i, j] * mask[i, j] for i, j in np.ndindex(mask.shape))"),
+        "weights [out, in, kh, kw]": edit(
+            "(*self.kernel_shape, x.shape[-1], self.output_channels)",
+            "(self.output_channels, x.shape[-1], *self.kernel_shape)",
+            "shape[-1:]", "shape[:1]", f"w * {_MASK}", f"jnp.transpose(w, (2, 3, 1, 0)) * {_MASK}"),
+        "one small matrix for each tap": _TapByTap,
+        "made of patches": _OfPatches,
         "where": edit(f"w * {_MASK}", f"jnp.where({_MASK}, w, 0)"),
         "masked at the start as well": edit(_START, _MASKED_START),
         "only the taps that are used":

@@ -15,31 +15,65 @@ _rng = np.random.default_rng(5)
 
 
 def _masks(answer, mask_type):
-    return {f"kernel {shape}, {mask_type}": as_floats(answer(shape, mask_type)) for shape in ((3, 3), (3, 7), (5, 3))}
+    return {
+        f"kernel {shape}, {mask_type}": as_floats(answer(shape, mask_type))
+        for shape in ((3, 3), (3, 7), (5, 3), (1, 5))
+    }
 
 
 # -- MaskedConv2D -----------------------------------------------------------------------------------------------------
 
+# An answer may arrange its weights as it likes: what counts is the convolution that it computes, whose kernel is read
+# off its own derivatives.
+
 CHANNELS, OUT = 3, 4
 _X = normal(_rng, 2, 5, 4, CHANNELS)
+_WIDE = normal(_rng, 1, 9, 9, CHANNELS)
 _KERNELS = {"A": (3, 5), "B": (5, 3)}
-_W = {kind: normal(_rng, *shape, CHANNELS, OUT) for kind, shape in _KERNELS.items()}
-_B = normal(_rng, OUT)
+_FREE = {"A": 7 * CHANNELS * OUT, "B": 8 * CHANNELS * OUT}  # taps that see, times channels
 
 
 def _conv(answer, kind):
-    """Return (initial parameters, apply, parameters with the probes' weights in place of leaves of the same shape)."""
+    """Return (initial parameters, apply, parameters in general position) of a layer."""
     layer = hk.without_apply_rng(hk.transform(lambda x: answer(OUT, _KERNELS[kind], kind)(x)))
     params = layer.init(jax.random.key(0), _X)
-    numbers = {leaf.shape: leaf for leaf in (_W[kind], _B)}
-    return params, layer.apply, jax.tree.map(lambda leaf: numbers.get(leaf.shape, leaf), params)
+    return params, layer.apply, _shaken(params, 0)
+
+
+def _shaken(params, seed):
+    """Return other parameters: a mask that was only multiplied in at the start is gone."""
+    leaves, tree = jax.tree.flatten(params)
+    rng = np.random.default_rng(seed)
+    return tree.unflatten([leaf + jnp.asarray(rng.normal(size=leaf.shape), leaf.dtype) for leaf in leaves])
+
+
+def _kernel(apply, params, kind):
+    """Return the kernel, [kh, kw, C, C'], that the middle of a map is computed with, and whether it sees no more."""
+    rows, columns = _KERNELS[kind]
+    out, backward = jax.vjp(lambda x: apply(params, x)[0, 4, 4], _WIDE)
+    seen = jnp.stack([backward(one)[0][0] for one in jnp.eye(out.size)], axis=-1)
+    window = slice(4 - rows // 2, 5 + rows // 2), slice(4 - columns // 2, 5 + columns // 2)
+    return seen[window], bool(jnp.all(seen.at[window].set(0) == 0))
 
 
 def _conv_values(answer):
     arrays = {}
     for kind in _KERNELS:
-        _, apply, planted = _conv(answer, kind)
-        arrays[f"output, mask {kind}"] = apply(planted, _X)
+        _, apply, params = _conv(answer, kind)
+        out, nothing = apply(params, _X), apply(params, jnp.zeros_like(_X))
+        arrays[f"output shape, mask {kind}"] = jnp.array(out.shape)
+        if out.shape != (*_X.shape[:3], OUT):
+            continue
+        kernel, is_all = _kernel(apply, params, kind)
+        off = jnp.abs(convolve(_X, kernel) + nothing[0, 0, 0] - out) > 1e-3
+        arrays |= {
+            f"mask {kind}: it sees no more than its kernel": is_all,
+            f"mask {kind}: it is one linear convolution": not bool(jnp.any(off[:, 2:-2, 2:-2])),
+            f"mask {kind}: also at the border, padded with zeros": not bool(jnp.any(off)),
+            f"mask {kind}: there is a bias, the same everywhere": bool(
+                jnp.all(nothing == nothing[:1, :1, :1]) & jnp.all(jnp.abs(nothing[0, 0, 0]) > 0)
+            ),
+        }
     return arrays
 
 
@@ -47,8 +81,8 @@ def _conv_sight(answer):
     """Which places see which: bool [places, places], a row for each place of the output."""
     arrays = {}
     for kind in _KERNELS:
-        _, apply, planted = _conv(answer, kind)
-        jacobian = jax.jacobian(lambda x, apply=apply, planted=planted: apply(planted, x)[0])(_X[:1])
+        _, apply, params = _conv(answer, kind)
+        jacobian = jax.jacobian(lambda x, apply=apply, params=params: apply(params, x)[0])(_X[:1])
         places = jnp.any(jacobian != 0, axis=(2, 3, 6))
         height, width = _X.shape[1:3]
         if jacobian.shape[:2] != (height, width):
@@ -58,18 +92,36 @@ def _conv_sight(answer):
 
 
 def _conv_parameters(answer):
-    params, apply, planted = _conv(answer, "A")
-    leaves = jax.tree.leaves(params)
-    kernels = [leaf for leaf in leaves if leaf.shape == _W["A"].shape]
-    to_weights = jax.tree.leaves(pull_back(lambda p: apply(p, _X), planted)[0])
-    masked = [gradient for gradient in to_weights if gradient.shape == _W["A"].shape]
-    first, nudged = (apply(params, x)[:, 0, 0] for x in (_X, _X.at[:, 1:].add(1)))
-    return {
-        "number of parameters": sum(leaf.size for leaf in leaves),
-        "the first place sees the others at the start": bool(jnp.any(nudged != first)),
-        "weights start unequal": bool(kernels) and bool(jnp.any(kernels[0] != kernels[0].mean())),
-        "gradient to the weights": masked[0] if masked else jnp.zeros(0),
+    arrays = {}
+    for kind in _KERNELS:
+        params, apply, _ = _conv(answer, kind)
+        leaves, tree = jax.tree.flatten(params)
+        # As many layers as its kernel has numbers: do their kernels span all that a kernel can be?
+        rng = np.random.default_rng(1)
+        many = [jnp.asarray(rng.normal(size=(_FREE[kind], *leaf.shape)), leaf.dtype) for leaf in leaves]
+        kernels = jax.vmap(lambda *leaves, tree=tree, apply=apply, kind=kind: _kernel_only(apply, tree, leaves, kind))(
+            *many
+        )
+        arrays[f"numbers of its kernel that can be learned, mask {kind}"] = int(
+            np.linalg.matrix_rank(np.asarray(kernels).reshape(_FREE[kind], -1), tol=1e-3)
+        )
+        # One output's gradient to a weight is the input that it multiplies, wherever the weight is kept.
+        to_weights = jax.grad(lambda params, apply=apply: apply(params, _X)[0, 2, 2, 0])(_conv(answer, kind)[2])
+        sizes = np.sort(np.concatenate([np.ravel(np.abs(leaf)) for leaf in jax.tree.leaves(to_weights)]))
+        arrays[f"one output's gradient to the weights, by size, mask {kind}"] = sizes[sizes > 1e-9]
+    to_x = np.asarray(jax.grad(lambda x: jnp.sum(apply(params, x)[:, 2, 2] * jnp.arange(1.0, 1 + OUT)))(_X)[0])
+    before = to_x[0, 1:4]
+    return arrays | {
+        "the start is alive": bool(np.any(to_x != 0)),
+        "the start sees the future": bool(np.any(to_x[3:] != 0)),
+        "weights start unequal": bool(np.any(np.abs(before - before.mean()) > 1e-6)),
     }
+
+
+def _kernel_only(apply, tree, leaves, kind):
+    params = tree.unflatten(leaves)
+    out, backward = jax.vjp(lambda x: apply(params, x)[0, 4, 4], _WIDE)
+    return jax.vmap(lambda one: backward(one)[0][0])(jnp.eye(out.shape[0]))
 
 
 # -- receptive_field --------------------------------------------------------------------------------------------------
@@ -89,15 +141,28 @@ def _column(x):
     return jnp.tanh(jnp.cumsum(x[..., :1] - x[..., 1:], axis=1))
 
 
+def _apart(x):
+    """Its first output channel sees what is above, its second what is on the left; each looks at one input channel."""
+    above, left = jnp.cumsum(x[..., 0], axis=1), jnp.cumsum(x[..., 1], axis=2)
+    return jnp.tanh(jnp.stack([above, left], axis=-1))
+
+
+def _faintly(x):
+    return 1e-4 * jnp.cumsum(x**2, axis=2)
+
+
 FIELDS = {
     "two masked layers, row 2, column 3": (_stack, (2, 3)),
     "two masked layers, row 3, column 0": (_stack, (3, 0)),
     "a network that looks straight up, row 3, column 4": (_column, (3, 4)),
+    "a network whose channels look at different places, row 2, column 2": (_apart, (2, 2)),
+    "a network with small gradients, row 1, column 3": (_faintly, (1, 3)),
 }
 
 
 def _fields(answer):
-    return {name: answer(network, (4, 6, 2), position) for name, (network, position) in FIELDS.items()}
+    one_row = {"two masked layers on a map of one row": answer(_stack, (1, 5, 2), (0, 3))}
+    return {name: answer(network, (4, 6, 2), position) for name, (network, position) in FIELDS.items()} | one_row
 
 
 # -- prior_loss -------------------------------------------------------------------------------------------------------
@@ -130,8 +195,11 @@ def _obeys(answer):
     indices = answer(jax.random.key(0), _counting_up, _SHAPE)
     flat = indices.reshape(len(indices), -1)
     shares = jnp.bincount(flat[:, 0], length=3) / len(flat)
+    one = answer(jax.random.key(4), _counting_up, (1, 5, 2))
     return {
         "shape": jnp.array(indices.shape),
+        "shape of one tall map": jnp.array(one.shape),
+        "one tall map, in raster order": jnp.diff(one.reshape(-1)) % 3 == 1,
         "dtype is of integers": bool(jnp.issubdtype(indices.dtype, jnp.integer)),
         "codes lie between 0 and K - 1": bool(jnp.all((indices >= 0) & (indices < 3))),
         "each code follows from the one before it": jnp.all(jnp.diff(flat, axis=1) % 3 == 1, axis=0),

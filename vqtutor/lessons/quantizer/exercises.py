@@ -286,6 +286,7 @@ vector_quantizer = exercise(
             "The layer works, but its parameter is not called `codebook`, and the pictures look for that name.",
             "Look at the first argument of hk.get_parameter."),
         "codebook not trainable": (
+            edit("hk.get_parameter(", "hk.get_state("),
             edit('hk.get_parameter("codebook",', "jax.random.normal(jax.random.key(3),", ", init=init)", ")"),
             "The codebook is kept as state, which no optimizer ever sees.",
             "A trainable array comes from hk.get_parameter."),

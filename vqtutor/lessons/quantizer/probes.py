@@ -20,7 +20,12 @@ OTHER_CODES, OTHER_Z = normal(_rng, 6, 4), normal(_rng, 3, 4)
 
 
 def _distances(answer):
-    return {"7 vectors, 5 codes": answer(Z, CODEBOOK), "3 vectors, 6 codes": answer(OTHER_Z, OTHER_CODES)}
+    return {
+        "7 vectors, 5 codes": answer(Z, CODEBOOK),
+        "3 vectors, 6 codes": answer(OTHER_Z, OTHER_CODES),
+        "1 vector, 5 codes": answer(Z[:1], CODEBOOK),
+        "7 vectors, 1 code": answer(Z, CODEBOOK[:1]),
+    }
 
 
 def _slopes(answer):
@@ -69,13 +74,14 @@ def _to_z_q(answer):
 
 def _layer(answer):
     """Return (initial parameters, apply, planted parameters): every [K, D] leaf is the probes' codebook."""
-    network = hk.without_apply_rng(hk.transform(lambda z: answer(K, D)(z)))
-    params = network.init(jax.random.key(0), MAP)
+    network = hk.without_apply_rng(hk.transform_with_state(lambda z: answer(K, D)(z)))
+    params, state = network.init(jax.random.key(0), MAP)
 
     def plant(leaf):
         return CODEBOOK if leaf.shape == (K, D) else CODEBOOK.T if leaf.shape == (D, K) else leaf
 
-    return params, network.apply, jax.tree.map(plant, params)
+    apply = lambda params, z: network.apply(params, jax.tree.map(plant, state), z)[0]  # noqa: E731
+    return params, apply, jax.tree.map(plant, params)
 
 
 def _forward(answer):
@@ -102,7 +108,7 @@ def _gradients(answer):
     for name in ("z_q", "codes"):
         to_params, to_z_e = pull_back(lambda p, z, name=name: apply(p, z)[name], planted, MAP)
         arrays |= {f"gradient of {name} to z_e": to_z_e}
-        arrays |= {f"gradient of {name} to the codebook": jax.tree.leaves(to_params)[0]}
+        arrays |= {f"gradient of {name} to the codebook": next(iter(jax.tree.leaves(to_params)), jnp.zeros((0, D)))}
     return arrays
 
 
@@ -110,6 +116,8 @@ def _gradients(answer):
 
 Z_E = jnp.asarray(np.asarray(MAP)[0])
 Z_Q = jnp.asarray(np.abs(np.asarray(MAP)[1]) + 0.1)  # above 0
+_LARGEST, _SMALLEST = float(np.asarray(Z_E).max()), float(np.asarray(Z_E).min())
+_LARGEST_Q = float(np.asarray(Z_Q).max())
 # The first four have the value z_q, and differ only in their derivatives. The others detect answers that test the sign,
 # the sum or all elements of a gradient.
 LAYERS = {
@@ -122,6 +130,11 @@ LAYERS = {
     "downhill": lambda z_e, z_q: -z_e - jnp.abs(z_q),
     "one dimension": lambda z_e, z_q: sg(z_q) + z_e * jnp.array([0.0, 0.0, 1.0]),
     "cancelling": lambda z_e, z_q: sg(z_q) + z_e * jnp.array([1.0, -1.0, 0.0]),
+    "faint": lambda z_e, z_q: sg(z_q) + 1e-6 * z_e,
+    "largest only": lambda z_e, z_q: sg(z_q) + jnp.maximum(z_e, 0.99 * _LARGEST),
+    "one dimension of z_q": lambda z_e, z_q: sg(z_e) + z_q**2 * jnp.array([0.0, 1.0, 0.0]),
+    "largest of z_q only": lambda z_e, z_q: sg(z_e) + jnp.maximum(z_q, 0.99 * _LARGEST_Q),
+    "smallest only": lambda z_e, z_q: sg(z_q) + jnp.minimum(z_e, 0.99 * _SMALLEST),
 }
 
 
@@ -143,7 +156,11 @@ PROBES = {
         Probe("a list of vectors", lambda answer: {"a list of vectors": answer(LIST, CODEBOOK)}),
         Probe(
             "any leading shape",
-            lambda answer: {"a [2, 4, 2] map": answer(MAP, CODEBOOK), "a single vector": answer(Z[0], CODEBOOK)},
+            lambda answer: {
+                "a [2, 4, 2] map": answer(MAP, CODEBOOK),
+                "a [1, 4, 1] map": answer(MAP[:1, :, :1], CODEBOOK),
+                "a single vector": answer(Z[0], CODEBOOK),
+            },
         ),
     ),
     "look_up": (
@@ -155,7 +172,13 @@ PROBES = {
         ),
     ),
     "straight_through": (
-        Probe("values", lambda answer: {"values": answer(MAP, _NEAREST)}),
+        Probe(
+            "values",
+            lambda answer: {
+                "values": answer(MAP, _NEAREST),
+                "values, a [1, 4, 1] map": answer(MAP[:1, :, :1], _NEAREST[:1, :, :1]),
+            },
+        ),
         Probe("gradient to z_e", _to_z_e),
         Probe("gradient to z_q", _to_z_q),
     ),
@@ -166,6 +189,6 @@ PROBES = {
     ),
     "gradient_reach": (
         Probe("the usual suspects", lambda answer: _reach(answer, "straight-through", "leaky", "plain", "cut")),
-        Probe("odd layers", lambda answer: _reach(answer, "downhill", "one dimension", "cancelling")),
+        Probe("odd layers", lambda answer: _reach(answer, *list(LAYERS)[4:])),
     ),
 }

@@ -125,6 +125,20 @@ class _SequentialDecoder(hk.Module):
         return self.net(z_q)
 
 
+class _TurnedKernels(hk.Module):
+    """Kernels [in, out, kh, kw], used the way that a transposed convolution is defined, turned by half a turn."""
+
+    def layer(self, name, channels, stride, x):
+        w = hk.get_parameter(f"w_{name}", (x.shape[-1], channels, 3, 3), init=hk.initializers.VarianceScaling())
+        b = hk.get_parameter(f"b_{name}", (channels,), init=jnp.zeros)
+        kernel = jnp.transpose(w, (2, 3, 0, 1))[::-1, ::-1]
+        return jax.lax.conv_transpose(x, kernel, (stride, stride), "SAME") + b
+
+    def __call__(self, z_q):
+        x = jax.nn.relu(self.layer("first", 64, 2, z_q))
+        return self.layer("last", 1, 1, jax.nn.relu(self.layer("second", 32, 2, x)))
+
+
 # Changes that both networks' texts allow.
 _EXCHANGED = edit("32", "first", "64", "32", "first", "64")
 _ACTIVATIONS = [
@@ -219,13 +233,10 @@ decoder = exercise(
         "channels exchanged": (_EXCHANGED,
             "The first layer has 32 channels and the second 64; it is the other way round.",
             "The decoder mirrors the encoder."),
-        "plain convolution at the end": (edit("Transpose(1", "(1"),
-            "The last layer is a convolution, not a transposed one; at stride 1 they differ by a turned kernel.",
-            "R1's decoder is made of transposed convolutions throughout."),
         "convolutions, not transposed": (edit("Transpose", "", times=3),
             "An ordinary convolution with a stride makes the map smaller; the decoder has to make it larger.",
             "Which layer undoes the shape change of a strided convolution?"),
-        "last layer left out": (edit(_SECOND, "", "(1, 3", "(32, 3, stride=2"),
+        "last layer left out": (edit(f"return {_X_HAT}", "return x"), edit(_SECOND, "", "(1, 3", "(32, 3, stride=2"),
             edit(_SECOND, "", "(1, 3", "(1, 3, stride=2"),
             "The last layer, down to one channel, is missing, or comes too early.",
             "64 channels, 32 channels, 1 channel."),
@@ -242,6 +253,8 @@ decoder = exercise(
     right={
         "hk.Conv2DTranspose": edit("vqtutor", "hk", times=3),
         "hk.Sequential": _SequentialDecoder,
+        "a convolution at the end, whose kernel is turned round": edit("Transpose(1", "(1"),
+        "kernels kept the other way round": _TurnedKernels,
         "a loop": edit(
             "    x = jax.nn.relu(vqtutor.Conv2DTranspose(64",
             "    for channels in (64, 32):\n            z_q = jax.nn.relu(vqtutor.Conv2DTranspose(channels",
@@ -276,6 +289,9 @@ make_train_step = exercise(
         "optimizer state not kept": (edit("updates, opt_state =", "updates, _ ="),
             "The first step is right and the later ones are not: the optimizer forgets what it has seen.",
             "optimizer.update returns two things, and both are needed."),
+        "the optimizer is not told the parameters": (edit("opt_state, params)", "opt_state)"),
+            "Many optimizers do without the parameters, but not all: weight decay, for one, looks at them.",
+            "What may be handed to optimizer.update besides gradients and state?"),
         "optimizer started anew": (edit("(gradients, opt_state", "(gradients, optimizer.init(params)"),
             "The optimizer is initialised in every step, so it never gathers any experience.",
             "opt_state is handed in; use it."),
@@ -304,9 +320,8 @@ make_train_step = exercise(
         "gradient and metrics alone":
             edit("(loss, metrics), gradients = jax.value_and_grad", "gradients, metrics = jax.grad",
                 _METRICS, "metrics"),
-        "jitted, without params for the optimizer":
-            edit("    def step", "    @jax.jit\n    def step", "opt_state, params)", "opt_state)",
-                _APPLIED, "jax.tree.map(jnp.add, params, updates)"),
+        "jitted, updates added by hand":
+            edit("    def step", "    @jax.jit\n    def step", _APPLIED, "jax.tree.map(jnp.add, params, updates)"),
         "with a vjp": edit(
             "(loss, metrics), gradients = jax.value_and_grad(loss_fn, has_aux=True)(params, x)",
             "loss, backward, metrics = jax.vjp(lambda p: loss_fn(p, x), params, has_aux=True)",

@@ -28,18 +28,52 @@ def _rows_and_columns(answer, *cases):
 # -- Encoder, Decoder -------------------------------------------------------------------------------------------------
 
 
-def _plant(leaf):
-    """Return weights that depend only on the leaf's shape: networks with the same layers then have the same output."""
-    size = [side for side in leaf.shape if side != 1]
-    values = np.random.default_rng(size).normal(size=size).reshape(leaf.shape)
-    scale = 0.1 if leaf.ndim == 1 else math.sqrt(leaf.shape[-1] / leaf.size)
-    return jnp.asarray(scale * values, leaf.dtype)
+# Weights and biases of one number each: however an answer arranges its weights, equal layers give equal numbers.
+# Where all weights are below 0, what a relu cuts off is not what other activations do.
+CONSTANTS = {
+    "all weights 0.02, biases 0.1": (0.02, 0.1),
+    "all weights -0.05, biases 0.4": (-0.05, 0.4),
+    "all weights -0.02, biases -0.1": (-0.02, -0.1),
+}
+
+
+def _network(build, x):
+    """Return (initial parameters, apply) of a network."""
+    network = hk.without_apply_rng(hk.transform(lambda x: build()(x)))
+    return network.init(jax.random.key(0), x), network.apply
+
+
+def _outputs(build, x):
+    """Return what a network with constant parameters makes of x."""
+    params, apply = _network(build, x)
+    planted = lambda w, b: jax.tree.map(lambda leaf: jnp.full(leaf.shape, w if leaf.ndim > 1 else b), params)  # noqa: E731
+    return {name: apply(planted(w, b), x) for name, (w, b) in CONSTANTS.items()}
 
 
 def _output(build, x):
-    """Return the output for x of a network with fixed weights."""
-    network = hk.without_apply_rng(hk.transform(lambda x: build()(x)))
-    return network.apply(jax.tree.map(_plant, network.init(jax.random.key(0), x)), x)
+    params, apply = _network(build, x)
+    return apply(params, x)
+
+
+def _learning(build, x):
+    """Whether every image has its own output, and every number of the network a gradient."""
+    params, apply = _network(build, x)
+    shaken = jax.tree.map(lambda leaf: leaf + jnp.asarray(0.1 * _shake(leaf.shape), leaf.dtype), params)
+    out, backward = jax.vjp(apply, shaken, x)
+    gradients, to_x = backward(jnp.asarray(np.random.default_rng(2).normal(size=out.shape), out.dtype))
+    beside_nothing = apply(shaken, x.at[1].set(0))
+    return {
+        "an image's output is its own, whatever else is in the batch": bool(
+            jnp.all(jnp.abs(beside_nothing[:1] - out[:1]) < 1e-3)
+        ),
+        "its input has a gradient": bool(jnp.any(to_x != 0)),
+        "every layer has a gradient": all(bool(jnp.any(leaf != 0)) for leaf in jax.tree.leaves(gradients)),
+        "the output differs from place to place": bool(jnp.any(jnp.abs(out - out[:, :1, :1]) > 1e-6)),
+    }
+
+
+def _shake(shape):
+    return np.random.default_rng(list(shape)).normal(size=shape)
 
 
 def _shape(build, x):
@@ -55,6 +89,7 @@ def _encoder_size(answer):
     return {
         "parameters at code_dim 16": _size(lambda: answer(16), IMAGES),
         "shape at code_dim 5": _shape(lambda: answer(5), IMAGES),
+        "shape of one image at code_dim 1": _shape(lambda: answer(1), IMAGES[:1]),
     }
 
 
@@ -117,6 +152,30 @@ def _after(answer, number):
     return {"w": params["line"]["w"], "b": params["line"]["b"], "the optimizer's running mean": moment["line"]["w"]}
 
 
+def _with_decay(gradients, state, params=None):
+    """Weight decay: updates depend on the parameters. Where these are not given, they are as if there were no decay."""
+    decay = jax.tree.map(lambda g: 0 * g, gradients) if params is None else params
+    return jax.tree.map(lambda g, p: -0.1 * (g + 0.5 * p), gradients, decay), state
+
+
+def _anything(answer):
+    """A step from parameters that it never met, with an optimizer that looks at them, and a batch of one."""
+    optimizer = optax.GradientTransformation(lambda params: (), _with_decay)
+    params = jax.tree.map(jnp.array, _START)
+    step, opt_state = answer(_toy_loss, optimizer), optimizer.init(params)
+    w = params["line"]["w"]
+    first = step(params, opt_state, jnp.array(_BATCHES[0]))[0]
+    untouched = params["line"]["w"] is w
+    others = {"line": {"w": jnp.array([[3.0], [1.0]]), "b": jnp.array([-2.0])}}
+    later = step(others, optimizer.init(others), jnp.array(_BATCHES[1][:1]))[0]
+    return {
+        "w, with weight decay": first["line"]["w"],
+        "w, from other parameters and a batch of one": later["line"]["w"],
+        "b, from other parameters and a batch of one": later["line"]["b"],
+        "the parameters that went in are as they were": untouched,
+    }
+
+
 PROBES = {
     "code_map_shape": (
         Probe("sizes that divide", lambda answer: _rows_and_columns(answer, (28, 2), (32, 3), (64, 0))),
@@ -129,15 +188,17 @@ PROBES = {
     ),
     "Encoder": (
         Probe("shape and parameters", _encoder_size),
-        Probe("values", lambda answer: {"values": _output(lambda: answer(5), IMAGES)}, points=2),
+        Probe("values", lambda answer: _outputs(lambda: answer(5), IMAGES)),
+        Probe("learning", lambda answer: _learning(lambda: answer(5), IMAGES)),
     ),
     "Decoder": (
         Probe("shape and parameters", _decoder_size),
-        Probe("values", lambda answer: {"values": _output(answer, MAPS)}, points=2),
+        Probe("values", lambda answer: _outputs(answer, MAPS)),
+        Probe("learning", lambda answer: _learning(answer, MAPS)),
     ),
     "make_train_step": (
         Probe("results", _results),
-        Probe("one step", lambda answer: _after(answer, 1)),
+        Probe("one step", lambda answer: _after(answer, 1) | _anything(answer)),
         Probe("three steps", lambda answer: _after(answer, 3)),
         Probe("metrics", lambda answer: {"metric of three steps": _steps(answer, 3)[2]}),
     ),

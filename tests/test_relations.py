@@ -1,0 +1,123 @@
+"""How an answer differs, in a sentence: each relation is told where it holds, and none where none does."""
+
+import numpy as np
+import pytest
+
+from vqtutor.checking import Exercise, Misconception, Probe, judge
+from vqtutor.checking.relations import relation
+from vqtutor.checking.slips import Slip, alike, fingerprint, fingerprints
+
+_rng = np.random.default_rng(0)
+A, B = (_rng.normal(size=shape).astype(np.float32) for shape in ((3, 4), (5, 2)))
+MAPS = _rng.normal(size=(2, 6, 5, 3)).astype(np.float32)
+COUNTS = np.array([3, 0, 4, 4, 1], np.int32)
+YES = np.array([True, False, True])
+NAN = np.where(np.arange(12).reshape(3, 4) == 5, np.nan, A)
+INSIDE = MAPS.copy()
+INSIDE[:, 1:-1, 1:-1] = 0
+ZERO_AT = np.where(np.arange(12).reshape(3, 4) % 3 == 0, 0, A)
+
+TOLD = {
+    "a factor of 2": ([A, B], [2 * A, 2 * B], "times 2: is something counted twice"),
+    "half": ([A, B], [A / 2, B / 2], "times 0.5: is a 2 missing"),
+    "ln 2": ([A], [A * np.log(2)], "nats"),
+    "the sign": ([A, B], [-A, -B], "sign is the other way round"),
+    "summed, not averaged": ([A, B], [12 * A, 10 * B], "added up that should be averaged"),
+    "averaged, not summed": ([A, B], [A / 12, B / 10], "averaged that should be added up"),
+    "a number": ([np.float32(2.5), np.float32(1.5)], [np.float32(12.5), np.float32(7.5)], "times 5"),
+    "an offset": ([A, B], [A + 1.5, B + 1.5], "off by the same amount: 1.5 too large"),
+    "counts from one": ([COUNTS], [COUNTS + 1], "do you count from 1"),
+    "squared": ([A], [A**2], "squared"),
+    "a root is missing": ([np.abs(A)], [A**2], "squared"),
+    "without signs": ([A], [np.abs(A)], "without their signs"),
+    "1 minus": ([A], [1 - A], "subtracted from 1"),
+    "transposed": ([A, B], [A.T, B.T], "transposed"),
+    "axes permuted": ([MAPS], [MAPS.transpose(0, 2, 1, 3)], "axes have changed places"),
+    "an axis too many": ([A, B], [A[None], B[None]], "axis of length 1 is too many"),
+    "an axis missing": ([A[:1]], [A[0]], "axis of length 1 is missing"),
+    "flattened": ([A, B], [A.ravel(), B.ravel()], "but not their shape"),
+    "summed over an axis": ([A, B], [A.sum(0), B.sum(0)], "summed over axis 0"),
+    "averaged over everything": ([A, B], [A.mean(), B.mean()], "averaged over everything"),
+    "not averaged": ([A.mean(1), B.mean(1)], [A, B], "averaged over axis 1, your result is the right one"),
+    "not summed": ([A.sum(), B.sum()], [A, B], "summed over everything, your result is the right one"),
+    "reversed": ([A, B], [A[::-1], B[::-1]], "reverse order along axis 0"),
+    "one place later": ([np.arange(9.0) ** 2], [np.roll(np.arange(9.0) ** 2, 1)], "one place later along axis 0"),
+    "the first for all": ([A, B], [np.tile(A[:1], (3, 1)), np.tile(B[:1], (5, 1))], "comes back for all of them"),
+    "only the first": ([A, B], [A[0], B[0]], "Only the result for the first example"),
+    "but for the border": ([MAPS], [MAPS + INSIDE], "not its border"),
+    "zeros": ([A], [0 * A], "0 everywhere"),
+    "one value": ([A], [0 * A + 3], "same value everywhere"),
+    "NaN": ([A], [NAN], "NaN at 1 of 12 places, the first [1, 1]"),
+    "NaN where 0 belongs": ([ZERO_AT], [np.where(ZERO_AT == 0, np.nan, ZERO_AT)], "NaN where it should be 0"),
+    "another dtype": ([A], [A.astype(np.float64)], "as float64; float32 is asked for"),
+    "negated": ([YES], [~YES], "Every yes is a no"),
+    "another order": ([A], [np.sort(A, axis=None).reshape(3, 4)], "another order"),
+    "off where 0 belongs": ([ZERO_AT], [np.where(ZERO_AT == 0, 7, ZERO_AT)], "off where they should be 0"),
+    "the last row": ([A], [np.concatenate([A[:2], A[2:] * 3.3])], "Only the last along axis 0"),
+    "one row too many": ([A, B], [np.ones((4, 4)), np.ones((6, 2))], "One more along axis 0"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_a_relation_that_holds_everywhere_is_told(name):
+    expected, observed, sentence = TOLD[name]
+    pairs = [("values", np.asarray(e), np.asarray(o)) for e, o in zip(expected, observed, strict=True)]
+    assert sentence in (relation(pairs) or "nothing")
+
+
+def test_what_has_nothing_to_do_with_the_right_answer_is_not_told_a_relation():
+    for seed in range(50):
+        other = np.random.default_rng(100 + seed).normal(size=A.shape).astype(np.float32)
+        assert relation([("values", A, other)]) is None
+
+
+def test_a_statement_that_should_hold_is_told_by_its_name():
+    assert relation([("every code has a vector of its own", np.bool_(True), np.bool_(False))]) == (
+        "It should be so that every code has a vector of its own."
+    )
+    assert "there should be 3, and there are 5" in relation([("trainable numbers", np.int32(3), np.int32(5))])
+
+
+X = np.arange(1.0, 7.0, dtype=np.float32).reshape(2, 3)
+square = Exercise(
+    id="a.square",
+    reference=lambda x: x**2,
+    arguments=("x",),
+    probes=(
+        Probe("a table", lambda answer: {"a table": answer(X)}),
+        Probe("a row", lambda answer: {"a row": answer(X[0])}),
+    ),
+    misconceptions=(Misconception("doubled", "You double.", "Square.", lambda x: 2 * x),),
+    alternatives={},
+    hints=(),
+)
+
+
+def test_the_card_names_the_first_probe_that_differs_and_how():
+    verdict = judge(square, lambda x: x**2 if x.ndim == 1 else x.T**2)
+    assert verdict.message == (
+        'With "a table": The values are right, but rows and columns have changed places: your result is transposed.'
+    )
+    assert verdict.is_relation and verdict.misconception is None and verdict.points == 1
+    assert judge(square, lambda x: 2 * x).misconception == "doubled"
+    plain = judge(square, lambda x: np.sin(x) * 40)
+    assert not plain.is_relation and plain.message.startswith('With "a table": expected 1 at [0, 0], found')
+
+
+def test_a_slip_is_told_where_no_misconception_matches():
+    from dataclasses import replace
+
+    from vqtutor.checking import observe
+
+    prints = fingerprints(observe(square, lambda x: x**3))
+    known = replace(square, slips=(Slip("a number that is off", "3 for 2.", "Look at it.", prints),))
+    verdict = judge(known, lambda x: x * x * x)
+    assert (verdict.misconception, verdict.message) == ("a number that is off", "3 for 2.\nLook at it.")
+    assert judge(known, lambda x: x**4).misconception is None
+
+
+def test_fingerprints_are_shared_by_equal_arrays_only():
+    assert alike({"a": fingerprint(A)}, {"a": fingerprint(A * (1 + 1e-7))})
+    for other in (A.T, A + 1e-2, A[::-1], A.astype(int), np.where(A == A[1, 2], A + 0.1, A), A[:2], -A, NAN):
+        assert not alike({"a": fingerprint(A)}, {"a": fingerprint(other)})
+    assert not alike({"a": fingerprint(A)}, {"b": fingerprint(A)}) and fingerprint(np.zeros((0, 3)))[0] == [0, 3]

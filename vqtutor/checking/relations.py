@@ -1,0 +1,502 @@
+"""How an answer differs, in a sentence, where no misconception behaves as it does.
+
+A ladder of relations between what a probe should observe and what it observed: the first one that holds wherever the
+answer is off is told. All of them are about arrays; nothing here knows what an exercise is about.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+Pair = tuple[np.ndarray, np.ndarray]  # expected, observed
+
+_TOLERANCE = 1e-4
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays agree in shape and, to rounding, in value."""
+    if a.shape != b.shape or a.size == 0:
+        return False
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    if not np.isfinite(a).all() or not np.isfinite(b).all():
+        return bool(np.array_equal(a, b, equal_nan=True))
+    return bool(np.all(np.abs(a - b) <= _TOLERANCE * max(np.abs(a).max(), 1e-6)))
+
+
+def _on_all(pairs: Sequence[Pair], holds: Callable[[np.ndarray, np.ndarray], bool]) -> bool:
+    return all(holds(expected, observed) for expected, observed in pairs)
+
+
+# -- values that are no numbers, or say nothing ------------------------------------------------------------------------
+
+
+def _not_finite(pairs: Sequence[Pair]) -> str | None:
+    for expected, observed in pairs:
+        if expected.shape == observed.shape and observed.dtype.kind == "f":
+            bad = ~np.isfinite(observed) & np.isfinite(expected)
+            if not bad.any():
+                continue
+            kind = (
+                "NaN"
+                if np.isnan(observed[bad]).all()
+                else "infinite"
+                if np.isinf(observed[bad]).all()
+                else "not finite"
+            )
+            where = "everywhere"
+            if not bad.all():
+                where = "where it should be 0" if not expected[bad].any() else f"at {_places(bad)}"
+            return f"Your result is {kind} {where}: look for a division by 0, or a logarithm or root of 0 or less."
+    return None
+
+
+def _places(bad: np.ndarray) -> str:
+    count, first = int(bad.sum()), [int(i) for i in np.argwhere(bad)[0]]
+    return f"{count} of {bad.size} places, the first {first}" if bad.ndim else "its one place"
+
+
+def _zeros(pairs: Sequence[Pair]) -> str | None:
+    if _on_all(pairs, lambda e, o: not np.any(o) and bool(np.any(e))):
+        return "Your result is 0 everywhere."
+    return None
+
+
+def _constant(pairs: Sequence[Pair]) -> str | None:
+    if _on_all(
+        pairs,
+        lambda e, o: o.size > 1 and o.shape == e.shape and np.ptp(e.astype(float)) > 0 and np.ptp(o.astype(float)) == 0,
+    ):
+        return "Your result has the same value everywhere, whatever the input says."
+    return None
+
+
+def _dtype(pairs: Sequence[Pair]) -> str | None:
+    if _on_all(pairs, lambda e, o: e.dtype != o.dtype and _same(e, o)):
+        expected, observed = pairs[0]
+        return f"The values are right, but as {observed.dtype}; {expected.dtype} is asked for."
+    return None
+
+
+# -- another shape -----------------------------------------------------------------------------------------------------
+
+
+def _axis_of_one(pairs: Sequence[Pair]) -> str | None:
+    if not _on_all(pairs, lambda e, o: e.shape != o.shape and e.size == o.size and _same(e.squeeze(), o.squeeze())):
+        return None
+    expected, observed = pairs[0]
+    word = (
+        "too many"
+        if observed.ndim > expected.ndim
+        else "missing"
+        if observed.ndim < expected.ndim
+        else "in another place"
+    )
+    return f"The values are right, but an axis of length 1 is {word}: {_shapes(pairs)}."
+
+
+def _permuted(pairs: Sequence[Pair]) -> str | None:
+    expected, observed = pairs[0]
+    if expected.ndim < 2 or expected.ndim > 5:
+        return None
+    for order in itertools.permutations(range(expected.ndim)):
+        if order == tuple(range(expected.ndim)):
+            continue
+        fits = lambda e, o, order=order: e.ndim == len(order) and _same(e.transpose(order), o)  # noqa: E731
+        if _on_all(pairs, fits):
+            if expected.ndim == 2:
+                return "The values are right, but rows and columns have changed places: your result is transposed."
+            return f"The values are right, but the axes have changed places: yours are the right ones' {list(order)}."
+    return None
+
+
+def _reshaped(pairs: Sequence[Pair]) -> str | None:
+    if _on_all(pairs, lambda e, o: e.shape != o.shape and e.size == o.size and _same(e.reshape(-1), o.reshape(-1))):
+        return f"The values are right and in order, but not their shape: {_shapes(pairs)}."
+    return None
+
+
+_REDUCTIONS = {
+    "summed": np.sum,
+    "averaged": np.mean,
+    "reduced to the largest": np.max,
+    "reduced to the smallest": np.min,
+}
+
+
+def _axes(ndim: int) -> list[tuple[int, ...]]:
+    return [axes for n in range(1, ndim + 1) for axes in itertools.combinations(range(ndim), n)]
+
+
+def _say_axes(axes: tuple[int, ...], ndim: int) -> str:
+    if len(axes) == ndim:
+        return "everything"
+    return f"axis {axes[0]}" if len(axes) == 1 else f"the axes {', '.join(map(str, axes))}"
+
+
+def _reduced_too_far(pairs: Sequence[Pair]) -> str | None:
+    """The answer is the right one, reduced over axes that should have stayed; with or without keepdims."""
+    expected, _ = pairs[0]
+    if not 1 <= expected.ndim <= 4 or expected.dtype.kind == "b":
+        return None
+    for axes in _axes(expected.ndim):
+        for word, reduce in _REDUCTIONS.items():
+
+            def fits(e, o, axes=axes, reduce=reduce):
+                if e.ndim != expected.ndim or e.size == o.size or e.size == 0:
+                    return False
+                value = reduce(np.asarray(e, float), axis=axes)
+                return _same(value, o) or _same(reduce(np.asarray(e, float), axis=axes, keepdims=True), o)
+
+            if _on_all(pairs, fits):
+                return f"Your result is the right one, {word} over {_say_axes(axes, expected.ndim)}, which should stay."
+    return None
+
+
+def _not_reduced(pairs: Sequence[Pair]) -> str | None:
+    """The right answer is what the student's becomes when it is summed or averaged over some axes."""
+    _, observed = pairs[0]
+    if not 1 <= observed.ndim <= 4 or observed.dtype.kind == "b":
+        return None
+    for axes in _axes(observed.ndim):
+        for word, reduce in _REDUCTIONS.items():
+
+            def fits(e, o, axes=axes, reduce=reduce):
+                return (
+                    o.ndim == observed.ndim
+                    and o.size > e.size > 0
+                    and _same(e, reduce(np.asarray(o, float), axis=axes))
+                )
+
+            if _on_all(pairs, fits):
+                return (
+                    f"One step is missing: {word} over {_say_axes(axes, observed.ndim)}, your result is the right one."
+                )
+    return None
+
+
+def _only_the_first(pairs: Sequence[Pair]) -> str | None:
+    if _on_all(pairs, lambda e, o: e.ndim > 0 and len(e) > 1 and (_same(e[:1], o) or _same(e[0], o))):
+        return "Only the result for the first example comes back; there should be one for each."
+    return None
+
+
+def _repeated(pairs: Sequence[Pair]) -> str | None:
+    def fits(e, o):
+        if o.ndim <= e.ndim or o.size <= e.size:
+            return False
+        return any(
+            _same(np.broadcast_to(np.expand_dims(e, axis), o.shape), o)
+            for axis in range(o.ndim)
+            if o.ndim == e.ndim + 1 and np.delete(o.shape, axis).tolist() == list(e.shape)
+        )
+
+    if _on_all(pairs, fits):
+        return f"The right values are there, repeated along an axis too many: {_shapes(pairs)}."
+    return None
+
+
+def _shapes(pairs: Sequence[Pair]) -> str:
+    expected, observed = pairs[0]
+    return f"it is {list(observed.shape)}, and {list(expected.shape)} is asked for"
+
+
+def _shape(pairs: Sequence[Pair]) -> str | None:
+    if _on_all(pairs, lambda e, o: e.shape != o.shape):
+        expected, observed = pairs[0]
+        hint = ""
+        if expected.ndim == observed.ndim:
+            off = [axis for axis in range(expected.ndim) if expected.shape[axis] != observed.shape[axis]]
+            by = {int(o.shape[axis]) - int(e.shape[axis]) for e, o in pairs if o.ndim == expected.ndim for axis in off}
+            if len(by) == 1 and abs(min(by)) == 1:
+                hint = (
+                    f" One {'more' if min(by) > 0 else 'less'} along {_say_axes(tuple(off), 9)} than there should be."
+                )
+        return f"The shape is {list(observed.shape)}; {list(expected.shape)} is asked for.{hint}"
+    return None
+
+
+# -- the right shape, other values -------------------------------------------------------------------------------------
+
+_MEANINGS = {
+    2.0: "is something counted twice, or a 2 too many?",
+    0.5: "is a 2 missing, or a half too many?",
+    4.0: "is something doubled before it is squared?",
+    np.log(2): "are these nats, where bits are asked for, or the other way round?",
+    1 / np.log(2): "are these bits, where nats are asked for?",
+    1 / 255: "is something divided by 255 twice?",
+    255.0: "is a division by 255 missing?",
+}
+
+
+def _factors(pairs: Sequence[Pair]) -> list[float] | None:
+    """Return by what factor each observed array is off, where it is one number for the whole array."""
+    factors = []
+    for expected, observed in pairs:
+        if expected.shape != observed.shape or expected.dtype.kind not in "fiu" or observed.dtype.kind not in "fiu":
+            return None
+        e, o = np.asarray(expected, float).ravel(), np.asarray(observed, float).ravel()
+        if not e.any() and not o.any():
+            continue
+        if not np.isfinite(o).all() or not np.isfinite(e).all() or not e.any() or not o.any():
+            return None
+        factor = float(e @ o / (e @ e))
+        if factor == 0 or not _same(e * factor, o):
+            return None
+        factors.append(factor)
+    return factors or None
+
+
+def _factor(pairs: Sequence[Pair]) -> str | None:
+    factors = _factors(pairs)
+    informative = any(np.size(e) > 1 for e, _ in pairs) or len(pairs) > 1
+    if factors is None:
+        return None
+    first, steady = factors[0], max(factors) - min(factors) <= _TOLERANCE * abs(factors[0])
+    if steady and not informative and not any(np.isclose(first, value, rtol=1e-4) for value in (-1, *_MEANINGS)):
+        whole = _whole(first)
+        if not whole:
+            return None
+    if steady and np.isclose(first, -1, rtol=1e-4):
+        return "The sign is the other way round: your values are the right ones times -1."
+    if steady:
+        sign = "" if first > 0 else ", and the sign is the other way round"
+        for value, meaning in _MEANINGS.items():
+            if np.isclose(abs(first), value, rtol=1e-3):
+                return f"Your values are the right ones times {abs(first):.4g}{sign}: {meaning}"
+        whole = _whole(abs(first))
+        meaning = f": {whole}" if whole else "."
+        return f"Your values are the right ones times {abs(first):.4g}{sign}{meaning}"
+    sizes = [_whole(abs(factor)) for factor in factors]
+    many = ", ".join(f"{factor:.4g}" for factor in factors[:3])
+    if all(sizes) and len(set(sizes)) == 1:
+        return f"Your values are off by a factor that changes with the inputs ({many}): {sizes[0]}"
+    return (
+        f"Your values are the right ones up to a factor that changes with the inputs ({many}): what do you divide by?"
+    )
+
+
+def _whole(factor: float) -> str:
+    if factor >= 1.5 and np.isclose(factor, round(factor), rtol=1e-3):
+        return "is something added up that should be averaged, or a division missing?"
+    if factor <= 0.7 and np.isclose(1 / factor, round(1 / factor), rtol=1e-3):
+        return "is something averaged that should be added up, or divided once too often?"
+    return ""
+
+
+def _offset(pairs: Sequence[Pair]) -> str | None:
+    offsets = []
+    for expected, observed in pairs:
+        if expected.shape != observed.shape or "b" in (expected.dtype.kind, observed.dtype.kind):
+            return None
+        difference = np.asarray(observed, float) - np.asarray(expected, float)
+        if (
+            difference.size == 0
+            or not np.isfinite(difference).all()
+            or not _same(np.asarray(expected, float) + difference.flat[0], np.asarray(observed, float))
+        ):
+            return None
+        offsets.append(float(difference.flat[0]))
+    if sum(np.size(e) for e, _ in pairs) < 2 or max(offsets) - min(offsets) > 1e-4 * max(map(abs, offsets)):
+        return None
+    amount = offsets[0]
+    if all(e.dtype.kind in "iu" for e, _ in pairs) and abs(amount) == 1:
+        return "Every value is one too large: do you count from 1?" if amount > 0 else "Every value is one too small."
+    return f"Every value is off by the same amount: {abs(amount):.4g} too {'large' if amount > 0 else 'small'}."
+
+
+_FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "squared": np.square,
+    "under a square root": np.sqrt,
+    "turned upside down (1 over them)": lambda x: 1 / x,
+    "put into exp": np.exp,
+    "put into a logarithm": np.log,
+    "without their signs": np.abs,
+    "subtracted from 1": lambda x: 1 - x,
+    "rounded": np.round,
+    "cut off below 0, as by a relu": lambda x: np.maximum(x, 0),
+}
+
+
+def _of_each_value(pairs: Sequence[Pair]) -> str | None:
+    """Numbers are to be right, and are a function of what is right; or the other way round."""
+    if not _on_all(pairs, lambda e, o: e.shape == o.shape and e.dtype.kind in "fiu" and o.dtype.kind in "fiu"):
+        return None
+    if sum(e.size for e, _ in pairs) < 3:
+        return None
+    with np.errstate(all="ignore"):
+        for word, function in _FUNCTIONS.items():
+            if _on_all(pairs, lambda e, o, f=function: _same(f(np.asarray(e, float)), np.asarray(o, float))):
+                return f"Your values are the right ones {word}."
+            if word not in (
+                "without their signs",
+                "rounded",
+                "cut off below 0, as by a relu",
+                "subtracted from 1",
+                "turned upside down (1 over them)",
+            ) and _on_all(pairs, lambda e, o, f=function: _same(f(np.asarray(o, float)), np.asarray(e, float))):
+                return f"{word.capitalize()}, your values would be the right ones."
+    return None
+
+
+def _complement(pairs: Sequence[Pair]) -> str | None:
+    if _on_all(pairs, lambda e, o: e.dtype.kind == o.dtype.kind == "b" and e.shape == o.shape and bool(np.all(e != o))):
+        return "Every yes is a no, and every no a yes: the condition is the other way round."
+    return None
+
+
+def _reversed(pairs: Sequence[Pair]) -> str | None:
+    return _moved(pairs, lambda e, axis: np.flip(e, axis), "The values are right, but in reverse order along axis {}.")
+
+
+def _shifted(pairs: Sequence[Pair]) -> str | None:
+    ndim = pairs[0][0].ndim
+
+    def fits(e, o, axis, step):
+        inner = (slice(None),) * axis + (slice(1, None) if step > 0 else slice(None, -1),)
+        moved = np.roll(e, step, axis)
+        if e.ndim != ndim or e.shape != o.shape or e.shape[axis] < 3 or np.array_equal(e, moved):
+            return False
+        return _same(moved[inner], o[inner])
+
+    for step, way in ((1, "later"), (-1, "earlier")):
+        for axis in range(min(ndim, 5)):
+            if _on_all(pairs, lambda e, o, axis=axis, step=step: fits(e, o, axis, step)):
+                return f"The values are right, but each stands one place {way} along axis {axis} than it should."
+    return None
+
+
+def _one_slice(pairs: Sequence[Pair]) -> str | None:
+    """Whatever is off lies at one index of an axis."""
+    if not _on_all(pairs, lambda e, o: e.shape == o.shape and e.ndim > 0 and e.size > 2):
+        return None
+    off = [np.argwhere(~_close(e, o)) for e, o in pairs]
+    for axis in range(min(e.ndim for e, _ in pairs)):
+        ends = {
+            (int(index), e.shape[axis]) for (e, _), where in zip(pairs, off, strict=True) for index in where[:, axis]
+        }
+        if any(size < 2 for _, size in ends):
+            continue
+        if {index for index, _ in ends} == {0}:
+            return f"Only the first along axis {axis} is off; the rest is right."
+        if all(index == size - 1 for index, size in ends):
+            return f"Only the last along axis {axis} is off; the rest is right."
+        if len({index for index, _ in ends}) == 1:
+            return f"Only index {min(ends)[0]} along axis {axis} is off; the rest is right."
+    return None
+
+
+def _close(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    scale = np.abs(a[np.isfinite(a)]).max(initial=1e-6)
+    return (np.abs(a - b) <= _TOLERANCE * scale) | (a == b)
+
+
+def _few(pairs: Sequence[Pair]) -> str | None:
+    """Most is right, and what is off has something in common."""
+    if not _on_all(pairs, lambda e, o: e.shape == o.shape and e.size > 3):
+        return None
+    e, o = (np.concatenate([np.asarray(pair[i], float).ravel() for pair in pairs]) for i in (0, 1))
+    off = np.concatenate([~_close(expected, observed).ravel() for expected, observed in pairs])
+    if off.all():
+        return None
+    for sentence, where in (
+        ("where they should be 0", e == 0),
+        ("where they should not be 0", e != 0),
+        ("where they should be negative", e < 0),
+        ("where they should be positive", e > 0),
+    ):
+        if np.array_equal(off, where):
+            return f"Your values are off {sentence}, and right everywhere else."
+    if off.mean() <= 0.5:
+        many = int((o[off] > e[off]).sum())
+        way = "too large" if many == off.sum() else "too small" if many == 0 else "off"
+        return f"Most values are right; {int(off.sum())} of {off.size} are {way}. What do those places have in common?"
+    return None
+
+
+def _statement(name: str, expected: np.ndarray, observed: np.ndarray) -> str | None:
+    """What the probe looked for is a yes or a no, or a number of its own: its name says it."""
+    if expected.shape == observed.shape == () and expected.dtype.kind == "b":
+        return f"It should {'' if expected else 'not '}be so that {name}."
+    if expected.shape == observed.shape == () and expected.dtype.kind in "iu":
+        return f"{name[:1].upper()}{name[1:]}: there should be {expected}, and there are {observed}."
+    return None
+
+
+def _moved(pairs: Sequence[Pair], move: Callable[[np.ndarray, int], np.ndarray], sentence: str) -> str | None:
+    ndim = pairs[0][0].ndim
+    for axis in range(min(ndim, 5)):
+        if _on_all(pairs, lambda e, o, a=axis: e.ndim == ndim and e.shape == o.shape and _same(move(e, a), o)):
+            return sentence.format(axis)
+    return None
+
+
+def _first_for_all(pairs: Sequence[Pair]) -> str | None:
+    def fits(e, o):
+        return e.ndim > 0 and len(e) > 1 and e.shape == o.shape and _same(np.broadcast_to(e[:1], e.shape), o)
+
+    if _on_all(pairs, fits):
+        return "What is right for the first example comes back for all of them."
+    return None
+
+
+def _first_right(pairs: Sequence[Pair]) -> str | None:
+    def fits(e, o):
+        return (
+            e.ndim > 0 and len(e) > 1 and e.shape == o.shape and _same(e[0], o[0]) and not any(map(_same, e[1:], o[1:]))
+        )
+
+    if _on_all(pairs, fits):
+        return "The first example comes out right, and none of the others: does each use its own input?"
+    return None
+
+
+def _inside_right(pairs: Sequence[Pair]) -> str | None:
+    """Right but for the border of a map [B, H, W, ...]."""
+
+    def fits(e, o):
+        if e.shape != o.shape or e.ndim < 3 or min(e.shape[1:3]) < 3:
+            return False
+        return _same(e[:, 1:-1, 1:-1], o[:, 1:-1, 1:-1])
+
+    if _on_all(pairs, fits):
+        return "The inside of each map comes out right, but not its border: how is it padded?"
+    return None
+
+
+def _another_order(pairs: Sequence[Pair]) -> str | None:
+    def fits(e, o):
+        return (
+            e.shape == o.shape
+            and e.size > 2
+            and len(np.unique(e)) > 2
+            and _same(np.sort(e, axis=None), np.sort(o, axis=None))
+        )
+
+    if _on_all(pairs, fits):
+        return "The values are right, but stand in another order."
+    return None
+
+
+LADDER = (
+    _not_finite, _dtype, _zeros, _axis_of_one, _permuted, _reshaped, _only_the_first, _reduced_too_far, _not_reduced,
+    _repeated, _complement, _factor, _offset, _of_each_value, _reversed, _first_for_all, _first_right, _shifted,
+    _inside_right, _constant, _another_order, _one_slice, _few, _shape,
+)  # fmt: skip
+
+
+def relation(differences: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> str | None:
+    """Return a sentence on how what was observed differs from what should be, or None where no relation holds.
+
+    Args:
+      differences: (name, expected, observed) of every observation that is off.
+    """
+    pairs = [(np.asarray(expected), np.asarray(observed)) for _, expected, observed in differences]
+    if not pairs:
+        return None
+    with np.errstate(all="ignore"):
+        sentence = next((sentence for rung in LADDER if (sentence := rung(pairs))), None)
+        if sentence is None and len(pairs) > 1:  # no relation holds everywhere: the first observation says the most
+            sentence = next((sentence for rung in LADDER if (sentence := rung(pairs[:1]))), None)
+    return _statement(differences[0][0], *pairs[0]) or sentence
