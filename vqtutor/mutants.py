@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from vqtutor.checking.judge import judge_observations
@@ -19,6 +18,7 @@ from vqtutor.checking.probe import misfit, observe
 from vqtutor.checking.slips import alike, fingerprints
 from vqtutor.lessons import EXERCISES, lesson_of
 from vqtutor.lessons.answers import answer_of, define
+from vqtutor.lessons.entries import slips_file
 from vqtutor.storage import whole_file
 
 SECONDS = 10.0  # of processor time for a mutant: many loop for ever
@@ -185,7 +185,7 @@ def slips(id: str, trials: Sequence[Trial]) -> dict[str, Any]:
 
 def write(id: str, trials: Sequence[Trial]) -> None:
     """Keep an exercise's slips in its lesson's slips.json."""
-    file = Path(__file__).parent / "lessons" / lesson_of(id).slug / "slips.json"
+    file = slips_file(id)
     kept = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     kept[id] = slips(id, trials)
     lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(entry)}" for name, entry in sorted(kept.items()))

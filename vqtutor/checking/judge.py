@@ -202,7 +202,7 @@ def judge_observations(exercise: Exercise, observations: Sequence[Observation], 
     if slip := next((slip for slip in exercise.slips if alike(slip.prints, prints)), None):
         message = f"{slip.says}\n{slip.look}"
         return Verdict(exercise.id, State.NOT_YET, points, exercise.points, slip.name, message, tuple(results))
-    message, is_relation = _unnamed(exercise, look(exercise, exercise.reference), observations, results)
+    message, is_relation = _unnamed(exercise, references, observations, results)
     return Verdict(exercise.id, State.NOT_YET, points, exercise.points, None, message, tuple(results), is_relation)
 
 

@@ -4,6 +4,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +88,17 @@ def exercise(
 
 def slips_of(id: str) -> dict[str, Any]:
     """Return what slips.json of the lesson holds of an exercise: fingerprints of the right answer, and slips."""
-    file = Path(__file__).parent / lesson_of(id).slug / "slips.json"
-    return json.loads(file.read_text(encoding="utf-8")).get(id, {}) if file.is_file() else {}
+    return _slips(slips_file(id)).get(id, {})
+
+
+def slips_file(id: str) -> Path:
+    """Return the file with the slips of an exercise's lesson."""
+    return Path(__file__).parent / lesson_of(id).slug / "slips.json"
+
+
+@cache  # one file serves all exercises of a lesson
+def _slips(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 def question(id: str, asks: str, best: str, choices: Mapping[str, str]) -> Question:
