@@ -207,7 +207,12 @@ def _shape(pairs: Sequence[Pair]) -> str | None:
         hint = ""
         if expected.ndim == observed.ndim:
             off = [axis for axis in range(expected.ndim) if expected.shape[axis] != observed.shape[axis]]
-            by = {int(o.shape[axis]) - int(e.shape[axis]) for e, o in pairs if o.ndim == expected.ndim for axis in off}
+            by = {
+                int(o.shape[axis]) - int(e.shape[axis])
+                for e, o in pairs
+                if e.ndim == o.ndim == expected.ndim
+                for axis in off
+            }
             if len(by) == 1 and abs(min(by)) == 1:
                 hint = (
                     f" One {'more' if min(by) > 0 else 'less'} along {_say_axes(tuple(off), 9)} than there should be."
@@ -353,11 +358,11 @@ def _shifted(pairs: Sequence[Pair]) -> str | None:
     ndim = pairs[0][0].ndim
 
     def fits(e, o, axis, step):
+        if e.ndim != ndim or e.shape != o.shape or e.shape[axis] < 3:
+            return False
         inner = (slice(None),) * axis + (slice(1, None) if step > 0 else slice(None, -1),)
         moved = np.roll(e, step, axis)
-        if e.ndim != ndim or e.shape != o.shape or e.shape[axis] < 3 or np.array_equal(e, moved):
-            return False
-        return _same(moved[inner], o[inner])
+        return not np.array_equal(e, moved) and _same(moved[inner], o[inner])
 
     for step, way in ((1, "later"), (-1, "earlier")):
         for axis in range(min(ndim, 5)):
