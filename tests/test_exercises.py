@@ -11,7 +11,8 @@ import pytest
 from vqtutor.checking import judge
 from vqtutor.checking.judge import _look as catalogue
 from vqtutor.checking.judge import judge_observations
-from vqtutor.checking.probe import is_open, misfit
+from vqtutor.checking.probe import is_open, misfit, observe
+from vqtutor.checking.tried import behaves_as, fingerprints
 from vqtutor.lessons import EXERCISES, LESSONS, QUESTIONS, inputs, lesson_of
 from vqtutor.lessons.entries import edit
 from vqtutor.lessons.quantizer import probes as quantizer
@@ -22,6 +23,7 @@ WRONG = [
     for misconception in exercise.misconceptions
     for i, wrong in enumerate((misconception.answer, *misconception.also))
 ]
+STALE = "the probes or an answer changed: run `make mutants`"
 RIGHT = [
     pytest.param(exercise, answer, id=f"{exercise.id}: {name}")
     for exercise in EXERCISES.values()
@@ -31,9 +33,12 @@ RIGHT = [
 
 @pytest.mark.parametrize(("exercise", "name", "wrong"), WRONG)
 def test_misconception_is_rejected_by_name(exercise, name, wrong):
-    # What the probes see of it is what the catalogue has of it: one look serves both.
     assert misfit(exercise, wrong) is None and not is_open(wrong)
-    verdict = judge_observations(exercise, catalogue(exercise, wrong))
+    observations = observe(exercise, wrong, 120)
+    if exercise.tried.wrong:  # an exercise that is being written has none yet
+        number = exercise.catalogue.index(wrong)
+        assert behaves_as(fingerprints(observations), exercise.tried.wrong[number - 1]), STALE
+    verdict = judge_observations(exercise, observations)
     assert not verdict.passed
     assert verdict.points < verdict.max_points
     assert verdict.misconception == name, str(verdict)
@@ -43,6 +48,15 @@ def test_misconception_is_rejected_by_name(exercise, name, wrong):
 def test_right_answer_written_differently_passes(exercise, answer):
     verdict = judge(exercise, answer)
     assert verdict.passed, str(verdict)
+
+
+@pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES)
+def test_what_was_tried_beforehand_is_what_the_probes_observe_today(exercise):
+    assert len(exercise.tried.wrong) == len(exercise.catalogue) - 1, STALE
+    right = fingerprints(catalogue(exercise, exercise.reference))
+    assert behaves_as(right, exercise.tried.right), STALE
+    for slip in exercise.tried.slips:
+        assert slip.says.endswith((".", "?")) and slip.look.endswith((".", "?")) and not behaves_as(right, slip.prints)
 
 
 @pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES)

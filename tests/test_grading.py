@@ -529,7 +529,7 @@ def test_of_two_files_the_last_stands_and_one_that_is_gone_is_forgotten(tmp_path
 def test_the_class_page_has_every_name_that_a_verdict_can_have():
     from vqtutor.grading import pages
 
-    named = [(id, one.name) for id, e in EXERCISES.items() for one in (*e.misconceptions, *e.slips)]
+    named = [(id, one.name) for id, e in EXERCISES.items() for one in (*e.misconceptions, *e.tried.slips)]
     rows = pages._misconceptions(dict.fromkeys(named, 1))
     assert len(rows) == len(set(named)) and all(row["says"] for row in rows)
 

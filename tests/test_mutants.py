@@ -5,10 +5,7 @@ from collections import Counter
 
 import pytest
 
-from vqtutor.checking.judge import _look as catalogue
-from vqtutor.checking.slips import alike, fingerprints
 from vqtutor.lessons import EXERCISES, LESSONS
-from vqtutor.lessons.entries import slips_of
 from vqtutor.mutants import Fate, mutants, trial
 
 SAMPLE = 2  # of each exercise; `make mutants` tries them all
@@ -20,16 +17,6 @@ def test_mutants_are_not_accepted(id):
     for one in map(trial, chosen):
         assert one.fate != Fate.SURVIVED, one.mutant.change
         assert one.fate not in (Fate.NAMED, Fate.SLIP, Fate.RELATED) or one.message
-
-
-@pytest.mark.parametrize("id", EXERCISES)
-def test_what_slips_json_keeps_is_what_the_probes_observe_today(id):
-    if not slips_of(id):
-        pytest.skip("its small mistakes were not tried yet: `vqtutor doctor --mutants` with --write does that")
-    right = fingerprints(catalogue(EXERCISES[id], EXERCISES[id].reference))
-    assert alike(slips_of(id)["right"], right), "the probes or the answer changed: run `make mutants`"
-    for slip in EXERCISES[id].slips:
-        assert slip.says.endswith((".", "?")) and slip.look.endswith((".", "?")) and not alike(slip.prints, right)
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.slug)

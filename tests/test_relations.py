@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from vqtutor.checking import Exercise, Misconception, Probe, judge
+from vqtutor.checking.exercise import Slip, Tried
 from vqtutor.checking.relations import relation
-from vqtutor.checking.slips import Slip, alike, fingerprint, fingerprints
+from vqtutor.checking.tried import behaves_as, fingerprint, fingerprints
 
 _rng = np.random.default_rng(0)
 A, B = (_rng.normal(size=shape).astype(np.float32) for shape in ((3, 4), (5, 2)))
@@ -132,15 +133,27 @@ def test_a_slip_is_told_where_no_misconception_matches():
 
     from vqtutor.checking import observe
 
-    prints = fingerprints(observe(square, lambda x: x**3))
-    known = replace(square, slips=(Slip("a number that is off", "3 for 2.", "Look at it.", prints),))
+    right, doubled, prints = (
+        fingerprints(observe(square, answer)) for answer in (square.reference, lambda x: 2 * x, lambda x: x**3)
+    )
+    slips = (Slip("a number that is off", "3 for 2.", "Look at it.", prints),)
+    known = replace(square, tried=Tried(right, (doubled,), slips))
     verdict = judge(known, lambda x: x * x * x)
     assert (verdict.misconception, verdict.message) == ("a number that is off", "3 for 2.\nLook at it.")
-    assert judge(known, lambda x: x**4).misconception is None
+    assert (
+        judge(known, lambda x: x**4).misconception is None and judge(known, lambda x: x + x).misconception == "doubled"
+    )
+    elsewhere = replace(
+        square, tried=Tried(doubled, (prints,), slips)
+    )  # there, right looks different: nothing is trusted
+    assert judge(elsewhere, lambda x: x * x).passed and judge(elsewhere, lambda x: x + x).misconception == "doubled"
+    assert judge(elsewhere, lambda x: x * x * x).misconception is None
 
 
 def test_fingerprints_are_shared_by_equal_arrays_only():
-    assert alike({"a": fingerprint(A)}, {"a": fingerprint(A * (1 + 1e-7))})
+    assert behaves_as({"p": {"a": fingerprint(A)}}, {"p": {"a": fingerprint(A * (1 + 1e-7))}})
     for other in (A.T, A + 1e-2, A[::-1], A.astype(int), np.where(A == A[1, 2], A + 0.1, A), A[:2], -A, NAN):
-        assert not alike({"a": fingerprint(A)}, {"a": fingerprint(other)})
-    assert not alike({"a": fingerprint(A)}, {"b": fingerprint(A)}) and fingerprint(np.zeros((0, 3)))[0] == [0, 3]
+        assert not behaves_as({"p": {"a": fingerprint(A)}}, {"p": {"a": fingerprint(other)}})
+    assert not behaves_as({"p": {"a": fingerprint(A)}}, {"p": {"b": fingerprint(A)}}) and fingerprint(np.zeros((0, 3)))[
+        0
+    ] == [0, 3]

@@ -219,7 +219,7 @@ def _try_mutants(id: str, write: bool) -> int:
 
     table = []
     for exercise in [find(id).id] if id else EXERCISES:
-        trials = [mutants.trial(mutant, without_slips=write) for mutant in mutants.mutants(exercise)]
+        trials = [mutants.trial(mutant, afresh=write) for mutant in mutants.mutants(exercise)]
         for one in trials:
             if one.fate in (Fate.SURVIVED, Fate.UNNAMED):
                 print(f"{exercise}, {one.mutant.change}: {one.fate}. {one.message}".rstrip(), flush=True)

@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from vqtutor.checking.exercise import Tried
 from vqtutor.checking.judge import judge_observations
 from vqtutor.checking.probe import misfit, observe
-from vqtutor.checking.slips import alike, fingerprints
+from vqtutor.checking.tried import behaves_as, fingerprints
 from vqtutor.lessons import EXERCISES, lesson_of
 from vqtutor.lessons.answers import answer_of, define
-from vqtutor.lessons.entries import slips_file
+from vqtutor.lessons.entries import tried_file
 from vqtutor.storage import whole_file
 
 SECONDS = 10.0  # of processor time for a mutant: many loop for ever
@@ -139,10 +140,10 @@ class Trial:
     prints: Mapping[str, Any]
 
 
-def trial(mutant: Mutant, without_slips: bool = False) -> Trial:
-    """Return what the check says of a mutant; `without_slips`, as if no small mistakes had been tried beforehand."""
+def trial(mutant: Mutant, afresh: bool = False) -> Trial:
+    """Return what the check says of a mutant; `afresh`, as if nothing had been tried beforehand."""
     exercise = EXERCISES[mutant.exercise]
-    exercise = replace(exercise, slips=()) if without_slips else exercise
+    exercise = replace(exercise, tried=Tried()) if afresh else exercise
     with warnings.catch_warnings(action="ignore"):
         try:
             answer = define(mutant.exercise, mutant.text)
@@ -172,22 +173,22 @@ def equal(mutant: Mutant) -> str:
     return next((reason for part, reason in reasons.items() if part in mutant.change), "")
 
 
-def slips(id: str, trials: Sequence[Trial]) -> dict[str, Any]:
-    """Return what slips.json keeps of an exercise: the right answer's fingerprints, and those of every slip."""
-    right = fingerprints(observe(EXERCISES[id], EXERCISES[id].reference, 120))
+def tried(id: str, trials: Sequence[Trial]) -> dict[str, Any]:
+    """Return what tried.json keeps of an exercise: fingerprints of the catalogue, and of every slip."""
+    right, *wrong = (fingerprints(observe(EXERCISES[id], answer, 120)) for answer in EXERCISES[id].catalogue)
     table: list[dict[str, Any]] = []
     for one in trials:
-        is_new = one.prints and not any(alike(one.prints, other["prints"]) for other in table)
+        is_new = one.prints and not any(behaves_as(one.prints, other["prints"]) for other in table)
         if one.fate in (Fate.RELATED, Fate.UNNAMED) and is_new:
             table.append(one.mutant.slip._asdict() | {"prints": one.prints})
-    return {"right": right, "slips": table}
+    return {"right": right, "wrong": wrong, "slips": table}
 
 
 def write(id: str, trials: Sequence[Trial]) -> None:
-    """Keep an exercise's slips in its lesson's slips.json."""
-    file = slips_file(id)
+    """Keep what was tried of an exercise in its lesson's tried.json."""
+    file = tried_file(id)
     kept = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    kept[id] = slips(id, trials)
+    kept[id] = tried(id, trials)
     lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(entry)}" for name, entry in sorted(kept.items()))
     with whole_file(file) as part:
         part.write(f"{{\n{lines}\n}}\n".encode())

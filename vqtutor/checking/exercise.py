@@ -6,7 +6,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-import numpy as np
+Print = list[Any]  # what JSON keeps of an array: shape, kind of number, numbers that are not finite, and three sums
+Prints = Mapping[str, Mapping[str, Print] | str]  # of every probe: {name: fingerprint}, or its problem
 
 
 class State(StrEnum):
@@ -25,14 +26,11 @@ class Probe:
       name: the property that is tested, in words that a card can quote: "values", "gradient to z_e".
       run: answer -> {name: array}; called in the same way on the student's answer, the reference and misconceptions.
       points: earned by passing it.
-      accept: (expected, actual) -> None when `actual` is right, else a sentence. Default: equal shape, dtype kind and
-        values, see `compare` in judge.py.
     """
 
     name: str
     run: Callable[[Any], Mapping[str, Any]]
     points: int = 1
-    accept: Callable[[np.ndarray, np.ndarray], str | None] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +51,30 @@ class Misconception:
     also: tuple[Any, ...] = ()
 
 
+@dataclass(frozen=True)
+class Slip:
+    """A small mistake.
+
+    Attributes:
+      name, says, look: as of a misconception.
+      prints: of what the probes observe of it.
+    """
+
+    name: str
+    says: str
+    look: str
+    prints: Prints
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What the probes observed of an exercise's right answer, of its misconceptions' answers and of small mistakes."""
+
+    right: Prints = field(default_factory=dict)
+    wrong: tuple[Prints, ...] = ()
+    slips: tuple[Slip, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class Exercise:
     """One blank of the course.
@@ -68,7 +90,7 @@ class Exercise:
       base: the class that the answer must extend, when the answer is a class.
       seconds: of the answer's own processor time for all probes together. The first call compiles; an exercise whose
         reference needs over two seconds gets more than the default.
-      slips: small mistakes that were tried beforehand, see slips.py.
+      tried: what the probes observed beforehand of the catalogue and of small mistakes, see tried.py.
     """
 
     id: str
@@ -80,7 +102,7 @@ class Exercise:
     hints: tuple[str, ...]
     base: type | None = None
     seconds: float = 10.0
-    slips: tuple[Any, ...] = ()
+    tried: Tried = Tried()
     lesson: str = field(init=False)
     name: str = field(init=False)
 

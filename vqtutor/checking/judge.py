@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from vqtutor.checking import card
-from vqtutor.checking.exercise import Exercise, Misconception, Probe, State
-from vqtutor.checking.probe import Observation, Problem, is_open, misfit, observe
+from vqtutor.checking.exercise import Exercise, Misconception, Slip, State, Tried
+from vqtutor.checking.probe import Observation, is_open, misfit, observe
 from vqtutor.checking.relations import relation
-from vqtutor.checking.slips import alike, fingerprints
+from vqtutor.checking.tried import behaves_as, fingerprints
 
 # float32 has about 7 digits and the probes add up tens of products of order one, so right answers written
 # differently agree to about 1e-6 of the largest element; the mildest misconception is off by more than 1e-3.
@@ -115,7 +115,7 @@ def _number(value: np.generic) -> str:
     return f"{float(value):.4g}" if value.dtype.kind == "f" else str(value)
 
 
-def _difference(probe: Probe, expected: Observation, actual: Observation) -> str | None:
+def _difference(expected: Observation, actual: Observation) -> str | None:
     """Return None when two observations of a probe agree, else the first difference, in words."""
     if actual.problem:
         return actual.sentence
@@ -123,9 +123,9 @@ def _difference(probe: Probe, expected: Observation, actual: Observation) -> str
     if missing:
         return f"{missing[0]} is missing"
     for name, array in expected.arrays.items():
-        difference = (probe.accept or compare)(array, actual.arrays[name])
+        difference = compare(array, actual.arrays[name])
         if difference:
-            return difference if name == probe.name else f"{name}: {difference}"
+            return difference if name == expected.probe else f"{name}: {difference}"
     return None
 
 
@@ -146,33 +146,23 @@ def _look(exercise: Exercise, answer: Any) -> Sequence[Observation]:
     return observe(exercise, answer, seconds=120)
 
 
-def _behaves_as(
-    exercise: Exercise, expected: Sequence[Observation], answer: Sequence[Observation], wrong: Sequence[Observation]
-) -> bool:
-    """Whether an answer behaves as a misconception does, on every probe in which it did not crash."""
-    differs = False
-    for probe, right, a, b in zip(exercise.probes, expected, answer, wrong, strict=True):
-        if a.problem == Problem.CRASH:
-            continue  # a crash can have many causes: judge by the probes that ran
-        if a.problem != b.problem or set(a.arrays) != set(b.arrays):
-            return False
-        if probe.accept:  # the arrays may differ between equivalent answers: compare only the outcomes
-            same = bool(_difference(probe, right, a)) == bool(_difference(probe, right, b))
-        else:
-            same = not any(compare(b.arrays[name], a.arrays[name]) for name in b.arrays)
-        if not same:
-            return False
-        differs = differs or _difference(probe, right, a) is not None
-    return differs
-
-
-def _diagnose(exercise: Exercise, observations: Sequence[Observation], look: Look) -> Misconception | None:
-    expected = look(exercise, exercise.reference)
+def _diagnose(
+    exercise: Exercise, observations: Sequence[Observation], off: Sequence[str], look: Look
+) -> Misconception | Slip | None:
+    """Return the misconception, or small mistake, that an answer behaves as; `off` names the probes that differ."""
+    own, right = fingerprints(observations), fingerprints(look(exercise, exercise.reference))
+    # On an accelerator, or with another JAX, the right answer may look different from when the others were tried.
+    tried = exercise.tried if behaves_as(right, exercise.tried.right) else Tried()
+    number = 0
     for misconception in exercise.misconceptions:
         for wrong in (misconception.answer, *misconception.also):
-            if _behaves_as(exercise, expected, observations, look(exercise, wrong)):
+            prints = tried.wrong[number] if tried.wrong else fingerprints(look(exercise, wrong))
+            if behaves_as(own, prints, off):
                 return misconception
-    return None
+            number += 1
+    if any(one.problem for one in observations):  # which says more
+        return None
+    return next((slip for slip in tried.slips if behaves_as(own, slip.prints, off)), None)
 
 
 def judge_observations(exercise: Exercise, observations: Sequence[Observation], look: Look = _look) -> Verdict:
@@ -186,7 +176,7 @@ def judge_observations(exercise: Exercise, observations: Sequence[Observation], 
     results: list[ProbeVerdict] = []
     references = look(exercise, exercise.reference)
     for probe, expected, observation in zip(exercise.probes, references, observations, strict=True):
-        difference = _difference(probe, expected, observation)
+        difference = _difference(expected, observation)
         if difference:
             results.append(ProbeVerdict(probe.name, 0, probe.points, message=difference))
         else:
@@ -194,14 +184,10 @@ def judge_observations(exercise: Exercise, observations: Sequence[Observation], 
     points = sum(result.points for result in results)
     if points == exercise.points:
         return Verdict(exercise.id, State.PASSED, points, points, probes=tuple(results))
-    misconception = _diagnose(exercise, observations, look)
-    if misconception:
-        message = f"{misconception.says}\n{misconception.look}"
-        return Verdict(exercise.id, State.NOT_YET, points, exercise.points, misconception.name, message, tuple(results))
-    prints = fingerprints(observations)
-    if slip := next((slip for slip in exercise.slips if alike(slip.prints, prints)), None):
-        message = f"{slip.says}\n{slip.look}"
-        return Verdict(exercise.id, State.NOT_YET, points, exercise.points, slip.name, message, tuple(results))
+    off = [result.name for result in results if not result.passed]
+    if idea := _diagnose(exercise, observations, off, look):
+        message = f"{idea.says}\n{idea.look}"
+        return Verdict(exercise.id, State.NOT_YET, points, exercise.points, idea.name, message, tuple(results))
     message, is_relation = _unnamed(exercise, references, observations, results)
     return Verdict(exercise.id, State.NOT_YET, points, exercise.points, None, message, tuple(results), is_relation)
 
@@ -218,16 +204,15 @@ def _unnamed(
         if own.problem and not differences:
             return own.sentence, False
         for name, array in right.arrays.items():
-            if name in own.arrays and (probe.accept or compare)(array, own.arrays[name]):
+            if name in own.arrays and compare(array, own.arrays[name]):
                 differences.append((probe, name, array, own.arrays[name]))
     if not differences:  # what is missing, or what a probe that follows a crash did not see
         return next(result.message for result in results if not result.passed), False
     probe, name, right, own = differences[0]
     where = f'With "{probe.name}"' + (f", {name}" if name != probe.name else "")
-    comparable = [(name, right, own) for probe, name, right, own in differences if not probe.accept]
-    if comparable and (sentence := relation(comparable)):
+    if sentence := relation([difference[1:] for difference in differences]):
         return f"{where}: {sentence}", True
-    return f"{where}: {(probe.accept or compare)(right, own)}.", False
+    return f"{where}: {compare(right, own)}.", False
 
 
 def judge(exercise: Exercise, answer: Any, seconds: float | None = None) -> Verdict:

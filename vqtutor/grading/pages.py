@@ -139,7 +139,7 @@ def _misconceptions(holders: dict[tuple[str, str], int]) -> list[dict[str, Any]]
     says = {
         (id, one.name): one.says
         for id in {id for id, _ in holders}
-        for one in (*EXERCISES[id].slips, *EXERCISES[id].misconceptions)
+        for one in (*EXERCISES[id].tried.slips, *EXERCISES[id].misconceptions)
     }
     ordered = sorted(holders.items(), key=lambda item: -item[1])
     return [{"count": n, "name": name, "exercise": id, "says": says[id, name]} for (id, name), n in ordered]

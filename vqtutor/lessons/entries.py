@@ -10,8 +10,7 @@ from typing import Any
 
 import haiku as hk
 
-from vqtutor.checking.exercise import Exercise, Misconception, Question
-from vqtutor.checking.slips import Slip
+from vqtutor.checking.exercise import Exercise, Misconception, Question, Slip, Tried
 from vqtutor.lessons import lesson_of
 from vqtutor.lessons.answers import answer_of, define, reference
 
@@ -82,22 +81,24 @@ def exercise(
         alternatives={name: resolve(one) for name, one in right.items()},
         hints=hints,
         seconds=seconds,
-        slips=tuple(Slip(**slip) for slip in slips_of(id).get("slips", ())),
+        tried=_tried(id),
     )
 
 
-def slips_of(id: str) -> dict[str, Any]:
-    """Return what slips.json of the lesson holds of an exercise: fingerprints of the right answer, and slips."""
-    return _slips(slips_file(id)).get(id, {})
+def tried_file(id: str) -> Path:
+    """Return the file that keeps what was tried beforehand of the exercises of an exercise's lesson."""
+    return Path(__file__).parent / lesson_of(id).slug / "tried.json"
 
 
-def slips_file(id: str) -> Path:
-    """Return the file with the slips of an exercise's lesson."""
-    return Path(__file__).parent / lesson_of(id).slug / "slips.json"
+def _tried(id: str) -> Tried:
+    tried = _table(tried_file(id)).get(id)
+    if not tried:
+        return Tried()
+    return Tried(tried["right"], tuple(tried["wrong"]), tuple(Slip(**slip) for slip in tried["slips"]))
 
 
 @cache  # one file serves all exercises of a lesson
-def _slips(file: Path) -> dict[str, Any]:
+def _table(file: Path) -> dict[str, Any]:
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 

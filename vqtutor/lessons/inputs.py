@@ -1,10 +1,14 @@
-"""Inputs and helpers for the probes of several lessons: vectors, codes and gradients."""
+"""Inputs and helpers for the probes of several lessons: vectors, codes, gradients, and programs that compile fast."""
 
+from collections.abc import Callable
 from typing import Any
 
+import haiku as hk
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from vqtutor.checking.probe import plain
 
 _rng = np.random.default_rng(1)
 
@@ -36,3 +40,38 @@ def pull_back(function, *inputs):
     out, backward = jax.vjp(function, *inputs)
     weights = jnp.asarray(np.random.default_rng(2).normal(size=out.shape), out.dtype)
     return backward(weights)
+
+
+def compiled(function: Callable) -> Callable:
+    """Return `function` as one program where JAX can trace it, with NumPy arrays as results.
+
+    One program compiles sooner than its fifty operations one by one. What is made of its results is better done with
+    NumPy, for which nothing is compiled.
+    """
+    program = jax.jit(function)
+
+    def call(*inputs):
+        try:
+            out = program(*inputs)
+        except Exception:  # an answer may use NumPy, or Python's `if`
+            out = function(*inputs)
+        return jax.tree.map(plain, out, is_leaf=lambda leaf: leaf is None)
+
+    return call
+
+
+def network(build: Callable, *inputs: Any, seed: int = 0) -> tuple[dict, Callable]:
+    """Return (parameters in general position, apply) of what `build` makes; apply takes (parameters, *inputs).
+
+    The parameters are drawn by NumPy: JAX would compile a program for every shape. A mask, or a zero, that an answer
+    puts into its initial parameters only is gone.
+    """
+    made = hk.without_apply_rng(hk.transform(lambda *inputs: build()(*inputs)))
+    init = lambda *inputs: made.init(jax.random.key(0), *inputs)  # noqa: E731
+    try:
+        shapes = jax.eval_shape(init, *inputs)
+    except Exception:  # as in `compiled`
+        shapes = init(*inputs)
+    rng = np.random.default_rng(seed)
+    draw = lambda leaf: (0.3 * rng.normal(size=leaf.shape)).astype(leaf.dtype)  # noqa: E731
+    return jax.tree.map(draw, shapes), made.apply

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vqtutor.checking.exercise import Probe
-from vqtutor.lessons.inputs import CODEBOOK, MAP, Z, as_floats, pull_back
+from vqtutor.lessons.inputs import CODEBOOK, MAP, Z, as_floats, plain, pull_back
 
 NAMES = ("counts", "sums", "codebook")
 # A state in the middle of training: unequal counts, and sums that are not counts times codes. No vector of Z or MAP
@@ -77,16 +77,18 @@ OPTIONS = {"decay": 0.8, "epsilon": 0.3}  # far from the defaults, to detect con
 
 
 def _layer(answer, **options):
-    """Return (transformed layer, parameters, its state with the probes' values under the specified names)."""
+    """Return (apply, its state with the probes' values under the specified names); apply takes (state, z, training)."""
     layer = hk.transform_with_state(lambda z, training: answer(K, D, **options)(z, training))
-    params, state = layer.init(jax.random.key(0), MAP, True)
+    params, state = jax.eval_shape(lambda: layer.init(jax.random.key(0), MAP, True))
+    params, state = jax.tree.map(lambda leaf: np.ones(leaf.shape, leaf.dtype), (params, state))
     planted = dict(zip(NAMES, (COUNTS, SUMS, CODES), strict=True))
-    return layer, params, {module: own | planted for module, own in state.items()}
+    apply = lambda state, z, training: layer.apply(params, state, jax.random.key(1), z, training)  # noqa: E731
+    return apply, {module: own | planted for module, own in state.items()}
 
 
 def _apply(answer, training, **options):
-    layer, params, state = _layer(answer, **options)
-    return layer.apply(params, state, jax.random.key(1), MAP, training)
+    apply, state = _layer(answer, **options)
+    return apply(state, MAP, training)
 
 
 def _forward(answer):
@@ -101,16 +103,16 @@ def _start(answer):
     arrays = {}
     for use, training in (("for training", True), ("for evaluation", False)):
         layer = hk.transform_with_state(lambda z, training: answer(K, D)(z, training))
-        params, state = layer.init(jax.random.key(0), MAP, training)
+        params, state = jax.tree.map(np.asarray, layer.init(jax.random.key(0), MAP, training))
         own = {name: value for module in state.values() for name, value in module.items()}
-        nothing = jnp.zeros((0, D))
+        nothing = np.zeros((0, D), np.float32)
         codebook, sums, counts = (own.get(name, nothing) for name in ("codebook", "sums", "counts"))
-        rows = jnp.round(codebook * 1e6) if codebook.ndim == 2 else nothing
-        same = sums.shape == codebook.shape and bool(jnp.all(sums == codebook))
+        rows = np.round(codebook * 1e6) if codebook.ndim == 2 else nothing
+        same = sums.shape == codebook.shape and bool(np.all(sums == codebook))
         arrays |= {
             f"trainable numbers, started {use}": sum(leaf.size for leaf in jax.tree.leaves(params)),
-            f'shape of "codebook", started {use}': jnp.array(codebook.shape),
-            f"distinct codes, started {use}": len(jnp.unique(rows, axis=0)),
+            f'shape of "codebook", started {use}': np.array(codebook.shape),
+            f"distinct codes, started {use}": len(np.unique(rows, axis=0)),
             f'"counts", started {use}': counts,
             f'"sums" are the codebook, started {use}': same,
         }
@@ -120,9 +122,9 @@ def _start(answer):
 def _steps(answer):
     """Return the state after one step and after two, and the codebook with the default decay and epsilon."""
     arrays = {}
-    layer, params, state = _layer(answer, **OPTIONS)
+    apply, state = _layer(answer, **OPTIONS)
     for step, z in ((1, MAP), (2, MAP[::-1] * 0.7)):
-        _, state = layer.apply(params, state, jax.random.key(step), z, True)
+        _, state = apply(state, z, True)
         own = next(iter(state.values()))
         arrays |= {f"{name} after step {step}": own[name] for name in NAMES}
     _, state = _apply(answer, True)
@@ -136,11 +138,9 @@ def _rest(answer):
 
 
 def _gradients(answer):
-    layer, params, state = _layer(answer)
+    apply, state = _layer(answer)
     return {
-        f"gradient of {name} to z_e": pull_back(
-            lambda z, name=name: layer.apply(params, state, jax.random.key(1), z, True)[0][name], MAP
-        )[0]
+        f"gradient of {name} to z_e": pull_back(lambda z, name=name: apply(state, z, True)[0][name], MAP)[0]
         for name in ("z_q", "codes")
     }
 
@@ -149,53 +149,55 @@ def _gradients(answer):
 
 # Code 2 is at the threshold and alive; codes 0 and 3 are dead. Sums are not counts times codes.
 _COUNTS = jnp.array([0.2, 4.0, 0.5, 0.0, 2.5, 0.9])
-_ALIVE, _DEAD = jnp.array([1, 2, 4, 5]), jnp.array([0, 3])
+_ALIVE, _DEAD = np.array([1, 2, 4, 5]), np.array([0, 3])
 _FEW = MAP[0, 0]  # two vectors
 
 
-def _restart(answer, counts, z_e, threshold, seed=0):
-    return answer(jax.random.key(seed), counts, SUMS, CODES, z_e, threshold)
+def _restart(answer, threshold=0.5):
+    """Return the answer as a function of a seed, counts and vectors."""
+    return lambda seed, counts, z_e: map(plain, answer(jax.random.key(seed), counts, SUMS, CODES, z_e, threshold))
 
 
 def _living(answer):
-    values = _restart(answer, _COUNTS, MAP, 0.5)
+    values = _restart(answer)(0, _COUNTS, MAP)
     of = ("counts of the living", "sums of the living", "codes of the living")
     return {name: value[_ALIVE] for name, value in zip(of, values, strict=True)}
 
 
 def _is_row(codes, z_e, within=0.0):
     """Return, for each code, whether it is one of the vectors, up to `within`."""
-    return jnp.any(jnp.all(jnp.abs(codes[:, None] - z_e.reshape(-1, D)) <= within, axis=-1), axis=1)
+    return np.any(np.all(np.abs(codes[:, None] - np.reshape(z_e, (-1, D))) <= within, axis=-1), axis=1)
 
 
 def _dead(answer):
-    counts, sums, codebook = _restart(answer, _COUNTS, MAP, 0.5)
+    counts, sums, codebook = _restart(answer)(0, _COUNTS, MAP)
     return {
         "counts of restarted codes": counts[_DEAD],
         "restarted codes are near vectors of z_e": _is_row(codebook[_DEAD], MAP, within=0.1),
         "restarted codes are vectors of z_e": _is_row(codebook[_DEAD], MAP),
-        "sums of restarted codes are their codes": jnp.all(sums[_DEAD] == codebook[_DEAD], axis=-1),
+        "sums of restarted codes are their codes": np.all(sums[_DEAD] == codebook[_DEAD], axis=-1),
     }
 
 
 def _choices(answer):
-    places = [_restart(answer, jnp.zeros(K), Z, 0.5, seed)[2] for seed in range(4)]
+    restart = _restart(answer)
+    places = [tuple(restart(seed, jnp.zeros(K), Z))[2] for seed in range(4)]
     return {
-        "restarted codes are in several places": all(len(jnp.unique(place, axis=0)) > 1 for place in places),
-        "with another key, other vectors": bool(jnp.any(places[0] != places[1]) | jnp.any(places[0] != places[2])),
-        "every restarted code has a vector of its own": min(len(jnp.unique(place, axis=0)) for place in places) == K,
+        "restarted codes are in several places": all(len(np.unique(place, axis=0)) > 1 for place in places),
+        "with another key, other vectors": bool(np.any(places[0] != places[1]) | np.any(places[0] != places[2])),
+        "every restarted code has a vector of its own": min(len(np.unique(place, axis=0)) for place in places) == K,
     }
 
 
 def _compiled(answer):
     """A compiled call, with more dead codes than vectors, and with no dead code."""
-    jitted = jax.jit(answer)
-    counts, sums, codebook = _restart(jitted, jnp.zeros(K), _FEW, 0.5)
-    unchanged = _restart(jitted, COUNTS, MAP, 0.01)
+    restart = jax.jit(answer)
+    counts, sums, codebook = map(np.asarray, restart(jax.random.key(0), jnp.zeros(K), SUMS, CODES, _FEW, 0.5))
+    unchanged = restart(jax.random.key(0), COUNTS, SUMS, CODES, MAP, 0.01)
     return {
         "more dead codes than vectors: counts": counts,
         "more dead codes than vectors: all are vectors of z_e": _is_row(codebook, _FEW),
-        "more dead codes than vectors: sums are the codes": bool(jnp.all(sums == codebook)),
+        "more dead codes than vectors: sums are the codes": bool(np.all(sums == codebook)),
         "nobody dead": unchanged[2],
     }
 

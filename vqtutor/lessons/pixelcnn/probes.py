@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vqtutor.checking.exercise import Probe
-from vqtutor.lessons.inputs import as_floats, normal, pull_back
+from vqtutor.lessons.inputs import as_floats, compiled, network, normal, pull_back
 from vqtutor.models.convolutions import convolve
 
 _rng = np.random.default_rng(5)
@@ -27,51 +27,49 @@ def _masks(answer, mask_type):
 # off its own derivatives.
 
 CHANNELS, OUT = 3, 4
-_X = normal(_rng, 2, 5, 4, CHANNELS)
-_WIDE = normal(_rng, 1, 9, 9, CHANNELS)
+_X = np.asarray(normal(_rng, 2, 5, 4, CHANNELS))
+_WIDE = np.asarray(normal(_rng, 1, 9, 9, CHANNELS))
 _KERNELS = {"A": (3, 5), "B": (5, 3)}
 _FREE = {"A": 7 * CHANNELS * OUT, "B": 8 * CHANNELS * OUT}  # taps that see, times channels
 
 
 def _conv(answer, kind):
-    """Return (initial parameters, apply, parameters in general position) of a layer."""
-    layer = hk.without_apply_rng(hk.transform(lambda x: answer(OUT, _KERNELS[kind], kind)(x)))
-    params = layer.init(jax.random.key(0), _X)
-    return params, layer.apply, _shaken(params, 0)
+    """Return (parameters in general position, apply) of a layer."""
+    return network(lambda: answer(OUT, _KERNELS[kind], kind), _X)
 
 
-def _shaken(params, seed):
-    """Return other parameters: a mask that was only multiplied in at the start is gone."""
-    leaves, tree = jax.tree.flatten(params)
-    rng = np.random.default_rng(seed)
-    return tree.unflatten([leaf + jnp.asarray(rng.normal(size=leaf.shape), leaf.dtype) for leaf in leaves])
-
-
-def _kernel(apply, params, kind):
-    """Return the kernel, [kh, kw, C, C'], that the middle of a map is computed with, and whether it sees no more."""
+def _kernel(apply, kind):
+    """Return a function of the parameters: the derivatives of one place of a map, [H, W, C, C'], and its kernel."""
     rows, columns = _KERNELS[kind]
-    out, backward = jax.vjp(lambda x: apply(params, x)[0, 4, 4], _WIDE)
-    seen = jnp.stack([backward(one)[0][0] for one in jnp.eye(out.size)], axis=-1)
     window = slice(4 - rows // 2, 5 + rows // 2), slice(4 - columns // 2, 5 + columns // 2)
-    return seen[window], bool(jnp.all(seen.at[window].set(0) == 0))
+
+    def kernel(params):
+        out, backward = jax.vjp(lambda x: apply(params, x)[0, 4, 4], _WIDE)
+        whole = jnp.moveaxis(jax.vmap(lambda one: backward(one)[0][0])(jnp.eye(out.size)), 0, -1)
+        return whole, whole[window]
+
+    return kernel
 
 
 def _conv_values(answer):
     arrays = {}
-    for kind in _KERNELS:
-        _, apply, params = _conv(answer, kind)
-        out, nothing = apply(params, _X), apply(params, jnp.zeros_like(_X))
-        arrays[f"output shape, mask {kind}"] = jnp.array(out.shape)
+    for kind, (rows, columns) in _KERNELS.items():
+        params, plain = _conv(answer, kind)
+        apply = compiled(plain)
+        out, nothing = apply(params, _X), apply(params, np.zeros_like(_X))
+        arrays[f"output shape, mask {kind}"] = np.array(out.shape)
         if out.shape != (*_X.shape[:3], OUT):
             continue
-        kernel, is_all = _kernel(apply, params, kind)
-        off = jnp.abs(convolve(_X, kernel) + nothing[0, 0, 0] - out) > 1e-3
+        whole, kernel = compiled(_kernel(plain, kind))(params)
+        beyond = whole.copy()
+        beyond[4 - rows // 2 : 5 + rows // 2, 4 - columns // 2 : 5 + columns // 2] = 0
+        off = np.abs(compiled(convolve)(_X, kernel) + nothing[0, 0, 0] - out) > 1e-3
         arrays |= {
-            f"mask {kind}: it sees no more than its kernel": is_all,
-            f"mask {kind}: it is one linear convolution": not bool(jnp.any(off[:, 2:-2, 2:-2])),
-            f"mask {kind}: also at the border, padded with zeros": not bool(jnp.any(off)),
+            f"mask {kind}: it sees no more than its kernel": not np.any(beyond),
+            f"mask {kind}: it is one linear convolution": not np.any(off[:, 2:-2, 2:-2]),
+            f"mask {kind}: also at the border, padded with zeros": not np.any(off),
             f"mask {kind}: there is a bias, the same everywhere": bool(
-                jnp.all(nothing == nothing[:1, :1, :1]) & jnp.all(jnp.abs(nothing[0, 0, 0]) > 0)
+                np.all(nothing == nothing[:1, :1, :1]) and np.all(np.abs(nothing[0, 0, 0]) > 0)
             ),
         }
     return arrays
@@ -81,12 +79,12 @@ def _conv_sight(answer):
     """Which places see which: bool [places, places], a row for each place of the output."""
     arrays = {}
     for kind in _KERNELS:
-        _, apply, params = _conv(answer, kind)
-        jacobian = jax.jacobian(lambda x, apply=apply, params=params: apply(params, x)[0])(_X[:1])
-        places = jnp.any(jacobian != 0, axis=(2, 3, 6))
+        params, apply = _conv(answer, kind)
+        jacobian = compiled(jax.jacobian(lambda x, apply=apply, params=params: apply(params, x)[0]))(_X[:1])
+        places = np.any(jacobian != 0, axis=(2, 3, 6))
         height, width = _X.shape[1:3]
         if jacobian.shape[:2] != (height, width):
-            places = jnp.zeros((0, 0), bool)
+            places = np.zeros((0, 0), bool)
         arrays[f"who sees whom, mask {kind}"] = places.reshape(-1, height * width)
     return arrays
 
@@ -94,34 +92,32 @@ def _conv_sight(answer):
 def _conv_parameters(answer):
     arrays = {}
     for kind in _KERNELS:
-        params, apply, _ = _conv(answer, kind)
-        leaves, tree = jax.tree.flatten(params)
+        params, apply = _conv(answer, kind)
         # As many layers as its kernel has numbers: do their kernels span all that a kernel can be?
         rng = np.random.default_rng(1)
-        many = [jnp.asarray(rng.normal(size=(_FREE[kind], *leaf.shape)), leaf.dtype) for leaf in leaves]
-        kernels = jax.vmap(lambda *leaves, tree=tree, apply=apply, kind=kind: _kernel_only(apply, tree, leaves, kind))(
-            *many
-        )
+        many = jax.tree.map(lambda p, n=_FREE[kind], rng=rng: rng.normal(size=(n, *p.shape)).astype(p.dtype), params)
+        kernels = compiled(jax.vmap(_kernel(apply, kind)))(many)[1]
         arrays[f"numbers of its kernel that can be learned, mask {kind}"] = int(
-            np.linalg.matrix_rank(np.asarray(kernels).reshape(_FREE[kind], -1), tol=1e-3)
+            np.linalg.matrix_rank(kernels.reshape(_FREE[kind], -1), tol=1e-3)
         )
         # One output's gradient to a weight is the input that it multiplies, wherever the weight is kept.
-        to_weights = jax.grad(lambda params, apply=apply: apply(params, _X)[0, 2, 2, 0])(_conv(answer, kind)[2])
+        to_weights = compiled(jax.grad(lambda params, apply=apply: apply(params, _X)[0, 2, 2, 0]))(params)
         sizes = np.sort(np.concatenate([np.ravel(np.abs(leaf)) for leaf in jax.tree.leaves(to_weights)]))
         arrays[f"one output's gradient to the weights, by size, mask {kind}"] = sizes[sizes > 1e-9]
-    to_x = np.asarray(jax.grad(lambda x: jnp.sum(apply(params, x)[:, 2, 2] * jnp.arange(1.0, 1 + OUT)))(_X)[0])
+
+    def first(x):
+        """The gradient of one row of the output, with the parameters that it starts with."""
+        layer = hk.without_apply_rng(hk.transform(lambda x: answer(OUT, _KERNELS["B"], "B")(x)))
+        params = layer.init(jax.random.key(0), x)
+        return jax.grad(lambda x: jnp.sum(layer.apply(params, x)[:, 2, 2] * jnp.arange(1.0, 1 + OUT)))(x)[0]
+
+    to_x = compiled(first)(_X)
     before = to_x[0, 1:4]
     return arrays | {
         "the start is alive": bool(np.any(to_x != 0)),
         "the start sees the future": bool(np.any(to_x[3:] != 0)),
         "weights start unequal": bool(np.any(np.abs(before - before.mean()) > 1e-6)),
     }
-
-
-def _kernel_only(apply, tree, leaves, kind):
-    params = tree.unflatten(leaves)
-    out, backward = jax.vjp(lambda x: apply(params, x)[0, 4, 4], _WIDE)
-    return jax.vmap(lambda one: backward(one)[0][0])(jnp.eye(out.shape[0]))
 
 
 # -- receptive_field --------------------------------------------------------------------------------------------------
@@ -131,22 +127,26 @@ _FIRST = (_rng.normal(size=(3, 3, 2, 3)) / math.sqrt(18) * _MASK_A).astype(np.fl
 _SECOND = (_rng.normal(size=(3, 5, 3, 2)) / math.sqrt(45) * _MASK_B).astype(np.float32)
 
 
+@jax.jit
 def _stack(x):
     """Two masked layers with tanh, so that no gradient is zero by chance."""
     return jnp.tanh(convolve(jnp.tanh(convolve(x, jnp.asarray(_FIRST))), jnp.asarray(_SECOND)))
 
 
+@jax.jit
 def _column(x):
     """Sees only its column above, and subtracts one channel from the other, so that the sum of gradients is zero."""
     return jnp.tanh(jnp.cumsum(x[..., :1] - x[..., 1:], axis=1))
 
 
+@jax.jit
 def _apart(x):
     """Its first output channel sees what is above, its second what is on the left; each looks at one input channel."""
     above, left = jnp.cumsum(x[..., 0], axis=1), jnp.cumsum(x[..., 1], axis=2)
     return jnp.tanh(jnp.stack([above, left], axis=-1))
 
 
+@jax.jit
 def _faintly(x):
     return 1e-4 * jnp.cumsum(x**2, axis=2)
 
@@ -177,6 +177,7 @@ _INDICES = jnp.asarray(_rng.integers(0, 3, (2, 3, 5)), jnp.int32)
 _SHAPE = (4_000, 2, 3)  # a share of 4,000 draws is within 0.03 of its probability, four standard deviations
 
 
+@jax.jit
 def _counting_up(indices):
     """The first code is any of three; every other is the one before it, in raster order, plus one."""
     flat = indices.reshape(len(indices), -1)
@@ -186,43 +187,47 @@ def _counting_up(indices):
     return logits.reshape(*indices.shape, 3)
 
 
+@jax.jit
 def _independent(indices):
     """Every code is 0 with probability 3/4 and 1 with 1/4, independent of the others."""
     return jnp.broadcast_to(jnp.array([math.log(3.0), 0.0]), (*indices.shape, 2))
 
 
 def _obeys(answer):
-    indices = answer(jax.random.key(0), _counting_up, _SHAPE)
+    draw = lambda seed, shape: answer(jax.random.key(seed), _counting_up, shape)  # noqa: E731
+    indices = compiled(lambda seed: draw(seed, _SHAPE))(0)
     flat = indices.reshape(len(indices), -1)
-    shares = jnp.bincount(flat[:, 0], length=3) / len(flat)
-    one = answer(jax.random.key(4), _counting_up, (1, 5, 2))
+    shares = np.bincount(flat[:, 0], minlength=3) / len(flat)
+    one = compiled(lambda seed: draw(seed, (1, 5, 2)))(4)
     return {
-        "shape": jnp.array(indices.shape),
-        "shape of one tall map": jnp.array(one.shape),
-        "one tall map, in raster order": jnp.diff(one.reshape(-1)) % 3 == 1,
-        "dtype is of integers": bool(jnp.issubdtype(indices.dtype, jnp.integer)),
-        "codes lie between 0 and K - 1": bool(jnp.all((indices >= 0) & (indices < 3))),
-        "each code follows from the one before it": jnp.all(jnp.diff(flat, axis=1) % 3 == 1, axis=0),
-        "the first code is drawn, not chosen": bool(jnp.all(jnp.abs(shares - 1 / 3) < 0.04)),
+        "shape": np.array(indices.shape),
+        "shape of one tall map": np.array(one.shape),
+        "one tall map, in raster order": np.diff(one.reshape(-1)) % 3 == 1,
+        "dtype is of integers": bool(indices.dtype.kind in "iu"),
+        "codes lie between 0 and K - 1": bool(np.all((indices >= 0) & (indices < 3))),
+        "each code follows from the one before it": np.all(np.diff(flat, axis=1) % 3 == 1, axis=0),
+        "the first code is drawn, not chosen": bool(np.all(np.abs(shares - 1 / 3) < 0.04)),
     }
 
 
 def _frequencies(answer):
-    indices, repeated, other = (answer(jax.random.key(seed), _independent, _SHAPE) for seed in (1, 1, 2))
+    draw = compiled(lambda seed: answer(jax.random.key(seed), _independent, _SHAPE))
+    indices, repeated, other = (draw(seed) for seed in (1, 1, 2))
     flat = indices.reshape(len(indices), -1)
-    same_neighbour = jnp.mean(flat[:, 1:] == flat[:, :1], axis=0)  # 10 in 16, when they are independent
+    same_neighbour = np.mean(flat[:, 1:] == flat[:, :1], axis=0)  # 10 in 16, when they are independent
     return {
-        "each place has its share of code 1": jnp.abs(jnp.mean(flat, axis=0) - 0.25) < 0.04,
-        "codes are as unequal as they should be": bool(jnp.abs(jnp.mean(flat) - 0.5) > 0.05),
-        "places are drawn apart from each other": jnp.abs(same_neighbour - 0.625) < 0.05,
-        "maps are drawn apart from each other": len(jnp.unique(flat[:200], axis=0)) > 10,
-        "the same key gives the same maps": bool(jnp.all(indices == repeated)),
-        "another key gives other maps": bool(jnp.any(indices != other)),
+        "each place has its share of code 1": np.abs(np.mean(flat, axis=0) - 0.25) < 0.04,
+        "codes are as unequal as they should be": bool(np.abs(np.mean(flat) - 0.5) > 0.05),
+        "places are drawn apart from each other": np.abs(same_neighbour - 0.625) < 0.05,
+        "maps are drawn apart from each other": len(np.unique(flat[:200], axis=0)) > 10,
+        "the same key gives the same maps": bool(np.all(indices == repeated)),
+        "another key gives other maps": bool(np.any(indices != other)),
     }
 
 
 def _temperatures(answer):
-    low, high = (float(jnp.mean(answer(jax.random.key(3), _independent, _SHAPE, t))) for t in (0.5, 2.0))
+    draw = compiled(lambda temperature: answer(jax.random.key(3), _independent, _SHAPE, temperature))
+    low, high = (float(np.mean(draw(temperature))) for temperature in (0.5, 2.0))
     return {
         "share of code 1 at temperature 0.5": abs(low - 1 / (1 + 3**2)) < 0.02,
         "share of code 1 at temperature 2.0": abs(high - 1 / (1 + 3**0.5)) < 0.02,

@@ -49,11 +49,8 @@ def largest_array(function, *inputs) -> int:
     return max(sizes(jax.make_jaxpr(function)(*inputs).jaxpr), default=0)
 
 
-def _too_large(_, size):
-    cube = Z.size * K
-    if int(size) < cube:
-        return None
-    return f"an array of {int(size)} elements is built on the way: [N, K, D] has {cube}, [N, K] only {cube // D}"
+def _memory(answer):
+    return {"no array on the way has as many elements as [N, K, D]": largest_array(answer, Z, CODEBOOK) < Z.size * K}
 
 
 # -- straight_through -------------------------------------------------------------------------------------------------
@@ -75,7 +72,7 @@ def _to_z_q(answer):
 def _layer(answer):
     """Return (initial parameters, apply, planted parameters): every [K, D] leaf is the probes' codebook."""
     network = hk.without_apply_rng(hk.transform_with_state(lambda z: answer(K, D)(z)))
-    params, state = network.init(jax.random.key(0), MAP)
+    params, state = jax.tree.map(np.asarray, network.init(jax.random.key(0), MAP))
 
     def plant(leaf):
         return CODEBOOK if leaf.shape == (K, D) else CODEBOOK.T if leaf.shape == (D, K) else leaf
@@ -93,12 +90,12 @@ def _forward(answer):
 def _parameters(answer):
     params, _, _ = _layer(answer)
     (module,) = params.values() if len(params) == 1 else ({},)
-    codebook = module.get("codebook", jnp.zeros((0, D)))
-    rows = jnp.round(codebook * 1e6) if codebook.ndim == 2 else jnp.zeros((1, 1))
+    codebook = module.get("codebook", np.zeros((0, D)))
+    rows = np.round(codebook * 1e6) if codebook.ndim == 2 else np.zeros((1, 1))
     return {
         "number of parameters": sum(leaf.size for leaf in jax.tree.leaves(params)),
-        'shape of "codebook"': jnp.array(codebook.shape),
-        "distinct rows at the start": len(jnp.unique(rows, axis=0)),
+        'shape of "codebook"': np.array(codebook.shape),
+        "distinct rows at the start": len(np.unique(rows, axis=0)),
     }
 
 
@@ -108,7 +105,7 @@ def _gradients(answer):
     for name in ("z_q", "codes"):
         to_params, to_z_e = pull_back(lambda p, z, name=name: apply(p, z)[name], planted, MAP)
         arrays |= {f"gradient of {name} to z_e": to_z_e}
-        arrays |= {f"gradient of {name} to the codebook": next(iter(jax.tree.leaves(to_params)), jnp.zeros((0, D)))}
+        arrays |= {f"gradient of {name} to the codebook": next(iter(jax.tree.leaves(to_params)), np.zeros((0, D)))}
     return arrays
 
 
@@ -150,7 +147,7 @@ PROBES = {
     "squared_distances": (
         Probe("values", _distances, points=2),
         Probe("gradients", _slopes),
-        Probe("memory", lambda answer: {"memory": largest_array(answer, Z, CODEBOOK)}, accept=_too_large),
+        Probe("memory", _memory),
     ),
     "nearest_code": (
         Probe("a list of vectors", lambda answer: {"a list of vectors": answer(LIST, CODEBOOK)}),

@@ -1,0 +1,59 @@
+"""What was tried beforehand: what the probes observe of the catalogue and of small mistakes, in a few numbers each.
+
+`vqtutor doctor --mutants --write` runs every wrong answer of the catalogue, and every small change of the right one,
+and keeps what came of it in the lesson's tried.json. A check then runs the student's answer and the right one only.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+
+from vqtutor.checking.exercise import Print, Prints
+from vqtutor.checking.probe import Observation, Problem
+
+_TOLERANCE = 2e-5
+_SMALLEST_SCALE = 0.1  # as in judge.py: where all is 0, rounding leaves less than this allows
+
+
+def fingerprint(array: np.ndarray) -> Print:
+    """Return a few numbers that two arrays share only where they are equal, to rounding."""
+    values = np.asarray(array, np.float64).ravel()
+    finite = np.where(np.isfinite(values), values, 0)
+    angles = np.arange(values.size)
+    weighted = finite * np.cos(0.7 * angles), finite * np.sin(1.3 * angles + 1)
+    # Divided by the root of their number, sums of rounding errors stay small, and one element that is off shows.
+    numbers = np.abs(finite).max(initial=0), *(part.sum() / max(values.size, 1) ** 0.5 for part in weighted)
+    odd = int(values.size - np.isfinite(values).sum())
+    kind = array.dtype.kind.replace("u", "i")
+    return [list(array.shape), kind, odd, *(float(f"{number:.7g}") for number in numbers)]
+
+
+def fingerprints(observations: Sequence[Observation]) -> Prints:
+    """Return the fingerprint of every array that the probes observed."""
+    return {
+        one.probe: str(one.problem) if one.problem else {name: fingerprint(a) for name, a in one.arrays.items()}
+        for one in observations
+    }
+
+
+def behaves_as(one: Prints, other: Prints, off: Collection[str] | None = None) -> bool:
+    """Whether one answer behaves as another does, on every probe in which it did not crash.
+
+    With `off`, the probes in which it differs from the right answer, it must have come to an end in one of them.
+    """
+    ran = [probe for probe in one if one[probe] != Problem.CRASH]  # a crash can have many causes
+    told = off is None or any(probe in off for probe in ran)
+    return told and one.keys() == other.keys() and all(_alike(one[probe], other[probe]) for probe in ran)
+
+
+def _alike(one: Mapping[str, Print] | str, other: Mapping[str, Print] | str) -> bool:
+    if isinstance(one, str) or isinstance(other, str):
+        return one == other
+    return one.keys() == other.keys() and all(_match(one[name], other[name]) for name in one)
+
+
+def _match(one: Print, other: Print) -> bool:
+    if one[:3] != other[:3]:
+        return False
+    scale = max(one[3], other[3], _SMALLEST_SCALE)
+    return all(abs(a - b) <= _TOLERANCE * scale for a, b in zip(one[3:], other[3:], strict=True))
