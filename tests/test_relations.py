@@ -133,19 +133,18 @@ def test_a_slip_is_told_where_no_misconception_matches():
 
     from vqtutor.checking import observe
 
-    right, doubled, prints = (
-        fingerprints(observe(square, answer)) for answer in (square.reference, lambda x: 2 * x, lambda x: x**3)
+    right, doubled, cubed, other = (
+        tuple(observe(square, answer))
+        for answer in (square.reference, lambda x: 2 * x, lambda x: x**3, lambda x: x**2 + 0.01)
     )
-    slips = (Slip("a number that is off", "3 for 2.", "Look at it.", prints),)
-    known = replace(square, tried=Tried(right, (doubled,), slips))
+    slips = (Slip("a number that is off", "3 for 2.", "Look at it.", fingerprints(cubed)),)
+    known = replace(square, tried=Tried(right, (fingerprints(doubled),), slips))
     verdict = judge(known, lambda x: x * x * x)
     assert (verdict.misconception, verdict.message) == ("a number that is off", "3 for 2.\nLook at it.")
-    assert (
-        judge(known, lambda x: x**4).misconception is None and judge(known, lambda x: x + x).misconception == "doubled"
-    )
-    elsewhere = replace(
-        square, tried=Tried(doubled, (prints,), slips)
-    )  # there, right looks different: nothing is trusted
+    assert judge(known, lambda x: x * x).passed and judge(known, lambda x: x + x).misconception == "doubled"
+    assert judge(known, lambda x: x**4).misconception is None
+    # Where right looks different from when they were tried, nothing of that is trusted.
+    elsewhere = replace(square, tried=Tried(other, (fingerprints(cubed),), slips))
     assert judge(elsewhere, lambda x: x * x).passed and judge(elsewhere, lambda x: x + x).misconception == "doubled"
     assert judge(elsewhere, lambda x: x * x * x).misconception is None
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from vqtutor.checking.exercise import Tried
 from vqtutor.checking.judge import judge_observations
 from vqtutor.checking.probe import misfit, observe
-from vqtutor.checking.tried import behaves_as, fingerprints
+from vqtutor.checking.tried import behaves_as, fingerprints, plain
 from vqtutor.lessons import EXERCISES, lesson_of
 from vqtutor.lessons.answers import answer_of, define
 from vqtutor.lessons.entries import tried_file
@@ -175,13 +175,13 @@ def equal(mutant: Mutant) -> str:
 
 def tried(id: str, trials: Sequence[Trial]) -> dict[str, Any]:
     """Return what tried.json keeps of an exercise: fingerprints of the catalogue, and of every slip."""
-    right, *wrong = (fingerprints(observe(EXERCISES[id], answer, 120)) for answer in EXERCISES[id].catalogue)
+    right, *wrong = (observe(EXERCISES[id], answer, 120) for answer in EXERCISES[id].catalogue)
     table: list[dict[str, Any]] = []
     for one in trials:
         is_new = one.prints and not any(behaves_as(one.prints, other["prints"]) for other in table)
         if one.fate in (Fate.RELATED, Fate.UNNAMED) and is_new:
             table.append(one.mutant.slip._asdict() | {"prints": one.prints})
-    return {"right": right, "wrong": wrong, "slips": table}
+    return {"right": plain(right), "wrong": [fingerprints(one) for one in wrong], "slips": table}
 
 
 def write(id: str, trials: Sequence[Trial]) -> None:

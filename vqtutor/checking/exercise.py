@@ -70,7 +70,7 @@ class Slip:
 class Tried:
     """What the probes observed of an exercise's right answer, of its misconceptions' answers and of small mistakes."""
 
-    right: Prints = field(default_factory=dict)
+    right: tuple[Any, ...] = ()  # observations, whole
     wrong: tuple[Prints, ...] = ()
     slips: tuple[Slip, ...] = ()
 

@@ -152,7 +152,7 @@ def _diagnose(
     """Return the misconception, or small mistake, that an answer behaves as; `off` names the probes that differ."""
     own, right = fingerprints(observations), fingerprints(look(exercise, exercise.reference))
     # On an accelerator, or with another JAX, the right answer may look different from when the others were tried.
-    tried = exercise.tried if behaves_as(right, exercise.tried.right) else Tried()
+    tried = exercise.tried if behaves_as(right, fingerprints(exercise.tried.right)) else Tried()
     number = 0
     for misconception in exercise.misconceptions:
         for wrong in (misconception.answer, *misconception.also):
@@ -174,7 +174,9 @@ def judge_observations(exercise: Exercise, observations: Sequence[Observation], 
       look: (exercise, answer) -> observations of the reference, or of a misconception's answer.
     """
     results: list[ProbeVerdict] = []
-    references = look(exercise, exercise.reference)
+    references = exercise.tried.right
+    if len(references) != len(observations) or any(map(_difference, references, observations)):
+        references = look(exercise, exercise.reference)
     for probe, expected, observation in zip(exercise.probes, references, observations, strict=True):
         difference = _difference(expected, observation)
         if difference:

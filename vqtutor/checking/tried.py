@@ -5,6 +5,7 @@ and keeps what came of it in the lesson's tried.json. A check then runs the stud
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,26 @@ def fingerprints(observations: Sequence[Observation]) -> Prints:
         one.probe: str(one.problem) if one.problem else {name: fingerprint(a) for name, a in one.arrays.items()}
         for one in observations
     }
+
+
+def plain(observations: Sequence[Observation]) -> dict[str, dict[str, list[Any]]]:
+    """Return observations as plain data, for JSON."""
+    return {one.probe: {name: _plain(array) for name, array in one.arrays.items()} for one in observations}
+
+
+def _plain(array: np.ndarray) -> list[Any]:
+    numbers = array.ravel().tolist() if array.dtype.kind != "f" else [float(f"{x:.9g}") for x in array.ravel()]
+    return [str(array.dtype), list(array.shape), numbers]
+
+
+def observations(plain: Mapping[str, Mapping[str, list[Any]]]) -> tuple[Observation, ...]:
+    """Return the observations that `plain` made plain."""
+    return tuple(
+        Observation(
+            probe, {name: np.array(numbers, dtype).reshape(shape) for name, (dtype, shape, numbers) in it.items()}
+        )
+        for probe, it in plain.items()
+    )
 
 
 def behaves_as(one: Prints, other: Prints, off: Collection[str] | None = None) -> bool:

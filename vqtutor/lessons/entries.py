@@ -11,6 +11,7 @@ from typing import Any
 import haiku as hk
 
 from vqtutor.checking.exercise import Exercise, Misconception, Question, Slip, Tried
+from vqtutor.checking.tried import observations
 from vqtutor.lessons import lesson_of
 from vqtutor.lessons.answers import answer_of, define, reference
 
@@ -94,7 +95,7 @@ def _tried(id: str) -> Tried:
     tried = _table(tried_file(id)).get(id)
     if not tried:
         return Tried()
-    return Tried(tried["right"], tuple(tried["wrong"]), tuple(Slip(**slip) for slip in tried["slips"]))
+    return Tried(observations(tried["right"]), tuple(tried["wrong"]), tuple(Slip(**slip) for slip in tried["slips"]))
 
 
 @cache  # one file serves all exercises of a lesson
