@@ -49,12 +49,16 @@ def forget_programs():
     jax.clear_caches()
 
 
-@pytest.fixture
-def hurry():
-    """Compile in a hurry: right for programs that run a few times, wrong for long trainings."""
+# For kernels that train a few steps only: nothing is worth optimising then.
+HURRY = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+
+
+@pytest.fixture(autouse=True)
+def hurry(request):
+    """Compile in a hurry: tests' programs run a few times. What tells compiled programs apart is marked `unhurried`."""
     import jax
 
     before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
+    jax.config.update("jax_disable_most_optimizations", request.node.get_closest_marker("unhurried") is None)
     yield
     jax.config.update("jax_disable_most_optimizations", before)

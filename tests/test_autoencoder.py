@@ -10,8 +10,6 @@ import pytest
 from vqtutor import quick_jit
 from vqtutor.models import autoencoder, convolutions, losses
 
-pytestmark = pytest.mark.usefixtures("hurry")
-
 # Four blobs: something to learn.
 _AT = np.random.default_rng(0).uniform(8, 20, (2, 4, 1, 1))
 _ROWS, _COLUMNS = np.mgrid[:28, :28]

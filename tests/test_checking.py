@@ -254,10 +254,10 @@ def test_cards_carry_their_state_in_words_and_escape_what_they_quote():
     assert "not yet" in html and "<script>" not in html and "&lt;script&gt;" in html
 
 
-def test_check_failed_renders_as_the_card():
+def test_check_failed_points_to_the_card_and_says_it_all_without_a_notebook():
     verdict = judge(double, lambda x: x**2)
     error = CheckFailed(verdict)
-    assert error._render_traceback_() == str(verdict).splitlines()
+    assert error._render_traceback_() == ["x  toy.double - not yet (0 of 3 points): the card above says why."]
     assert "squares" == verdict.misconception and "You square." in str(error)
 
 
@@ -280,12 +280,28 @@ def test_check_returns_the_answer_or_the_stand_in_and_keeps_the_best(tutor, tmp_
     assert tutor.check(id, blank) is EXERCISES[id].reference
     assert "not written yet" in capsys.readouterr().out
     assert tutor.check(id, right) is right
+    card = capsys.readouterr().out
+    assert EXERCISES[id].can in card and "01_quantizer: 1 of 6 exercises passed, 3 of 18 points" in card
     with pytest.raises(CheckFailed, match="columns in place of rows|You pick columns"):
         tutor.check(id, lambda i, c: c[:, i])
     kept = json.loads((tmp_path / "progress.json").read_text())[id]
     assert (kept["state"], kept["points"], kept["attempts"]) == ("passed", 3, 2)
     tutor.progress()
-    assert "1 of" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "1 of 36 exercises passed, 3 of " in shown and "\n     look_up" in shown  # the lesson that was begun
+    assert "02_losses: 0 of 8 exercises passed" in shown and "codebook_loss" not in shown  # the others, in a line
+
+
+def test_progress_folds_away_what_is_not_begun(tutor, monkeypatch):
+    from vqtutor.checking import card
+
+    notes = []
+    monkeypatch.setattr(card, "show", notes.append)
+    tutor.check("quantizer.look_up", EXERCISES["quantizer.look_up"].alternatives["take"])
+    tutor.progress()
+    html = notes[-1]._repr_html_()
+    assert html.count("<details>") == 6 and html.count("<details open>") == 1
+    assert html.count("<summary>") == 7 and html.count("<th scope='row'>") == 36
 
 
 def test_hints_climb_a_ladder_whose_last_step_is_the_reference(tutor, capsys):
@@ -327,6 +343,7 @@ def test_a_terminal_gets_the_card_as_text():
     assert done.returncode == 1 and "You look one row too high." in done.stderr
 
 
+@pytest.mark.unhurried
 def test_probes_compile_in_a_hurry_and_what_comes_after_does_not():
     def hurried():
         return jax.config.read("jax_disable_most_optimizations")

@@ -12,8 +12,6 @@ import pytest
 from vqtutor import fit, quick_jit
 from vqtutor.models import convolutions, gated, pixelcnn, sampling
 
-pytestmark = pytest.mark.usefixtures("hurry")
-
 R1_PRIOR = partial(pixelcnn.PixelCNN, 128)
 SMALL = {
     "plain": partial(pixelcnn.PixelCNN, 6, filters=8, blocks=2, layers=1),

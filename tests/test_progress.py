@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -130,3 +131,15 @@ def test_the_environments_own_word_comes_first(colab, drive, tmp_path, capsys, m
     record("a.one")
     assert list(kept(tmp_path / "mine.json")) == ["a.one"] and not drive.exists() and not colab.exists()
     assert capsys.readouterr().out == ""
+
+
+def test_two_notebooks_at_a_time_lose_nothing(tmp_path):
+    """Each process reads, merges and writes in turn: every entry of both is there in the end."""
+    program = (
+        "import sys; from vqtutor.checking import Verdict, progress\n"
+        "for i in range(40): progress.record(Verdict(f'{sys.argv[1]}.e{i}', 'passed', 2, 2))"
+    )
+    environment = os.environ | {"VQTUTOR_PROGRESS": str(tmp_path / "progress.json")}
+    both = [subprocess.Popen([sys.executable, "-c", program, name], env=environment) for name in "ab"]
+    assert [one.wait() for one in both] == [0, 0]
+    assert len(kept(tmp_path / "progress.json")) == 80

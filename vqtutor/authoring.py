@@ -66,10 +66,15 @@ def course_folder() -> Path:
     raise FileNotFoundError("There is no folder 'solutions' here: run this in a clone of the course's repository.")
 
 
-def quiet(folder: Path) -> dict[str, str]:
-    """Return environment variables for a run on the built-in data that does not change the user's progress file."""
-    progress = str(folder / "build" / "reference-progress.json")
-    return {"VQTUTOR_DATASET": "strokes", "VQTUTOR_PROGRESS": progress, "VQTUTOR_PROGRESS_BAR": "off"}
+def quiet(folder: Path, anew: bool = False) -> dict[str, str]:
+    """Return environment variables for a run on the built-in data that does not change the user's progress file.
+
+    With `anew`, the progress of the last such run is forgotten: cards say how far a lesson has come.
+    """
+    progress = folder / "build" / "reference-progress.json"
+    if anew:
+        progress.unlink(missing_ok=True)
+    return {"VQTUTOR_DATASET": "strokes", "VQTUTOR_PROGRESS": str(progress), "VQTUTOR_PROGRESS_BAR": "off"}
 
 
 def lessons(folder: Path) -> list[Path]:

@@ -82,7 +82,7 @@ def _test(options) -> int:
         files = [str(Path("tests") / f"test_{name}.py") for name in _QUICK]
         return subprocess.run([*pytest, "-m", "not long", *files], cwd=folder).returncode
     pytest += ["--nbval", "tests", "solutions"]
-    return subprocess.run(pytest, cwd=folder, env=os.environ | authoring.quiet(folder)).returncode
+    return subprocess.run(pytest, cwd=folder, env=os.environ | authoring.quiet(folder, anew=True)).returncode
 
 
 def _lab(_) -> int:
@@ -101,7 +101,7 @@ def _release(options) -> int:
         print("\n".join(drift) or "notebooks/ is what solutions/ gives.")
         return bool(drift)
     if options.execute:
-        for name in authoring.execute_all(folder, authoring.quiet(folder)):
+        for name in authoring.execute_all(folder, authoring.quiet(folder, anew=True)):
             print(f"executed {name}")
     print(f"released {', '.join(authoring.release_all(folder))}")
     return 0

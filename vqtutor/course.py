@@ -30,6 +30,7 @@ def run(folder: Path) -> int:
     """
     out = folder / "build" / "course"
     out.mkdir(parents=True, exist_ok=True)
+    authoring.quiet(folder, anew=True)
     rows, failures, pages = [], [], []
     for path in authoring.lessons(folder):
         start = time.monotonic()

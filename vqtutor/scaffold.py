@@ -31,6 +31,7 @@ _PROBES = """\
 _EXERCISE = """
 NAME = exercise(
     "SLUG.NAME",
+    can="It does what one sentence says.",
     wrong={
         "the idea that is off": (edit("return x", "return 2 * x"),
             "One sentence on what is off.",

@@ -3,17 +3,34 @@
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import platformdirs
+from filelock import FileLock
 
 
 def cache_folder() -> Path:
     """Return the folder for prepared data and compiled programs: $VQTUTOR_CACHE, or the system's folder for caches."""
     path = os.environ.get("VQTUTOR_CACHE")
     return Path(path).expanduser() if path else platformdirs.user_cache_path("vqtutor", appauthor=False)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Change a file while no other process does: two open notebooks would else lose each other's changes.
+
+    Where locks do not work, or one is held for five seconds, it goes on without.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(f"{path}.lock", timeout=5)
+    with suppress(OSError, NotImplementedError):
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

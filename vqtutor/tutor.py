@@ -19,7 +19,7 @@ from vqtutor import checking
 from vqtutor.checking import CheckFailed, Exercise, State, Verdict, card
 from vqtutor.checking import progress as progress_file
 from vqtutor.checking.probe import unwrapped
-from vqtutor.lessons import EXERCISES, QUESTIONS, earlier_blanks, earlier_exercises, find
+from vqtutor.lessons import EXERCISES, LESSONS, QUESTIONS, Lesson, earlier_blanks, earlier_exercises, find, lesson_of
 from vqtutor.lessons.answers import answer_of
 from vqtutor.source import PREAMBLE, Cell, cut
 
@@ -70,6 +70,7 @@ def check(id: str, answer: Any) -> Any:
         verdict = judge(id, answer)
     _log(verdict, time.perf_counter() - start)
     progress_file.record(verdict, _source(find(id), answer))
+    verdict = replace(verdict, standing=_standing(lesson_of(find(id).id), progress_file.load()))
     if nbgrader == "autograde":
         # nbgrader reads partial credit from a cell's result, and gives 0 points to a cell that raises.
         from IPython import get_ipython
@@ -77,6 +78,8 @@ def check(id: str, answer: Any) -> Any:
         card.show(verdict)
         get_ipython().displayhook(verdict.points)
     elif verdict.state == State.NOT_YET or (nbgrader == "validate" and not verdict.passed):
+        if _in_a_notebook():
+            card.show(verdict)
         raise CheckFailed(verdict)
     else:
         card.show(verdict)
@@ -233,6 +236,12 @@ def _log(verdict: Verdict, seconds: float) -> None:
             log.write(json.dumps(entry) + "\n")
 
 
+def _in_a_notebook() -> bool:
+    from IPython import get_ipython
+
+    return get_ipython() is not None
+
+
 def hint(id: str, step: int | None = None) -> None:
     """Show one of an exercise's hints; the last one is an answer that passes when it is pasted.
 
@@ -272,18 +281,28 @@ def _asked_again(id: str) -> bool:
 
 def progress() -> None:
     """Show your progress: state, points, attempts and hints of every exercise."""
-    entries = progress_file.load()
-    rows = [("exercise", "state", "points", "attempts", "hints used")]
-    points = 0
-    for id, exercise in EXERCISES.items():
-        entry = entries.get(id, {})
-        points += entry.get("points", 0)
-        numbers = f"{entry.get('points', 0)} of {exercise.points}", entry.get("attempts", 0), entry.get("hints", 0)
-        rows.append((id, entry.get("state", State.OPEN), *map(str, numbers)))
-    passed = sum(entries.get(id, {}).get("state") == State.PASSED for id in EXERCISES)
-    most = sum(exercise.points for exercise in EXERCISES.values())
-    title = f"{passed} of {len(EXERCISES)} exercises passed, {points} of {most} points"
-    card.show(card.Note(title, table=tuple(rows)))
+    entries, tables = progress_file.load(), []
+    for lesson in LESSONS:
+        rows = [("exercise", "state", "points", "attempts", "hints used")]
+        for name in lesson.exercises:
+            entry, most = entries.get(f"{lesson.slug}.{name}", {}), find(f"{lesson.slug}.{name}").points
+            numbers = f"{entry.get('points', 0)} of {most}", entry.get("attempts", 0), entry.get("hints", 0)
+            rows.append((name, entry.get("state", State.OPEN), *map(str, numbers)))
+        begun = any(row[1] != State.OPEN for row in rows[1:])
+        done = all(row[1] == State.PASSED for row in rows[1:])
+        tables.append(card.Table(_standing(lesson, entries), tuple(rows), open=begun and not done))
+    card.show(card.Note(_count(list(EXERCISES), entries), tables=tuple(tables)))
+
+
+def _standing(lesson: Lesson, entries: dict[str, dict[str, Any]]) -> str:
+    """Return how far a student is in a lesson, in a line."""
+    return f"{lesson.notebook}: {_count([f'{lesson.slug}.{name}' for name in lesson.exercises], entries)}"
+
+
+def _count(ids: list[str], entries: dict[str, dict[str, Any]]) -> str:
+    mine = [entries.get(id, {}) for id in ids]
+    passed, points = (sum(entry.get("state") == State.PASSED for entry in mine), sum(e.get("points", 0) for e in mine))
+    return f"{passed} of {len(ids)} exercises passed, {points} of {sum(EXERCISES[id].points for id in ids)} points"
 
 
 def answer(id: str, choice: Any) -> None:

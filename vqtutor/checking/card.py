@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
@@ -36,19 +37,30 @@ def _details(verdict: Verdict) -> list[str]:
     return lines
 
 
+def headline(verdict: Verdict) -> str:
+    """Return the card's first line: a mark, the exercise, its state in words, and points."""
+    return f"{_MARKS[verdict.state]:2} {_title(verdict)}"
+
+
 def text(verdict: Verdict) -> str:
-    """Return the card as plain text, for terminals, tracebacks and screen readers."""
-    body = [*verdict.message.splitlines(), *(line for detail in _details(verdict) for line in detail.splitlines())]
-    return "\n   ".join([f"{_MARKS[verdict.state]:2} {_title(verdict)}", *body])
+    """Return the card as plain text, for terminals and screen readers."""
+    parts = [verdict.message, *_details(verdict), verdict.standing]
+    return "\n   ".join([headline(verdict), *(line for part in parts for line in part.splitlines())])
 
 
 def html(verdict: Verdict) -> str:
     """Return the card for a notebook; its text is complete without styles."""
-    message = "".join(f"<p style='margin:.3em 0'>{escape(line)}</p>" for line in verdict.message.splitlines())
     details = "".join(f"<li><code>{escape(line)}</code></li>" for line in _details(verdict))
+    details = f"<ul style='margin:.3em 0'>{details}</ul>" if details else ""
     return box(
-        _title(verdict), message + (f"<ul style='margin:.3em 0'>{details}</ul>" if details else ""), verdict.state
+        _title(verdict),
+        _lines(verdict.message.splitlines()) + details + _lines(verdict.standing.splitlines()),
+        verdict.state,
     )
+
+
+def _lines(lines: Sequence[str]) -> str:
+    return "".join(f"<p style='margin:.3em 0'>{escape(line)}</p>" for line in lines)
 
 
 def box(title: str, body_html: str, state: str = "") -> str:
@@ -63,29 +75,47 @@ def box(title: str, body_html: str, state: str = "") -> str:
 
 
 @dataclass(frozen=True)
+class Table:
+    """A table under a line that sums it up. Where it is not `open`, a click opens it, and text has the line only.
+
+    The first row is the head, the first column the rows' names.
+    """
+
+    summary: str
+    rows: tuple[tuple[str, ...], ...]
+    open: bool = True
+
+    def __str__(self) -> str:
+        widths = [max(map(len, column)) for column in zip(*self.rows, strict=True)]
+        rows = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in self.rows]
+        return "\n  ".join([self.summary, *rows] if self.open else [self.summary])
+
+    def _repr_html_(self) -> str:
+        head, *rows = self.rows
+        body = "".join(f"<th scope='col'>{escape(cell)}</th>" for cell in head)
+        body = f"<table><thead><tr>{body}</tr></thead><tbody>"
+        for first, *rest in rows:
+            cells = "".join(f"<td>{escape(cell)}</td>" for cell in rest)
+            body += f"<tr><th scope='row'>{escape(first)}</th>{cells}</tr>"
+        state = " open" if self.open else ""
+        return f"<details{state}><summary>{escape(self.summary)}</summary>{body}</tbody></table></details>"
+
+
+@dataclass(frozen=True)
 class Note:
-    """A titled box for a hint, an explanation or a table; `code` keeps its line breaks."""
+    """A titled box for a hint, an explanation or tables; `code` keeps its line breaks, `tables` can be folded."""
 
     title: str
     lines: tuple[str, ...] = ()
     code: str = ""
-    table: tuple[tuple[str, ...], ...] = ()
+    tables: tuple[Table, ...] = ()
 
     def __str__(self) -> str:
-        widths = [max(map(len, column)) for column in zip(*self.table, strict=True)]
-        rows = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in self.table]
-        return "\n   ".join([self.title, *self.lines, *rows, *self.code.splitlines()])
+        tables = [line for table in self.tables for line in str(table).splitlines()]
+        return "\n   ".join([self.title, *self.lines, *tables, *self.code.splitlines()])
 
     def _repr_html_(self) -> str:
-        body = "".join(f"<p style='margin:.3em 0'>{escape(line)}</p>" for line in self.lines)
-        if self.table:
-            head, *rows = self.table
-            body += "<table><thead><tr>" + "".join(f"<th scope='col'>{escape(cell)}</th>" for cell in head)
-            body += "</tr></thead><tbody>"
-            for first, *rest in rows:
-                cells = "".join(f"<td>{escape(cell)}</td>" for cell in rest)
-                body += f"<tr><th scope='row'>{escape(first)}</th>{cells}</tr>"
-            body += "</tbody></table>"
+        body = _lines(self.lines) + "".join(table._repr_html_() for table in self.tables)
         return box(self.title, body + (f"<pre>{escape(self.code)}</pre>" if self.code else ""))
 
     def _repr_pretty_(self, printer, cycle) -> None:

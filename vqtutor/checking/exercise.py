@@ -87,6 +87,7 @@ class Exercise:
       misconceptions: in the order in which they are tried.
       alternatives: {what differs from the reference: a right answer written differently}.
       hints: from vague to precise; the reference is added as the last one.
+      can: what an answer that passes can do, in a sentence.
       base: the class that the answer must extend, when the answer is a class.
       seconds: of the answer's own processor time for all probes together. The first call compiles; an exercise whose
         reference needs over two seconds gets more than the default.
@@ -100,6 +101,7 @@ class Exercise:
     misconceptions: tuple[Misconception, ...]
     alternatives: Mapping[str, Any]
     hints: tuple[str, ...]
+    can: str = ""
     base: type | None = None
     seconds: float = 10.0
     tried: Tried = Tried()

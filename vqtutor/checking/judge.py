@@ -11,7 +11,7 @@ from vqtutor.checking import card
 from vqtutor.checking.exercise import Exercise, Misconception, Slip, State, Tried
 from vqtutor.checking.probe import Observation, is_open, misfit, observe
 from vqtutor.checking.relations import relation
-from vqtutor.checking.tried import behaves_as, fingerprints
+from vqtutor.checking.tried import behaves_as, fingerprints, shows
 
 # float32 has about 7 digits and the probes add up tens of products of order one, so right answers written
 # differently agree to about 1e-6 of the largest element; the mildest misconception is off by more than 1e-3.
@@ -45,9 +45,10 @@ class Verdict:
       state: see `State`.
       points, max_points: points earned, and the most that can be earned.
       misconception: the name of the misconception that the answer behaves as, if any.
-      message: what is wrong and where to look; empty when the answer is right.
+      message: what is wrong and where to look; of a right answer, what it can do.
       probes: one verdict per probe.
       is_relation: no misconception matches, but the message says how the answer differs from the right one.
+      standing: how far the student is in the lesson; "" except on the card of a check.
     """
 
     exercise: str
@@ -58,6 +59,7 @@ class Verdict:
     message: str = ""
     probes: tuple[ProbeVerdict, ...] = field(default=())
     is_relation: bool = False
+    standing: str = ""
 
     @property
     def passed(self) -> bool:
@@ -74,14 +76,14 @@ class Verdict:
 
 
 class CheckFailed(AssertionError):  # noqa: N818 - the name that notebooks and instructors see
-    """A check did not pass. In a notebook the card is shown in place of the traceback."""
+    """A check did not pass. In a notebook the card has been shown, and takes the place of the traceback."""
 
     def __init__(self, verdict: Verdict):
         super().__init__(card.text(verdict))
         self.verdict = verdict
 
     def _render_traceback_(self) -> list[str]:
-        return card.text(self.verdict).splitlines()
+        return [f"{card.headline(self.verdict)}: the card above says why."]
 
 
 def _is_close(expected: np.ndarray, actual: np.ndarray) -> np.ndarray:
@@ -146,23 +148,23 @@ def _look(exercise: Exercise, answer: Any) -> Sequence[Observation]:
     return observe(exercise, answer, seconds=120)
 
 
-def _diagnose(
-    exercise: Exercise, observations: Sequence[Observation], off: Sequence[str], look: Look
-) -> Misconception | Slip | None:
-    """Return the misconception, or small mistake, that an answer behaves as; `off` names the probes that differ."""
+def _diagnose(exercise: Exercise, observations: Sequence[Observation], look: Look) -> Misconception | Slip | None:
+    """Return the misconception, or small mistake, that an answer behaves as."""
     own, right = fingerprints(observations), fingerprints(look(exercise, exercise.reference))
     # On an accelerator, or with another JAX, the right answer may look different from when the others were tried.
     tried = exercise.tried if behaves_as(right, fingerprints(exercise.tried.right)) else Tried()
+    if not shows(own, right):
+        return None
     number = 0
     for misconception in exercise.misconceptions:
         for wrong in (misconception.answer, *misconception.also):
             prints = tried.wrong[number] if tried.wrong else fingerprints(look(exercise, wrong))
-            if behaves_as(own, prints, off):
+            if behaves_as(own, prints):
                 return misconception
             number += 1
     if any(one.problem for one in observations):  # which says more
         return None
-    return next((slip for slip in tried.slips if behaves_as(own, slip.prints, off)), None)
+    return next((slip for slip in tried.slips if behaves_as(own, slip.prints)), None)
 
 
 def judge_observations(exercise: Exercise, observations: Sequence[Observation], look: Look = _look) -> Verdict:
@@ -174,7 +176,8 @@ def judge_observations(exercise: Exercise, observations: Sequence[Observation], 
       look: (exercise, answer) -> observations of the reference, or of a misconception's answer.
     """
     results: list[ProbeVerdict] = []
-    references = exercise.tried.right
+    kept = {one.probe: one for one in exercise.tried.right}
+    references = [kept[probe.name] for probe in exercise.probes if probe.name in kept]
     if len(references) != len(observations) or any(map(_difference, references, observations)):
         references = look(exercise, exercise.reference)
     for probe, expected, observation in zip(exercise.probes, references, observations, strict=True):
@@ -185,9 +188,8 @@ def judge_observations(exercise: Exercise, observations: Sequence[Observation], 
             results.append(ProbeVerdict(probe.name, probe.points, probe.points, remark=_remark(expected, observation)))
     points = sum(result.points for result in results)
     if points == exercise.points:
-        return Verdict(exercise.id, State.PASSED, points, points, probes=tuple(results))
-    off = [result.name for result in results if not result.passed]
-    if idea := _diagnose(exercise, observations, off, look):
+        return Verdict(exercise.id, State.PASSED, points, points, message=exercise.can, probes=tuple(results))
+    if idea := _diagnose(exercise, observations, look):
         message = f"{idea.says}\n{idea.look}"
         return Verdict(exercise.id, State.NOT_YET, points, exercise.points, idea.name, message, tuple(results))
     message, is_relation = _unnamed(exercise, references, observations, results)

@@ -13,7 +13,7 @@ from typing import Any
 
 from vqtutor.checking.exercise import State
 from vqtutor.checking.judge import Verdict
-from vqtutor.storage import whole_file
+from vqtutor.storage import alone, whole_file
 
 DRIVE = Path("/content/drive/MyDrive")  # where Colab mounts your Drive
 _memory: dict[str, dict[str, Any]] = {}  # entries that could not be written to a disk
@@ -75,11 +75,10 @@ def _save(entries: dict[str, dict[str, Any]]) -> None:
     files = paths()
     for file in files:
         try:
-            merged = _merge(
-                entries, _read(file)
-            )  # raises OSError, before anything is overwritten, if it cannot be read now
-            with whole_file(file) as part:
-                part.write(json.dumps(merged, indent=1).encode())
+            with alone(file):
+                merged = _merge(entries, _read(file))  # an OSError comes before anything is lost
+                with whole_file(file) as part:
+                    part.write(json.dumps(merged, indent=1).encode())
         except OSError as error:
             _memory.update(entries)
             where = "on this machine" if file != files[0] else "for this session"

@@ -4,7 +4,7 @@
 and keeps what came of it in the lesson's tried.json. A check then runs the student's answer and the right one only.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,14 +57,18 @@ def observations(plain: Mapping[str, Mapping[str, list[Any]]]) -> tuple[Observat
     )
 
 
-def behaves_as(one: Prints, other: Prints, off: Collection[str] | None = None) -> bool:
-    """Whether one answer behaves as another does, on every probe in which it did not crash.
+def behaves_as(one: Prints, other: Prints) -> bool:
+    """Whether one answer behaves as another does, on every probe in which it did not crash."""
+    return one.keys() == other.keys() and all(_alike(one[probe], other[probe]) for probe in _ran(one))
 
-    With `off`, the probes in which it differs from the right answer, it must have come to an end in one of them.
-    """
-    ran = [probe for probe in one if one[probe] != Problem.CRASH]  # a crash can have many causes
-    told = off is None or any(probe in off for probe in ran)
-    return told and one.keys() == other.keys() and all(_alike(one[probe], other[probe]) for probe in ran)
+
+def shows(one: Prints, right: Prints) -> bool:
+    """Whether an answer differs from the right one in a probe that ran: a crash can have many causes."""
+    return any(not _alike(one[probe], right[probe]) for probe in _ran(one))
+
+
+def _ran(one: Prints) -> list[str]:
+    return [probe for probe in one if one[probe] != Problem.CRASH]
 
 
 def _alike(one: Mapping[str, Print] | str, other: Mapping[str, Print] | str) -> bool:

@@ -50,6 +50,7 @@ def decorated(with_: str) -> Edit:
 
 def exercise(
     id: str,
+    can: str,
     wrong: Mapping[str, tuple],
     right: Mapping[str, Any],
     hints: tuple[str, ...],
@@ -59,6 +60,7 @@ def exercise(
 
     Args:
       id: "lesson.name".
+      can: what an answer that passes can do, in a sentence that begins with "It".
       wrong: {name of a misconception: (*answers with that idea, what is wrong, where to look)}, in the order in which
         they are tried. An answer is an `edit`, a function or a class.
       right: {what differs: another right answer}.
@@ -81,6 +83,7 @@ def exercise(
         ),
         alternatives={name: resolve(one) for name, one in right.items()},
         hints=hints,
+        can=can,
         seconds=seconds,
         tried=_tried(id),
     )

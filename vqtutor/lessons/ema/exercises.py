@@ -10,6 +10,7 @@ from vqtutor.lessons.entries import decorated, edit, exercise
 
 batch_statistics = exercise(
     "ema.batch_statistics",
+    can="It counts and adds up, for each code, the vectors that chose it.",
     wrong={
         "means in place of sums": (edit("one_hot.T @", "(one_hot / jnp.maximum(one_hot.sum(axis=0), 1)).T @"),
             "You return the mean of each code's vectors; the sum is asked for.",
@@ -75,6 +76,7 @@ batch_statistics = exercise(
 
 smooth_counts = exercise(
     "ema.smooth_counts",
+    can="It keeps every count above 0, so that no code is divided by nothing.",
     wrong={
         "total not kept": (lambda c, e: c + e,
             "Epsilon is added and the total has grown by K epsilon.",
@@ -137,6 +139,7 @@ def _by_hand(counts, sums, z_e, indices, decay, epsilon):
 
 update_codebook = exercise(
     "ema.update_codebook",
+    can="It moves a codebook towards the mean of its vectors, without a gradient.",
     wrong={
         "decay and its rest swapped": (edit("    batch_counts,", "    decay = 1 - decay\n    batch_counts,"),
             "The past gets 1 - decay and the batch decay: with 0.99 the codes would jump to every new batch.",
@@ -215,6 +218,7 @@ update_codebook = exercise(
 # Found by watching a code that nobody chose: the published slip starts the sums at the codebook, the counts at nothing.
 repair_start = exercise(
     "ema.repair_start",
+    can="It begins a running mean in which a code that no vector chooses stays where it is.",
     wrong={
         "counts at zero": (lambda c: (jnp.zeros(len(c)), c),
             "The sums begin at the codebook, the counts at 0: a code that nobody chose is divided by nearly nothing.",
@@ -294,6 +298,7 @@ _LOOK_UP_AGAIN = """\
 
 ema_vector_quantizer = exercise(
     "ema.EMAVectorQuantizer",
+    can="It quantizes, and while training it moves its own codebook.",
     wrong={
         "update before look-up": (edit("        return {", _LOOK_UP_AGAIN),
             edit("        return {", _LOOK_UP_AGAIN.replace("after[2]", "jax.lax.stop_gradient(after[2])")),
@@ -392,6 +397,7 @@ _SHUFFLED, _FRESH = "jax.random.permutation(key, len(rows))", "rows[shuffled[jnp
 
 restart_dead_codes = exercise(
     "ema.restart_dead_codes",
+    can="It gives every dead code a new start on a vector of its own, also inside jit.",
     wrong={
         "counts not reset": (edit(_COUNTS, ""),
             "A restarted code keeps its count, so it is dead again at the next step and never comes to rest.",

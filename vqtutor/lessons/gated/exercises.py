@@ -18,6 +18,7 @@ _MIDDLE = """\
 
 stack_masks = exercise(
     "gated.stack_masks",
+    can="It gives both stacks their masks, for any odd kernel.",
     wrong={
         "middle of a half kernel": (edit("    return", _MIDDLE),
             edit("    return", _MIDDLE.replace("(above, left)", "[above]")),
@@ -77,6 +78,7 @@ _SPLIT = "jnp.split(features, 2, axis=-1)"
 
 gate = exercise(
     "gated.gate",
+    can="It scales half of the channels by a gate that the other half computes.",
     wrong={
         "halves swapped": (edit("signal, door", "door, signal"),
             "tanh is taken of the second half and the sigmoid of the first.",
@@ -153,6 +155,7 @@ _RESIDUAL = "out + horizontal if self.residual else out"
 
 gated_block = exercise(
     "gated.GatedBlock",
+    can="It sees everything before a place, with no blind spot, and takes a label into account.",
     wrong={
         "horizontal feeds vertical": (
             edit("        if condition", f"        above = above{_LINEAR}(left)\n        if condition"),
@@ -232,6 +235,7 @@ def _python_loop(key, logits_fn, indices, known):
 
 complete = exercise(
     "gated.complete",
+    can="It goes on with a map of which only a part is known.",
     wrong={
         "known codes are drawn over": (edit("set(value)", "set(drawn)"),
             "Known codes do not stay: they are replaced by drawn ones.",

@@ -12,6 +12,7 @@ from vqtutor.lessons.entries import decorated, edit, exercise
 
 reconstruction_loss = exercise(
     "losses.reconstruction_loss",
+    can="It measures how well images come back, on a scale where 1 is no better than the mean.",
     wrong={
         "sum in place of mean": (
             edit("jnp.mean", "jnp.sum"), edit("jnp.mean", "jnp.sum", "/ variance", "/ len(x) / variance"),
@@ -95,6 +96,7 @@ _VALUE_OFF = {
 
 codebook_loss = exercise(
     "losses.codebook_loss",
+    can="It pulls the chosen codes towards the vectors, and leaves the encoder alone.",
     wrong={
         "the other loss": (edit("jax.lax.stop_gradient(z_e) - codes", "z_e - jax.lax.stop_gradient(codes)"),
             "The value is right, but its gradient reaches the encoder and not the codes: this is the commitment loss.",
@@ -123,6 +125,7 @@ codebook_loss = exercise(
 
 commitment_loss = exercise(
     "losses.commitment_loss",
+    can="It keeps the encoder's output near its codes, and leaves the codes alone.",
     wrong={
         "the other loss": (edit("z_e - jax.lax.stop_gradient(codes)", "jax.lax.stop_gradient(z_e) - codes"),
             "The value is right, but its gradient reaches the codes and not the encoder: this is the codebook loss.",
@@ -151,6 +154,7 @@ commitment_loss = exercise(
 
 vq_loss = exercise(
     "losses.vq_loss",
+    can="It trains codes and encoder at once, each at its own strength.",
     wrong={
         "beta on the codebook loss": (edit("return ", "return beta * ", "+ beta * ", "+ "),
             "The sum is right, but beta weighs the pull on the codes; it should weigh the pull on the encoder.",
@@ -207,6 +211,7 @@ _LOSS, _THROUGH = "vq_loss(z_e, codes, beta)", "straight_through(z_e, codes)"
 # Found with a gradient: the published slip takes both losses after the straight-through line, and every value is right.
 repair_quantizer = exercise(
     "losses.repair_quantizer",
+    can="It quantizes, and every gradient arrives where it belongs.",
     wrong={
         "losses after straight-through": (edit(_THROUGH, "codes", "    loss =", f"    codes = {_THROUGH}\n    loss ="),
             edit(_LOSS, f"vq_loss(z_e, {_THROUGH}, beta)"),
@@ -270,6 +275,7 @@ def _with_p(p):
 
 bernoulli_nll = exercise(
     "losses.bernoulli_nll",
+    can="It gives the nats of an image under its pixels' logits, also where logits are huge.",
     wrong={
         "overflows for large logits": (_with_p("jax.nn.sigmoid(logits)"), _with_p("1 / (1 + jnp.exp(-logits))"),
             "The formula is right, but the logarithm of a probability that rounds to 0 or 1 is not finite.",
@@ -330,6 +336,7 @@ bernoulli_nll = exercise(
 
 uniform_prior_nats = exercise(
     "losses.uniform_prior_nats",
+    can="It says what a code map costs in nats when nothing is known about its codes.",
     wrong={
         "bits": (lambda n, k: n * math.log2(k),
             "You return bits; nats were asked for.",
@@ -381,6 +388,7 @@ def _mean_over(maps, num_codes):
 
 perplexity = exercise(
     "losses.perplexity",
+    can="It says how many codes are really in use.",
     wrong={
         "0 log 0": (edit(_SURPRISE, "-jnp.log(share)"),
             "A code that is never used makes 0 times the logarithm of 0, which is NaN; its limit is 0.",

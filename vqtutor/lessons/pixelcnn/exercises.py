@@ -25,6 +25,7 @@ _KEEP_CENTRE = ' + (order == centre) * (mask_type == "B")'
 
 causal_mask = exercise(
     "pixelcnn.causal_mask",
+    can="It says which taps of a kernel come before the centre.",
     wrong={
         "A and B swapped": (edit('== "B"', '== "A"'),
             "Your mask A keeps the centre and your mask B leaves it out.",
@@ -125,6 +126,7 @@ _SHIFTED = (  # the map that tap i, j multiplies
 
 masked_conv2d = exercise(
     "pixelcnn.MaskedConv2D",
+    can="It convolves a map without seeing what comes later.",
     wrong={
         "masked only once": (edit(_START, _MASKED_START, f" * {_MASK}", ""),
             "The weights start masked, but the mask is not there when they are used: after one step of training the "
@@ -202,6 +204,7 @@ _FELT = "jnp.any(gradient[0] != 0, axis=-1)"
 
 receptive_field = exercise(
     "pixelcnn.receptive_field",
+    can="It shows what any network looks at, so that you can catch one that looks ahead.",
     wrong={
         "channels cancel": (edit(_FELT, "gradient[0].sum(-1) != 0"), edit(_FELT, "jnp.abs(gradient[0].sum(-1)) > 1e-6"),
             "You add the gradient up over the channels before you look: positive and negative parts cancel.",
@@ -259,6 +262,7 @@ def _p(logits, indices):
 
 prior_loss = exercise(
     "pixelcnn.prior_loss",
+    can="It measures a prior on real code maps, in nats a code.",
     wrong={
         "summed over the map": (edit(".mean()", ".sum(axis=(1, 2)).mean()"),
             "This is nats an image: summed over the places of a map. Asked for is nats a code.",
@@ -316,6 +320,7 @@ prior_loss = exercise(
 
 nats_to_bits_per_image = exercise(
     "pixelcnn.nats_to_bits_per_image",
+    can="It translates a prior's nats into bits that you could store.",
     wrong={
         "still nats": (lambda n, s: n * s[0] * s[1],
             "This is nats an image: the step to bits is missing.",
@@ -370,6 +375,7 @@ _DRAWN = f"jax.random.categorical({_KEY}, logits)"
 
 sample = exercise(
     "pixelcnn.sample",
+    can="It draws new code maps from any causal network, one place at a time.",
     wrong={
         "the likeliest code": (edit(_DRAWN, "jnp.argmax(logits, axis=-1)"),
             "You take the likeliest code at every place: every map comes out the same.",

@@ -114,7 +114,7 @@ def _gradients(answer):
 Z_E = jnp.asarray(np.asarray(MAP)[0])
 Z_Q = jnp.asarray(np.abs(np.asarray(MAP)[1]) + 0.1)  # above 0
 _LARGEST, _SMALLEST = float(np.asarray(Z_E).max()), float(np.asarray(Z_E).min())
-_LARGEST_Q = float(np.asarray(Z_Q).max())
+_LARGEST_Q, _SMALLEST_Q = float(np.asarray(Z_Q).max()), float(np.asarray(Z_Q).min())
 # The first four have the value z_q, and differ only in their derivatives. The others detect answers that test the sign,
 # the sum or all elements of a gradient.
 LAYERS = {
@@ -131,6 +131,7 @@ LAYERS = {
     "largest only": lambda z_e, z_q: sg(z_q) + jnp.maximum(z_e, 0.99 * _LARGEST),
     "one dimension of z_q": lambda z_e, z_q: sg(z_e) + z_q**2 * jnp.array([0.0, 1.0, 0.0]),
     "largest of z_q only": lambda z_e, z_q: sg(z_e) + jnp.maximum(z_q, 0.99 * _LARGEST_Q),
+    "smallest of z_q only": lambda z_e, z_q: sg(z_e) + jnp.minimum(z_q, 1.01 * _SMALLEST_Q),
     "smallest only": lambda z_e, z_q: sg(z_q) + jnp.minimum(z_e, 0.99 * _SMALLEST),
 }
 

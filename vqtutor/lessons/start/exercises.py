@@ -8,6 +8,7 @@ from vqtutor.lessons.entries import edit, exercise
 
 to_unit_range = exercise(
     "start.to_unit_range",
+    can="It turns the bytes of any image into numbers from 0 to 1.",
     wrong={
         "divides by 256": (edit("/ 255", "/ 256"),
             "White comes out a little below 1: a uint8 pixel has 256 values, but the largest of them is 255.",

@@ -13,6 +13,7 @@ _FACTOR, _ROUNDED = "2**num_strided_layers", "-(-rows // factor), -(-columns // 
 
 code_map_shape = exercise(
     "vqvae.code_map_shape",
+    can="It says how large a code map is, for any image and any number of layers.",
     wrong={
         "rounded down": (edit("-(-", "(", times=2),
             "With SAME padding a strided layer rounds up: a map of 7 becomes 4, not 3.",
@@ -63,6 +64,7 @@ code_map_shape = exercise(
 
 bits_per_image = exercise(
     "vqvae.bits_per_image",
+    can="It says how many bits a code map takes.",
     wrong={
         "nats": (lambda shape, k: math.prod(shape) * math.log(k),
             "You return nats; bits were asked for.",
@@ -151,6 +153,7 @@ _Z_E = "vqtutor.Conv2D(self.code_dim, 1)(x)"
 
 encoder = exercise(
     "vqvae.Encoder",
+    can="It turns 784 pixels into 7 x 7 vectors, and every one of its weights can learn.",
     wrong={
         "no relu": (edit("jax.nn.relu", "", times=2),
             "Three convolutions without anything in between are one linear map.",
@@ -212,6 +215,7 @@ _SECOND = "        x = jax.nn.relu(vqtutor.Conv2DTranspose(32, 3, stride=2)(x))\
 
 decoder = exercise(
     "vqvae.Decoder",
+    can="It turns 7 x 7 vectors into images, and every one of its weights can learn.",
     wrong={
         "no relu": (edit("jax.nn.relu", "", times=2),
             "Three transposed convolutions without anything in between are one linear map.",
@@ -276,6 +280,7 @@ _RESULTS = f"{_APPLIED}, opt_state, {_METRICS}"
 
 make_train_step = exercise(
     "vqvae.make_train_step",
+    can="It makes a training step for any loss and any optimizer.",
     wrong={
         "updates not applied": (edit(_APPLIED, "params"),
             "The parameters come back as they went in: the updates are computed and dropped.",
