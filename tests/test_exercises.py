@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import partial, wraps
 from importlib import import_module
 
 import jax.numpy as jnp
@@ -47,6 +48,54 @@ def test_misconception_is_rejected_by_name(exercise, name, wrong):
 @pytest.mark.parametrize(("exercise", "answer"), RIGHT)
 def test_right_answer_written_differently_passes(exercise, answer):
     verdict = judge(exercise, answer)
+    assert verdict.passed, str(verdict)
+
+
+def _with_more_options(right):
+    def answer(*arguments, verbose=False, **options):
+        return right(*arguments, **options)
+
+    return answer
+
+
+class _Called:
+    def __init__(self, right):
+        self.right = right
+
+    def __call__(self, *arguments, **options):
+        return self.right(*arguments, **options)
+
+    def method(self, *arguments, **options):
+        return self.right(*arguments, **options)
+
+
+# What students make of a function, or of a class, without changing what it does.
+FORMS = {
+    "an object with __call__": _Called,
+    "a bound method": lambda right: _Called(right).method,
+    "a partial": partial,
+    "with more options": _with_more_options,
+    "wrapped": lambda right: wraps(right)(lambda *arguments, **options: right(*arguments, **options)),
+}
+CLASSES = {
+    "a partial": partial,
+    "a subclass of its own class": lambda right: type("Mine", (right,), {}),
+    "with a name for Haiku": lambda right: type(
+        "Named", (right,), {"__init__": lambda self, *a, name="mine", **o: right.__init__(self, *a, **o)}
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("exercise", "form"),
+    [
+        pytest.param(exercise, form, id=f"{exercise.id}: {name}")
+        for exercise in EXERCISES.values()
+        for name, form in (CLASSES if exercise.base else FORMS).items()
+    ],
+)
+def test_a_right_answer_passes_in_any_form(exercise, form):
+    verdict = judge(exercise, form(next(iter(exercise.alternatives.values()))))
     assert verdict.passed, str(verdict)
 
 

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -100,7 +101,10 @@ def misfit(exercise: Exercise, answer: Any) -> str | None:
     """Return a sentence when the answer cannot be called as the exercise calls it, else None."""
     name, call = exercise.name, ", ".join(exercise.arguments)
     if exercise.base is not None:
-        if not (inspect.isclass(answer) and issubclass(answer, exercise.base)):
+        made = answer
+        while isinstance(made, partial):  # a class with some of its options chosen
+            made = made.func
+        if not (inspect.isclass(made) and issubclass(made, exercise.base)):
             return f"{name} must be a class that extends {exercise.base.__name__}, not a {type(answer).__name__}."
     elif inspect.isclass(answer) or not callable(answer):
         return f"{name} must be a function, called as {name}({call}); this is a {type(answer).__name__}."
