@@ -31,16 +31,29 @@ _rng = np.random.default_rng(9)
 # As many images as places, the same for all probes, so that they share compiled programs.
 V, H = (np.asarray(normal(_rng, PLACES, *SIZE, CHANNELS)) for _ in STACKS)
 CONDITION = np.asarray(normal(_rng, PLACES, 3))
+NO_CONDITION = np.zeros_like(CONDITION)
 
 
-def _block(answer, mask_type, residual=False, kernel_size=3, with_condition=False):
-    """Return (parameters, apply) of one block; apply takes (parameters, vertical, horizontal, condition)."""
+_blocks: dict = {}  # of the answer that is checked now: each is compiled once for all probes
 
-    def build():
-        block = answer(CHANNELS, kernel_size, mask_type, residual)
-        return lambda v, h, c: block(v, h, c) if with_condition else block(v, h)
 
-    return network(build, V, H, CONDITION)
+def _block(answer, mask_type="B", residual=False, kernel_size=3, with_condition=True):
+    """Return (parameters, apply, apply compiled) of a block; apply takes (parameters, vertical, horizontal, condition).
+
+    All probes but the first give it a condition, where 0 stands for none: a block compiles for seconds.
+    """
+    case = mask_type, residual, kernel_size, with_condition
+    if case not in _blocks:
+
+        def build():
+            block = answer(CHANNELS, kernel_size, mask_type, residual)
+            return lambda v, h, c: block(v, h, c) if with_condition else block(v, h)
+
+        params, apply = network(build, V, H, CONDITION)
+        # With biases at 0, nothing but the inputs can reach the outputs.
+        params = jax.tree.map(lambda leaf: leaf * np.float32(leaf.ndim > 1), params)
+        _blocks[case] = params, apply, compiled(apply)
+    return _blocks[case]
 
 
 def _sight(answer):
@@ -48,12 +61,12 @@ def _sight(answer):
 
     In each image of the batch another place of the input is changed: one pass, where a Jacobian takes many.
     """
+    _blocks.clear()  # another answer, or other functions that it calls
     arrays = {}
     nudge = np.eye(PLACES).reshape(PLACES, *SIZE, 1) * np.float32([1.0, -0.7, 0.5, 1.3])
     vertical, horizontal = (np.tile(x[:1], (PLACES, 1, 1, 1)) for x in (V, H))
     for mask_type, kernel_size in (("A", 5), ("B", 3)):
-        params, apply = _block(answer, mask_type, kernel_size=kernel_size)
-        apply = compiled(apply)
+        params, _, apply = _block(answer, mask_type, kernel_size=kernel_size, with_condition=False)
         before = apply(params, vertical, horizontal, None)
         for name, out in zip(STACKS, before, strict=True):
             arrays[f"{mask_type}: shape of {name} output"] = np.array(out.shape)
@@ -71,8 +84,8 @@ def _links(answer):
     """Outputs with all weights at zero: the gates are closed, and only residual links have an effect."""
     arrays = {}
     for word, residual in (("with", True), ("without", False)):
-        params, apply = _block(answer, "B", residual)
-        vertical, horizontal = compiled(apply)(jax.tree.map(np.zeros_like, params), V, H, None)
+        params, _, apply = _block(answer, residual=residual)
+        vertical, horizontal = apply(jax.tree.map(np.zeros_like, params), V, H, NO_CONDITION)
         arrays[f"horizontal output {word} residual, weights at zero"] = horizontal
         arrays[f"vertical output {word} residual, weights at zero"] = vertical
     return arrays
@@ -80,10 +93,9 @@ def _links(answer):
 
 def _gates(answer):
     """The output of a gate is between -1 and 1, for any input."""
-    params, apply = _block(answer, "B")
-    apply = compiled(apply)
+    params, _, apply = _block(answer)
     (vertical, near), (_, far), (small, _), (_, small_h) = (
-        apply(params, scale * V, scale * H, None) for scale in (1e4, 2e4, 0.5, 1.0)
+        apply(params, np.float32(scale) * V, np.float32(scale) * H, NO_CONDITION) for scale in (1e4, 2e4, 0.5, 1.0)
     )
     return {
         "vertical output lies between -1 and 1": bool(np.all(np.abs(vertical) <= 1.0)),
@@ -95,8 +107,7 @@ def _gates(answer):
 
 
 def _conditions(answer):
-    params, apply = _block(answer, "B", with_condition=True)
-    apply = compiled(apply)
+    params, _, apply = _block(answer)
     one, other = apply(params, V, H, CONDITION), apply(params, V, H, CONDITION[::-1])
     return {
         f"{name} output listens to the condition": np.any(a != b, axis=(1, 2, 3))
@@ -121,10 +132,7 @@ def _weights(answer):
     """Which parts have weights of their own, number by number, whatever array a number is kept in."""
     arrays = {}
     for word, residual in (("with", True), ("without", False)):
-        params, plain = _block(answer, "B", residual, with_condition=True)
-        # With biases at 0, nothing but the inputs can reach the outputs.
-        params = jax.tree.map(lambda leaf: leaf * np.float32(leaf.ndim > 1), params)
-        apply = compiled(plain)
+        params, plain, apply = _block(answer, residual=residual)
         slopes = compiled(lambda params, *inputs, plain=plain: [_slopes(plain, of, params, *inputs) for of in (0, 1)])
 
         def effects(*inputs, params=params, slopes=slopes):
@@ -133,19 +141,21 @@ def _weights(answer):
 
         v, h, c, nothing = V, H, CONDITION, np.zeros_like(V)
         (of_v, of_h), (_, without_h), (_, of_h_only), without_c = (
-            effects(*inputs) for inputs in ((v, h, c), (v, nothing, c), (nothing, h, 0 * c), (v, h, 0 * c))
+            effects(*inputs)
+            for inputs in ((v, h, c), (v, nothing, c), (nothing, h, NO_CONDITION), (v, h, NO_CONDITION))
         )
         effect = np.stack([of_v, of_h, without_h, of_h_only, without_c[0] | without_c[1]], axis=1)
         for part, pattern in PARTS.items():
             fits = [effect[:, i] == wanted for i, wanted in enumerate(pattern) if wanted is not None]
             arrays[f"{word} residual: the {part} has weights of its own"] = bool(np.any(np.all(fits, axis=0)))
-        before, after = (apply(params, x, y, 0 * c) for x, y in ((v, h), (v + 1, h + 1)))
+        before, after = (apply(params, x, y, NO_CONDITION) for x, y in ((v, h), (v + 1, h + 1)))
         for name, a, b in zip(STACKS, before, after, strict=True):
             arrays[f"{word} residual: the {name} output is alive where the condition is 0"] = bool(np.any(a != b))
-        arrays[f"{word} residual: gradients to the inputs and the condition are those of the values"] = _is_derivative(
-            plain, apply, params, v, h, c
-        )
-    return arrays | _taps(apply, params)
+        if residual:  # which has every part in it
+            arrays["gradients to the inputs and the condition are those of the values"] = _is_derivative(
+                plain, apply, params, v, h, c
+            )
+    return arrays | _taps(*_block(answer)[::2])
 
 
 def _slopes(apply, of, params, *inputs):
@@ -166,11 +176,11 @@ def _is_derivative(plain, apply, params, *inputs):
     return True
 
 
-def _taps(apply, params):
+def _taps(params, apply):
     """Whether two taps of a kernel have different weights."""
     nothing, nudge = np.zeros_like(V), np.zeros_like(V)
     nudge[0, 1, 2, 0] = nudge[1, 2, 2, 0] = nudge[2, 2, 1, 0] = 1.0
-    (to_v, _), (_, to_h) = (apply(params, *inputs, 0 * CONDITION) for inputs in ((nudge, nothing), (nothing, nudge)))
+    (to_v, _), (_, to_h) = (apply(params, *inputs, NO_CONDITION) for inputs in ((nudge, nothing), (nothing, nudge)))
     return {
         "taps of the vertical kernel have weights of their own": bool(
             np.any(abs(to_v[0, 2, 2] - to_v[1, 2, 2]) > 1e-6)
