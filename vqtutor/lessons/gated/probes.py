@@ -136,8 +136,11 @@ def _weights(answer):
         slopes = compiled(lambda params, *inputs, plain=plain: [_slopes(plain, of, params, *inputs) for of in (0, 1)])
 
         def effects(*inputs, params=params, slopes=slopes):
-            return [np.concatenate([np.ravel(np.abs(leaf) > 1e-7) for leaf in jax.tree.leaves(one)])
-                    for one in slopes(params, *inputs)]  # fmt: skip
+            # Biases have an effect wherever their layer has: they would pass for a layer that is missing.
+            leaves = [[leaf for leaf in jax.tree.leaves(one) if leaf.ndim > 1] for one in slopes(params, *inputs)]
+            return [
+                np.concatenate([np.zeros(0, bool), *(np.ravel(np.abs(leaf) > 1e-7) for leaf in one)]) for one in leaves
+            ]
 
         v, h, c, nothing = V, H, CONDITION, np.zeros_like(V)
         (of_v, of_h), (_, without_h), (_, of_h_only), without_c = (
