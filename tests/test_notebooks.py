@@ -298,7 +298,7 @@ def test_a_wrong_answer_shows_the_same_card_and_no_traceback(tmp_path):
     assert output.ename == "CheckFailed" and len(output.traceback) == 1 and "the card above" in output.traceback[0]
     card = shown.data["text/plain"]
     assert card.startswith("x  start.to_unit_range - not yet") and "Traceback" not in card and "vqtutor/" not in card
-    assert "00_start_here: 0 of 1 exercises passed, 1 of 2 points" in card
+    assert "00_start_here: 0 of 1 exercises passed, 0 of 2 points" in card
     assert "role='group' aria-label='start.to_unit_range - not yet" in shown.data["text/html"]
 
 

@@ -26,6 +26,8 @@ def fingerprint(array: np.ndarray) -> Print:
     numbers = np.abs(finite).max(initial=0), *(part.sum() / max(values.size, 1) ** 0.5 for part in weighted)
     odd = int(values.size - np.isfinite(values).sum())
     kind = array.dtype.kind.replace("u", "i")
+    if kind == "f" and array.ndim:  # a Python number is as good as a scalar of float32
+        kind = str(array.dtype)
     return [list(array.shape), kind, odd, *(float(f"{number:.7g}") for number in numbers)]
 
 
@@ -78,7 +80,8 @@ def _alike(one: Mapping[str, Print] | str, other: Mapping[str, Print] | str) -> 
 
 
 def _match(one: Print, other: Print) -> bool:
-    if one[:3] != other[:3]:
+    kinds = {one[1], other[1]} - {"f"}  # which is float32, or a number of Python's
+    if one[0] != other[0] or one[2] != other[2] or len(kinds) > 1 or kinds and not (one[1][:1] == other[1][:1]):
         return False
     scale = max(one[3], other[3], _SMALLEST_SCALE)
     return all(abs(a - b) <= _TOLERANCE * scale for a, b in zip(one[3:], other[3:], strict=True))

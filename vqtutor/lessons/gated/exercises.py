@@ -282,4 +282,5 @@ complete = exercise(
         "This is your sampler with one line more. Which?",
         "After drawing, jnp.where(known[:, row, column], indices[:, row, column], drawn).",
     ),
+    seconds=30.0,
 )  # fmt: skip

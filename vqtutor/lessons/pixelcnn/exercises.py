@@ -187,6 +187,7 @@ masked_conv2d = exercise(
         "The mask is [kh, kw]; `mask[..., None, None]` makes it fit the weights.",
         "`vqtutor.convolve(x, w * mask[..., None, None]) + b`.",
     ),
+    seconds=30.0,
 )  # fmt: skip
 
 
