@@ -69,8 +69,8 @@ def check(id: str, answer: Any) -> Any:
     with _silence() if nbgrader == "autograde" else nullcontext():
         verdict = judge(id, answer)
     _log(verdict, time.perf_counter() - start)
-    progress_file.record(verdict, _source(find(id), answer))
-    verdict = replace(verdict, standing=_standing(lesson_of(find(id).id), progress_file.load()))
+    entries = progress_file.record(verdict, _source(find(id), answer))
+    verdict = replace(verdict, standing=_standing(lesson_of(find(id).id), entries))
     if nbgrader == "autograde":
         # nbgrader reads partial credit from a cell's result, and gives 0 points to a cell that raises.
         from IPython import get_ipython
@@ -78,7 +78,7 @@ def check(id: str, answer: Any) -> Any:
         card.show(verdict)
         get_ipython().displayhook(verdict.points)
     elif verdict.state == State.NOT_YET or (nbgrader == "validate" and not verdict.passed):
-        if _in_a_notebook():
+        if card.in_a_notebook():
             card.show(verdict)
         raise CheckFailed(verdict)
     else:
@@ -234,12 +234,6 @@ def _log(verdict: Verdict, seconds: float) -> None:
         entry = {name: getattr(verdict, name) for name in names} | {"seconds": round(seconds, 4)}
         with open(os.environ["VQTUTOR_LOG"], "a") as log:
             log.write(json.dumps(entry) + "\n")
-
-
-def _in_a_notebook() -> bool:
-    from IPython import get_ipython
-
-    return get_ipython() is not None
 
 
 def hint(id: str, step: int | None = None) -> None:

@@ -122,11 +122,18 @@ class Note:
         printer.text(str(self))
 
 
+def in_a_notebook() -> bool:
+    """Whether there is a place to show cards: a notebook, or IPython in a terminal."""
+    from IPython import get_ipython
+
+    return get_ipython() is not None
+
+
 def show(item: object) -> None:
     """Show a card: as HTML in a notebook, as text in a terminal."""
-    from IPython import display, get_ipython
+    from IPython import display
 
-    if get_ipython() is None:
-        print(item)
-    else:
+    if in_a_notebook():
         display.display(item)
+    else:
+        print(item)

@@ -94,12 +94,13 @@ def _say_once(line: str) -> None:
         print(line)
 
 
-def record(verdict: Verdict, source: str = "") -> None:
+def record(verdict: Verdict, source: str = "") -> dict[str, dict[str, Any]]:
     """Store the best result of an exercise so far, and count the attempt unless the blank is still open.
 
     Args:
       verdict: of this attempt.
       source: of the answer, with all it uses; stored when the answer passed, for use in later lessons.
+    Returns: all entries, see `load`.
     """
     entries = load()
     entry = entries.setdefault(verdict.exercise, {"state": State.OPEN, "points": 0, "attempts": 0, "hints": 0})
@@ -113,6 +114,7 @@ def record(verdict: Verdict, source: str = "") -> None:
     elif verdict.state == State.NOT_YET:
         entry["tried"] = hashlib.sha256(source.encode()).hexdigest()[:16]
     _save(entries)
+    return entries
 
 
 def next_hint(exercise: str, steps: int, asked_again: bool) -> int:

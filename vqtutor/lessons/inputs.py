@@ -60,7 +60,7 @@ def compiled(function: Callable) -> Callable:
     return call
 
 
-def network(build: Callable, *inputs: Any, seed: int = 0) -> tuple[dict, Callable]:
+def network(build: Callable, *inputs: Any) -> tuple[dict, Callable]:
     """Return (parameters in general position, apply) of what `build` makes; apply takes (parameters, *inputs).
 
     The parameters are drawn by NumPy: JAX would compile a program for every shape. A mask, or a zero, that an answer
@@ -72,6 +72,6 @@ def network(build: Callable, *inputs: Any, seed: int = 0) -> tuple[dict, Callabl
         shapes = jax.eval_shape(init, *inputs)
     except Exception:  # as in `compiled`
         shapes = init(*inputs)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     draw = lambda leaf: (0.3 * rng.normal(size=leaf.shape)).astype(leaf.dtype)  # noqa: E731
     return jax.tree.map(draw, shapes), made.apply

@@ -1,6 +1,5 @@
 """Probes of lesson 03."""
 
-import haiku as hk
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -66,11 +65,8 @@ def _learning(build, x):
 
 
 def _shape(build, x):
-    def out(x):
-        transformed = hk.without_apply_rng(hk.transform(lambda x: build()(x)))
-        return transformed.apply(transformed.init(jax.random.key(0), x), x)
-
-    return np.array(jax.eval_shape(out, x).shape)
+    params, apply = network(build, x)
+    return np.array(jax.eval_shape(apply, params, x).shape)
 
 
 def _size(build, x):
