@@ -349,18 +349,16 @@ def test_helpers_of_other_cells_come_along_and_nothing_else_does(grader, tmp_pat
 @needs_sandbox
 @pytest.mark.parametrize("id", EXERCISES)
 def test_the_same_verdict_as_the_students_own_check(id, patient, tmp_path):
-    exercise = EXERCISES[id]
-    (way, right), (name, wrong) = written.right(exercise)[0], written.wrong(exercise)[0]
-    answers = exercise.alternatives[way], exercise.misconceptions[0].answer
-    assert name == exercise.misconceptions[0].name
-    lesson = made_class.lesson_of(exercise)
-    patient.prepare(exercise)  # its compiled programs serve all that follows
+    exercise, lesson = EXERCISES[id], made_class.lesson_of(EXERCISES[id])
+    (_, right), (name, wrong) = written.right(exercise)[0], written.wrong(exercise)[0]
     for i, cell in enumerate((right, wrong)):
         nbformat.write(made_class.notebook(lesson, {id: cell}), tmp_path / f"s{i}_{lesson}.ipynb")
-    for answer, found in zip(answers, collect(tmp_path), strict=True):
-        own, graded = checking.judge(exercise, answer, seconds=60), patient.judge(found.answers[id])
-        for what in ("state", "points", "max_points", "misconception", "message"):
-            assert graded[what] == getattr(own, what), (what, graded, own)
+    right, wrong = (patient.judge(found.answers[id]) for found in collect(tmp_path))
+    assert (right["state"], right["points"], right["message"]) == ("passed", exercise.points, exercise.can), right
+    own = checking.judge(exercise, exercise.misconceptions[0].answer, seconds=60)
+    assert own.misconception == name
+    for what in ("state", "points", "max_points", "misconception", "message"):
+        assert wrong[what] == getattr(own, what), (what, wrong, own)
 
 
 @needs_sandbox

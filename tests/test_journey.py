@@ -80,16 +80,7 @@ def code(source: str):
 
 @pytest.mark.long
 def test_each_lesson_goes_on_with_what_the_student_wrote_in_the_ones_before(tmp_path):
-    environment = (
-        authoring.quiet(ROOT)
-        | HURRY
-        | {
-            "VQTUTOR_PROGRESS": str(tmp_path / "progress.json"),
-            "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "programs"),  # the same probes run in check, recall and judge
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-        }
-    )
+    environment = authoring.quiet(ROOT) | HURRY | {"VQTUTOR_PROGRESS": str(tmp_path / "progress.json")}
     seen, written = {}, []
     for path in authoring.lessons(ROOT):
         notebook = authoring.read(path)

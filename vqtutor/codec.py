@@ -11,7 +11,7 @@ import optax
 from jax import Array
 
 from vqtutor.models import autoencoder, ema
-from vqtutor.training import Run, fit, quick_jit
+from vqtutor.training import Run, fit, quick_jit, steady_jit
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,11 @@ def train_codec(
     params, state = run.state[:2]
     (codebook,) = (own["codebook"] for own in state.values())
 
-    @jax.jit
+    @steady_jit
     def indices(pixels):
         return network.apply(params, state, autoencoder.prepare(pixels), False)[0]["indices"]
 
-    @jax.jit
+    @steady_jit
     def decoded(indices):
         return autoencoder.decode(params, codebook[indices], decoder) + 0.5
 
