@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vqtutor import train_codec
+from vqtutor import Conv2D, train_codec
 from vqtutor.data import strokes
 from vqtutor.models import ema
 
@@ -32,14 +32,15 @@ def test_it_is_made_of_the_parts_it_is_given(images):
             self.code_dim = code_dim
 
         def __call__(self, x):
-            return hk.Conv2D(self.code_dim, 4, 4)(x)
+            return Conv2D(self.code_dim, 4, 4)(x)
 
     def restart(key, counts, sums, codebook, z_e, threshold):
         return counts, sums, jnp.full_like(codebook, 7.0)
 
-    codec = train_codec(images, encoder=Encoder, restart=restart, steps=2, batch_size=8)
+    settings = dict(encoder=Encoder, steps=2, batch_size=8)
+    codec = train_codec(images, restart=restart, **settings)
     assert float(codec.codebook.min()) == float(codec.codebook.max()) == 7.0
     assert any(leaf.shape == (4, 4, 1, 16) for leaf in jax.tree.leaves(codec.run.state[0]))
-    other = train_codec(images, quantizer=lambda k, d: ema.EMAVectorQuantizer(k, d, decay=0.0), steps=2, batch_size=8)
-    usual = train_codec(images, steps=2, batch_size=8)
+    other = train_codec(images, quantizer=lambda k, d: ema.EMAVectorQuantizer(k, d, decay=0.0), **settings)
+    usual = train_codec(images, **settings)
     assert not np.allclose(other.codebook, usual.codebook)
