@@ -1,11 +1,13 @@
 """How an answer differs, in a sentence, where no misconception behaves as it does.
 
 A ladder of relations between what a probe should observe and what it observed: the first one that holds wherever the
-answer is off is told. All of them are about arrays; nothing here knows what an exercise is about.
+answer is off is told, else the first one that holds for one of the arrays. All of them are about arrays; nothing here
+knows what an exercise is about. One that fits by chance misleads, so each asks for more numbers than it has free ones.
 """
 
 import itertools
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -57,12 +59,16 @@ def _places(bad: np.ndarray) -> str:
 
 
 def _zeros(pairs: Sequence[Pair]) -> str | None:
-    if _on_all(pairs, lambda e, o: not np.any(o) and bool(np.any(e))):
+    if _on_all(pairs, lambda e, o: o.dtype.kind != "b" and not np.any(o) and bool(np.any(e))):
         return "Your result is 0 everywhere."
     return None
 
 
 def _constant(pairs: Sequence[Pair]) -> str | None:
+    numbers = [(float(e), float(o)) for e, o in pairs if e.shape == o.shape == () and o.dtype.kind in "fiu"]
+    right, own = {e for e, _ in numbers}, {o for _, o in numbers}
+    if len(numbers) == len(pairs) == len(right) > 1 == len(own) and np.isfinite([*own]).all():
+        return f"Your result is {own.pop():.4g} each time, whatever comes in."
     if _on_all(
         pairs,
         lambda e, o: o.size > 1 and o.shape == e.shape and np.ptp(e.astype(float)) > 0 and np.ptp(o.astype(float)) == 0,
@@ -254,14 +260,15 @@ def _factors(pairs: Sequence[Pair]) -> list[float] | None:
 
 def _factor(pairs: Sequence[Pair]) -> str | None:
     factors = _factors(pairs)
-    informative = any(np.size(e) > 1 for e, _ in pairs) or len(pairs) > 1
     if factors is None:
         return None
     first, steady = factors[0], max(factors) - min(factors) <= _TOLERANCE * abs(factors[0])
-    if steady and not informative and not any(np.isclose(first, value, rtol=1e-4) for value in (-1, *_MEANINGS)):
-        whole = _whole(first)
-        if not whole:
-            return None
+    if not steady and not _on_all(pairs, lambda e, o: len(np.unique(np.abs(e))) > 1):
+        return None  # two numbers always differ by a factor
+    whole = _whole(first)
+    single = sum(np.size(e) for e, _ in pairs) == 1
+    if single and not whole and not any(np.isclose(first, value, rtol=1e-4) for value in (-1, *_MEANINGS)):
+        return None
     if steady and np.isclose(first, -1, rtol=1e-4):
         return "The sign is the other way round: your values are the right ones times -1."
     if steady:
@@ -282,10 +289,12 @@ def _factor(pairs: Sequence[Pair]) -> str | None:
 
 
 def _whole(factor: float) -> str:
-    if factor >= 1.5 and np.isclose(factor, round(factor), rtol=1e-3):
-        return "is something added up that should be averaged, or a division missing?"
-    if factor <= 0.7 and np.isclose(1 / factor, round(1 / factor), rtol=1e-3):
-        return "is something averaged that should be added up, or divided once too often?"
+    for number, question in (
+        (factor, "is something added up that should be averaged, or a division missing?"),
+        (1 / factor, "is something averaged that should be added up, or divided once too often?"),
+    ):
+        if 1.5 <= number < 2000 and np.isclose(number, round(number), rtol=1e-5):  # larger ones are whole by chance
+            return question
     return ""
 
 
@@ -344,8 +353,185 @@ def _of_each_value(pairs: Sequence[Pair]) -> str | None:
     return None
 
 
+def _numbers(pairs: Sequence[Pair], at_least: int) -> bool:
+    """Whether all are finite numbers in the right shape, of which at least so many different ones are to be right."""
+    return _on_all(
+        pairs,
+        lambda e, o: (
+            e.shape == o.shape
+            and e.dtype.kind in "fiu"
+            and o.dtype.kind in "fiu"
+            and bool(np.isfinite(e).all() and np.isfinite(o).all())
+            and len(np.unique(e)) >= at_least
+        ),
+    )
+
+
+def _all(pairs: Sequence[Pair]) -> tuple[np.ndarray, np.ndarray]:
+    """Return all numbers that are to be right, and all that came."""
+    e, o = (np.concatenate([np.asarray(pair[i], float).ravel() for pair in pairs]) for i in (0, 1))
+    return e, o
+
+
+def weights(parts: Sequence[np.ndarray], whole: np.ndarray) -> list[float] | None:
+    """Return how often each part has to be taken for their sum to be the whole, or None where it cannot be."""
+    columns = np.stack([np.ravel(part).astype(float) for part in parts], axis=1)
+    scale = np.abs(columns).max(axis=0)
+    if not np.isfinite(scale).all() or not scale.all() or not np.isfinite(whole).all():
+        return None
+    times, _, rank, _ = np.linalg.lstsq(columns / scale, np.ravel(whole).astype(float), rcond=1e-5)
+    if rank < len(parts) or not _same(np.ravel(whole), columns / scale @ times):
+        return None
+    return (times / scale).tolist()
+
+
+def _straight_line(pairs: Sequence[Pair]) -> str | None:
+    if not _numbers(pairs, 5):
+        return None
+    e, o = _all(pairs)
+    if np.ptp(o) > 0 and (found := weights([e, np.ones_like(e)], o)):
+        return f"Your values are the right ones times {found[0]:.4g}, and then {found[1]:+.4g}."
+    return None
+
+
+def _power(pairs: Sequence[Pair]) -> str | None:
+    if not _numbers(pairs, 5) or not _on_all(pairs, lambda e, o: bool(np.all(e > 0) and np.all(o > 0))):
+        return None
+    e, o = np.log(_all(pairs))
+    if np.ptp(o) > 0.1 and np.ptp(e) > 0.1 and (found := weights([e, np.ones_like(e)], o)):
+        factor = "" if abs(found[1]) < 1e-4 else f", times {np.exp(found[1]):.4g}"
+        return f"Your values are the right ones to the power {found[0]:.4g}{factor}."
+    return None
+
+
+def _signs(pairs: Sequence[Pair]) -> str | None:
+    if not _numbers(pairs, 3):
+        return None
+    e, o = _all(pairs)
+    if _same(np.abs(e), np.abs(o)):
+        return f"All is right but for the sign, which is off at {int((e * o < 0).sum())} of {e.size} places."
+    return None
+
+
+def _cut_off(pairs: Sequence[Pair]) -> str | None:
+    if not _numbers(pairs, 3):
+        return None
+    e, o = _all(pairs)
+    for word, limit, limited in (
+        ("above", o.max(), np.minimum(e, o.max())),
+        ("below", o.min(), np.maximum(e, o.min())),
+    ):
+        if np.ptp(o) > 0 and 1 < (limited != e).sum() < e.size - 1 and _same(limited, o):
+            return f"Your values are the right ones, cut off {word} {limit:.4g}."
+    return None
+
+
+def _by_part(pairs: Sequence[Pair]) -> str | None:
+    """Off by an amount, or by a factor, that is the same all along some axes."""
+    ndim = pairs[0][0].ndim
+    if not 2 <= ndim <= 4 or not _numbers(pairs, 2) or any(e.ndim != ndim for e, _ in pairs):
+        return None
+    if np.mean(np.concatenate([_close(e, o).ravel() for e, o in pairs])) > 0.25:  # then where says more
+        return None
+
+    def by_amount(e, o, along):
+        return e + (o - e).mean(axis=along, keepdims=True)
+
+    def by_factor(e, o, along):
+        return e * (e * o).sum(axis=along, keepdims=True) / np.maximum((e * e).sum(axis=along, keepdims=True), 1e-30)
+
+    def says_much(e, along):
+        varied = np.ptp(e, axis=along) > 0  # in a part of one value, any amount and any factor fits
+        return e.size - varied.size >= 4 and varied.sum() > 1 and varied.mean() > 0.5
+
+    for n in range(1, ndim):
+        for kept in itertools.combinations(range(ndim), n):
+            along = tuple(axis for axis in range(ndim) if axis not in kept)
+            if not any(says_much(e, along) for e, _ in pairs):
+                continue
+            where = f"that changes along {_say_axes(kept, 9)} and is the same along {_say_axes(along, 9)}"
+            for off, sentence in (
+                (by_amount, f"Your values are off by an amount {where}: which term has to do with one of them only?"),
+                (by_factor, f"Your values are off by a factor {where}: what do you divide by, or multiply with?"),
+            ):
+                if _on_all(pairs, lambda e, o, off=off, along=along: _same(o, off(e * 1.0, o * 1.0, along))):
+                    return sentence
+    return None
+
+
+def _elsewhere(pairs: Sequence[Pair]) -> str | None:
+    """Vectors that are right, but not at their places."""
+
+    def rows(array):
+        return array.reshape(-1, array.shape[-1]).astype(float)
+
+    def fits(e, o):
+        if e.shape != o.shape or e.ndim < 2 or e.shape[-1] < 2 or e[..., 0].size > 1000:
+            return False
+        right, own = rows(e), rows(o)
+        there = np.all(np.abs(own[:, None] - right) <= _TOLERANCE * np.abs(right).max(initial=1e-6), axis=-1).any(
+            axis=1
+        )
+        return bool(there.all()) and len(np.unique(own, axis=0)) > 1 and bool(np.ptp(right, axis=1).all())
+
+    if _numbers(pairs, 3) and _on_all(pairs, fits):
+        return "Each of your vectors, along the last axis, is one of the right ones, but some stand in another's place."
+    return None
+
+
+def _order_kept(pairs: Sequence[Pair]) -> str | None:
+    if not _numbers(pairs, 8):
+        return None
+    for sign, sentence in (
+        (1, "The largest of your values stands where it should, and so on down to the smallest: their order is right."),
+        (-1, "Where the largest value should be, your smallest stands, and so on: their order is turned round."),
+    ):
+        if _on_all(
+            pairs,
+            lambda e, o, sign=sign: (
+                len(np.unique(o)) > 7
+                and np.array_equal(
+                    np.argsort(e, axis=None, kind="stable"),
+                    np.argsort(sign * o.astype(float), axis=None, kind="stable"),
+                )
+            ),
+        ):
+            return sentence
+    return None
+
+
+def _same_along(pairs: Sequence[Pair]) -> str | None:
+    ndim = pairs[0][0].ndim
+
+    def fits(e, o, axis):
+        return e.ndim == ndim and not np.ptp(o, axis=axis).any() and bool(np.ptp(e, axis=axis).any())
+
+    if not 1 < ndim <= 5 or not _numbers(pairs, 2):
+        return None
+    axes = tuple(axis for axis in range(ndim) if _on_all(pairs, lambda e, o, axis=axis: fits(e, o, axis)))
+    return f"Your result is the same all along {_say_axes(axes, 9)}; the right one changes there." if axes else None
+
+
+def _some_slices(pairs: Sequence[Pair]) -> str | None:
+    """All along an axis it is either all right or off, and both occurs."""
+    expected, observed = pairs[0]
+    if expected.shape != observed.shape or not 1 <= expected.ndim <= 4:
+        return None
+    off = ~_close(expected, observed)
+    for axis in range(expected.ndim):
+        others = tuple(i for i in range(expected.ndim) if i != axis)
+        wrong = off.any(axis=others)
+        right = ~wrong & np.any(expected, axis=others)  # 0 comes out right too easily
+        if 2 < len(wrong) <= 12 and right.any() and 1 < wrong.sum() == off.sum() / off.size * len(wrong):
+            places = [", ".join(map(str, np.flatnonzero(which))) for which in (~wrong, wrong)]
+            return f"Along axis {axis}, {places[0]} come out right; {places[1]} do not."
+    return None
+
+
 def _complement(pairs: Sequence[Pair]) -> str | None:
-    if _on_all(pairs, lambda e, o: e.dtype.kind == o.dtype.kind == "b" and e.shape == o.shape and bool(np.all(e != o))):
+    if _on_all(
+        pairs, lambda e, o: e.dtype.kind == o.dtype.kind == "b" and e.shape == o.shape != () and bool(np.all(e != o))
+    ):
         return "Every yes is a no, and every no a yes: the condition is the other way round."
     return None
 
@@ -453,7 +639,7 @@ def _first_right(pairs: Sequence[Pair]) -> str | None:
         )
 
     if _on_all(pairs, fits):
-        return "The first example comes out right, and none of the others: does each use its own input?"
+        return "Along axis 0 the first comes out right, and none of the others."
     return None
 
 
@@ -484,24 +670,42 @@ def _another_order(pairs: Sequence[Pair]) -> str | None:
     return None
 
 
-LADDER = (
+# What an answer did, the most telling first; then where it is right, and where not.
+_DONE = (
     _not_finite, _dtype, _zeros, _axis_of_one, _permuted, _reshaped, _only_the_first, _reduced_too_far, _not_reduced,
-    _repeated, _complement, _factor, _offset, _of_each_value, _reversed, _first_for_all, _first_right, _shifted,
-    _inside_right, _constant, _another_order, _one_slice, _few, _shape,
+    _repeated, _complement, _factor, _offset, _of_each_value, _reversed, _first_for_all, _shifted, _constant,
+    _another_order, _signs, _cut_off, _straight_line, _power, _by_part, _elsewhere, _same_along,
 )  # fmt: skip
+_WHERE = (_first_right, _inside_right, _one_slice, _few, _some_slices, _order_kept, _shape)
 
 
-def relation(differences: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> str | None:
-    """Return a sentence on how what was observed differs from what should be, or None where no relation holds.
+class Relation(NamedTuple):
+    """A sentence on how what was observed differs, and of which difference it was found first."""
 
-    Args:
-      differences: (name, expected, observed) of every observation that is off.
-    """
-    pairs = [(np.asarray(expected), np.asarray(observed)) for _, expected, observed in differences]
-    if not pairs:
-        return None
+    number: int
+    says: str
+
+
+Differences = Sequence[tuple[str, np.ndarray, np.ndarray]]  # name, expected, observed of all that is off
+
+
+def relation(differences: Differences) -> Relation | None:
+    """Return how what was observed differs from what should be, or None where no relation holds."""
+    if differences and (statement := _statement(*differences[0])):
+        return Relation(0, statement)
+    return _first(_DONE, differences)
+
+
+def whereabouts(differences: Differences) -> Relation | None:
+    """Return where what was observed is right, and where not, if that can be said in a sentence."""
+    return _first(_WHERE, differences)
+
+
+def _first(rungs: Sequence[Callable[[Sequence[Pair]], str | None]], differences: Differences) -> Relation | None:
+    pairs = [(expected, observed) for _, expected, observed in differences]
+    alone = [(number, [pair]) for number, pair in enumerate(pairs)] if len(pairs) > 1 else []
     with np.errstate(all="ignore"):
-        sentence = next((sentence for rung in LADDER if (sentence := rung(pairs))), None)
-        if sentence is None and len(pairs) > 1:  # no relation holds everywhere: the first observation says the most
-            sentence = next((sentence for rung in LADDER if (sentence := rung(pairs[:1]))), None)
-    return _statement(differences[0][0], *pairs[0]) or sentence
+        for number, some in ((0, pairs), *alone) if pairs else ():
+            if sentence := next((sentence for rung in rungs if (sentence := rung(some))), None):
+                return Relation(number, sentence)
+    return None
