@@ -197,7 +197,7 @@ def test_numbers_that_are_made_of_the_arguments_are_told_as_an_expression():
 
 def test_what_has_nothing_to_do_with_the_arguments_is_not_told_an_expression():
     told = 0
-    for seed in range(100):
+    for seed in range(40):
         rng = np.random.default_rng(200 + seed)
         assert array_of(RIGHT, rng.normal(size=RIGHT.shape).astype(np.float32), [CALL, OTHER]) is None
         assert numbers_of(np.abs(rng.normal(size=2)), [CALL, OTHER]) is None
