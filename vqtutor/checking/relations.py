@@ -6,7 +6,8 @@ knows what an exercise is about. One that fits by chance misleads, so each asks 
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -33,22 +34,21 @@ def _on_all(pairs: Sequence[Pair], holds: Callable[[np.ndarray, np.ndarray], boo
 # -- values that are no numbers, or say nothing ------------------------------------------------------------------------
 
 
+def _when(sentence: str, holds: Callable[[np.ndarray, np.ndarray], bool]) -> Callable[[Sequence[Pair]], str | None]:
+    """Return a rung that tells a sentence where something holds of every pair."""
+    return lambda pairs: sentence if _on_all(pairs, holds) else None
+
+
 def _not_finite(pairs: Sequence[Pair]) -> str | None:
     for expected, observed in pairs:
         if expected.shape == observed.shape and observed.dtype.kind == "f":
             bad = ~np.isfinite(observed) & np.isfinite(expected)
             if not bad.any():
                 continue
-            kind = (
-                "NaN"
-                if np.isnan(observed[bad]).all()
-                else "infinite"
-                if np.isinf(observed[bad]).all()
-                else "not finite"
-            )
-            where = "everywhere"
-            if not bad.all():
-                where = "where it should be 0" if not expected[bad].any() else f"at {_places(bad)}"
+            nan, inf = np.isnan(observed[bad]).all(), np.isinf(observed[bad]).all()
+            kind = "NaN" if nan else "infinite" if inf else "not finite"
+            where = "where it should be 0" if not expected[bad].any() else f"at {_places(bad)}"
+            where = "everywhere" if bad.all() else where
             return f"Your result is {kind} {where}: look for a division by 0, or a logarithm or root of 0 or less."
     return None
 
@@ -58,22 +58,13 @@ def _places(bad: np.ndarray) -> str:
     return f"{count} of {bad.size} places, the first {first}" if bad.ndim else "its one place"
 
 
-def _zeros(pairs: Sequence[Pair]) -> str | None:
-    if _on_all(pairs, lambda e, o: o.dtype.kind != "b" and not np.any(o) and bool(np.any(e))):
-        return "Your result is 0 everywhere."
-    return None
+_zeros = _when("Your result is 0 everywhere.", lambda e, o: o.dtype.kind != "b" and not np.any(o) and bool(np.any(e)))
 
 
 def _constant(pairs: Sequence[Pair]) -> str | None:
-    numbers = [(float(e), float(o)) for e, o in pairs if e.shape == o.shape == () and o.dtype.kind in "fiu"]
-    right, own = {e for e, _ in numbers}, {o for _, o in numbers}
-    if len(numbers) == len(pairs) == len(right) > 1 == len(own) and np.isfinite([*own]).all():
-        return f"Your result is {own.pop():.4g} each time, whatever comes in."
-    if _on_all(
-        pairs,
-        lambda e, o: o.size > 1 and o.shape == e.shape and np.ptp(e.astype(float)) > 0 and np.ptp(o.astype(float)) == 0,
-    ):
-        return "Your result has the same value everywhere, whatever the input says."
+    right, own = (np.unique([np.ravel(pair[i])[:1] for pair in pairs if pair[i].size == 1]) for i in (0, 1))
+    if len(pairs) > 1 and all(e.size == o.size == 1 for e, o in pairs) and len(right) > 1 == len(own):
+        return f"Your result is {own[0]:.4g} each time, whatever comes in." if np.isfinite(own[0]) else None
     return None
 
 
@@ -90,14 +81,8 @@ def _dtype(pairs: Sequence[Pair]) -> str | None:
 def _axis_of_one(pairs: Sequence[Pair]) -> str | None:
     if not _on_all(pairs, lambda e, o: e.shape != o.shape and e.size == o.size and _same(e.squeeze(), o.squeeze())):
         return None
-    expected, observed = pairs[0]
-    word = (
-        "too many"
-        if observed.ndim > expected.ndim
-        else "missing"
-        if observed.ndim < expected.ndim
-        else "in another place"
-    )
+    more = pairs[0][1].ndim - pairs[0][0].ndim
+    word = "too many" if more > 0 else "missing" if more < 0 else "in another place"
     return f"The values are right, but an axis of length 1 is {word}: {_shapes(pairs)}."
 
 
@@ -130,8 +115,12 @@ _REDUCTIONS = {
 }
 
 
-def _axes(ndim: int) -> list[tuple[int, ...]]:
-    return [axes for n in range(1, ndim + 1) for axes in itertools.combinations(range(ndim), n)]
+def _reductions(ndim: int) -> Iterator[tuple[str, Callable[..., np.ndarray]]]:
+    """Yield (what is done over which axes, the function that does so)."""
+    for n in range(1, ndim + 1) if ndim <= 4 else ():
+        for axes in itertools.combinations(range(ndim), n):
+            for word, reduce in _REDUCTIONS.items():
+                yield f"{word} over {_say_axes(axes, ndim)}", partial(reduce, axis=axes)
 
 
 def _say_axes(axes: tuple[int, ...], ndim: int) -> str:
@@ -142,60 +131,36 @@ def _say_axes(axes: tuple[int, ...], ndim: int) -> str:
 
 def _reduced_too_far(pairs: Sequence[Pair]) -> str | None:
     """The answer is the right one, reduced over axes that should have stayed; with or without keepdims."""
-    expected, _ = pairs[0]
-    if not 1 <= expected.ndim <= 4 or expected.dtype.kind == "b":
+    ndim = pairs[0][0].ndim
+    if not _on_all(pairs, lambda e, o: e.ndim == ndim and e.dtype.kind != "b" and e.size != o.size and e.size > 0):
         return None
-    for axes in _axes(expected.ndim):
-        for word, reduce in _REDUCTIONS.items():
-
-            def fits(e, o, axes=axes, reduce=reduce):
-                if e.ndim != expected.ndim or e.size == o.size or e.size == 0:
-                    return False
-                value = reduce(np.asarray(e, float), axis=axes)
-                return _same(value, o) or _same(reduce(np.asarray(e, float), axis=axes, keepdims=True), o)
-
-            if _on_all(pairs, fits):
-                return f"Your result is the right one, {word} over {_say_axes(axes, expected.ndim)}, which should stay."
+    for done, reduce in _reductions(ndim):
+        if _on_all(pairs, lambda e, o, f=reduce: _same(f(e * 1.0), o) or _same(f(e * 1.0, keepdims=True), o)):
+            return f"Your result is the right one, {done}, which should stay."
     return None
 
 
 def _not_reduced(pairs: Sequence[Pair]) -> str | None:
     """The right answer is what the student's becomes when it is summed or averaged over some axes."""
-    _, observed = pairs[0]
-    if not 1 <= observed.ndim <= 4 or observed.dtype.kind == "b":
+    ndim = pairs[0][1].ndim
+    if not _on_all(pairs, lambda e, o: o.ndim == ndim and o.dtype.kind != "b" and o.size > e.size > 0):
         return None
-    for axes in _axes(observed.ndim):
-        for word, reduce in _REDUCTIONS.items():
-
-            def fits(e, o, axes=axes, reduce=reduce):
-                return (
-                    o.ndim == observed.ndim
-                    and o.size > e.size > 0
-                    and _same(e, reduce(np.asarray(o, float), axis=axes))
-                )
-
-            if _on_all(pairs, fits):
-                return (
-                    f"One step is missing: {word} over {_say_axes(axes, observed.ndim)}, your result is the right one."
-                )
+    for done, reduce in _reductions(ndim):
+        if _on_all(pairs, lambda e, o, f=reduce: _same(e, f(o * 1.0))):
+            return f"One step is missing: {done}, your result is the right one."
     return None
 
 
-def _only_the_first(pairs: Sequence[Pair]) -> str | None:
-    if _on_all(pairs, lambda e, o: e.ndim > 0 and len(e) > 1 and (_same(e[:1], o) or _same(e[0], o))):
-        return "Only the result for the first example comes back; there should be one for each."
-    return None
+_only_the_first = _when(
+    "Only the result for the first example comes back; there should be one for each.",
+    lambda e, o: e.ndim > 0 and len(e) > 1 and (_same(e[:1], o) or _same(e[0], o)),
+)
 
 
 def _repeated(pairs: Sequence[Pair]) -> str | None:
     def fits(e, o):
-        if o.ndim <= e.ndim or o.size <= e.size:
-            return False
-        return any(
-            _same(np.broadcast_to(np.expand_dims(e, axis), o.shape), o)
-            for axis in range(o.ndim)
-            if o.ndim == e.ndim + 1 and np.delete(o.shape, axis).tolist() == list(e.shape)
-        )
+        copies = (np.expand_dims(e, axis).repeat(o.shape[axis], axis) for axis in range(o.ndim))
+        return o.ndim == e.ndim + 1 and o.size > e.size and any(_same(copy, o) for copy in copies)
 
     if _on_all(pairs, fits):
         return f"The right values are there, repeated along an axis too many: {_shapes(pairs)}."
@@ -208,23 +173,17 @@ def _shapes(pairs: Sequence[Pair]) -> str:
 
 
 def _shape(pairs: Sequence[Pair]) -> str | None:
-    if _on_all(pairs, lambda e, o: e.shape != o.shape):
-        expected, observed = pairs[0]
-        hint = ""
-        if expected.ndim == observed.ndim:
-            off = [axis for axis in range(expected.ndim) if expected.shape[axis] != observed.shape[axis]]
-            by = {
-                int(o.shape[axis]) - int(e.shape[axis])
-                for e, o in pairs
-                if e.ndim == o.ndim == expected.ndim
-                for axis in off
-            }
-            if len(by) == 1 and abs(min(by)) == 1:
-                hint = (
-                    f" One {'more' if min(by) > 0 else 'less'} along {_say_axes(tuple(off), 9)} than there should be."
-                )
-        return f"The shape is {list(observed.shape)}; {list(expected.shape)} is asked for.{hint}"
-    return None
+    if not _on_all(pairs, lambda e, o: e.shape != o.shape):
+        return None
+    expected, observed = pairs[0]
+    hint, ndim = "", expected.ndim
+    if _on_all(pairs, lambda e, o: e.ndim == o.ndim == ndim):
+        more = np.array([np.subtract(o.shape, e.shape) for e, o in pairs])
+        off = more[:, more[0] != 0]
+        if np.ptp(off) == 0 and abs(off[0, 0]) == 1:
+            axes = _say_axes(tuple(np.flatnonzero(more[0]).tolist()), 9)
+            hint = f" One {'more' if off[0, 0] > 0 else 'less'} along {axes} than there should be."
+    return f"The shape is {list(observed.shape)}; {list(expected.shape)} is asked for.{hint}"
 
 
 # -- the right shape, other values -------------------------------------------------------------------------------------
@@ -242,20 +201,11 @@ _MEANINGS = {
 
 def _factors(pairs: Sequence[Pair]) -> list[float] | None:
     """Return by what factor each observed array is off, where it is one number for the whole array."""
-    factors = []
-    for expected, observed in pairs:
-        if expected.shape != observed.shape or expected.dtype.kind not in "fiu" or observed.dtype.kind not in "fiu":
-            return None
-        e, o = np.asarray(expected, float).ravel(), np.asarray(observed, float).ravel()
-        if not e.any() and not o.any():
-            continue
-        if not np.isfinite(o).all() or not np.isfinite(e).all() or not e.any() or not o.any():
-            return None
-        factor = float(e @ o / (e @ e))
-        if factor == 0 or not _same(e * factor, o):
-            return None
-        factors.append(factor)
-    return factors or None
+    pairs = [(e, o) for e, o in pairs if e.shape != o.shape or e.any() or o.any()]
+    if not pairs or not _numbers(pairs, 1):
+        return None
+    factors = [weights([e], o) or [0.0] for e, o in pairs]
+    return [factor for (factor,) in factors] if all(factor for (factor,) in factors) else None
 
 
 def _factor(pairs: Sequence[Pair]) -> str | None:
@@ -263,29 +213,21 @@ def _factor(pairs: Sequence[Pair]) -> str | None:
     if factors is None:
         return None
     first, steady = factors[0], max(factors) - min(factors) <= _TOLERANCE * abs(factors[0])
-    if not steady and not _on_all(pairs, lambda e, o: len(np.unique(np.abs(e))) > 1):
-        return None  # two numbers always differ by a factor
-    whole = _whole(first)
-    single = sum(np.size(e) for e, _ in pairs) == 1
-    if single and not whole and not any(np.isclose(first, value, rtol=1e-4) for value in (-1, *_MEANINGS)):
-        return None
-    if steady and np.isclose(first, -1, rtol=1e-4):
+    if not steady:
+        if not _on_all(pairs, lambda e, o: len(np.unique(np.abs(e))) > 1):
+            return None  # two numbers always differ by a factor
+        whole = {_whole(abs(factor)) for factor in factors}
+        many = ", ".join(f"{factor:.4g}" for factor in factors[:3])
+        meaning = whole.pop() if len(whole) == 1 else ""
+        return f"Your values are off by a factor that changes with the inputs ({many}): {meaning or 'what do you divide by?'}"
+    if np.isclose(first, -1, rtol=1e-4):
         return "The sign is the other way round: your values are the right ones times -1."
-    if steady:
-        sign = "" if first > 0 else ", and the sign is the other way round"
-        for value, meaning in _MEANINGS.items():
-            if np.isclose(abs(first), value, rtol=1e-3):
-                return f"Your values are the right ones times {abs(first):.4g}{sign}: {meaning}"
-        whole = _whole(abs(first))
-        meaning = f": {whole}" if whole else "."
-        return f"Your values are the right ones times {abs(first):.4g}{sign}{meaning}"
-    sizes = [_whole(abs(factor)) for factor in factors]
-    many = ", ".join(f"{factor:.4g}" for factor in factors[:3])
-    if all(sizes) and len(set(sizes)) == 1:
-        return f"Your values are off by a factor that changes with the inputs ({many}): {sizes[0]}"
-    return (
-        f"Your values are the right ones up to a factor that changes with the inputs ({many}): what do you divide by?"
-    )
+    meanings = [meaning for value, meaning in _MEANINGS.items() if np.isclose(abs(first), value, rtol=1e-4)]
+    meaning = next(iter(meanings), _whole(abs(first)))
+    if not meaning and sum(e.size for e, _ in pairs) == 1:
+        return None
+    sign = "" if first > 0 else ", and the sign is the other way round"
+    return f"Your values are the right ones times {abs(first):.4g}{sign}{': ' if meaning else '.'}{meaning}"
 
 
 def _whole(factor: float) -> str:
@@ -299,21 +241,12 @@ def _whole(factor: float) -> str:
 
 
 def _offset(pairs: Sequence[Pair]) -> str | None:
-    offsets = []
-    for expected, observed in pairs:
-        if expected.shape != observed.shape or "b" in (expected.dtype.kind, observed.dtype.kind):
-            return None
-        difference = np.asarray(observed, float) - np.asarray(expected, float)
-        if (
-            difference.size == 0
-            or not np.isfinite(difference).all()
-            or not _same(np.asarray(expected, float) + difference.flat[0], np.asarray(observed, float))
-        ):
-            return None
-        offsets.append(float(difference.flat[0]))
-    if sum(np.size(e) for e, _ in pairs) < 2 or max(offsets) - min(offsets) > 1e-4 * max(map(abs, offsets)):
+    if not _numbers(pairs, 1) or sum(e.size for e, _ in pairs) < 2:
         return None
-    amount = offsets[0]
+    e, o = _all(pairs)
+    amount = float(np.mean(o - e))
+    if not _on_all(pairs, lambda e, o: _same(e + amount, o * 1.0)):
+        return None
     if all(e.dtype.kind in "iu" for e, _ in pairs) and abs(amount) == 1:
         return "Every value is one too large: do you count from 1?" if amount > 0 else "Every value is one too small."
     return f"Every value is off by the same amount: {abs(amount):.4g} too {'large' if amount > 0 else 'small'}."
@@ -322,34 +255,28 @@ def _offset(pairs: Sequence[Pair]) -> str | None:
 _FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "squared": np.square,
     "under a square root": np.sqrt,
-    "turned upside down (1 over them)": lambda x: 1 / x,
     "put into exp": np.exp,
     "put into a logarithm": np.log,
     "without their signs": np.abs,
     "subtracted from 1": lambda x: 1 - x,
     "rounded": np.round,
+    "turned upside down (1 over them)": lambda x: 1 / x,
     "cut off below 0, as by a relu": lambda x: np.maximum(x, 0),
 }
+
+
+_ONE_WAY = list(_FUNCTIONS)[-5:]  # what is lost cannot be done afterwards, and what undoes itself was tried
 
 
 def _of_each_value(pairs: Sequence[Pair]) -> str | None:
     """Numbers are to be right, and are a function of what is right; or the other way round."""
     if not _on_all(pairs, lambda e, o: e.shape == o.shape and e.dtype.kind in "fiu" and o.dtype.kind in "fiu"):
         return None
-    if sum(e.size for e, _ in pairs) < 3:
-        return None
-    with np.errstate(all="ignore"):
-        for word, function in _FUNCTIONS.items():
-            if _on_all(pairs, lambda e, o, f=function: _same(f(np.asarray(e, float)), np.asarray(o, float))):
-                return f"Your values are the right ones {word}."
-            if word not in (
-                "without their signs",
-                "rounded",
-                "cut off below 0, as by a relu",
-                "subtracted from 1",
-                "turned upside down (1 over them)",
-            ) and _on_all(pairs, lambda e, o, f=function: _same(f(np.asarray(o, float)), np.asarray(e, float))):
-                return f"{word.capitalize()}, your values would be the right ones."
+    for word, function in _FUNCTIONS.items() if sum(e.size for e, _ in pairs) > 2 else ():
+        if _on_all(pairs, lambda e, o, f=function: _same(f(e * 1.0), o)):
+            return f"Your values are the right ones {word}."
+        if word not in _ONE_WAY and _on_all(pairs, lambda e, o, f=function: _same(f(o * 1.0), e)):
+            return f"{word.capitalize()}, your values would be the right ones."
     return None
 
 
@@ -391,16 +318,6 @@ def _straight_line(pairs: Sequence[Pair]) -> str | None:
     e, o = _all(pairs)
     if np.ptp(o) > 0 and (found := weights([e, np.ones_like(e)], o)):
         return f"Your values are the right ones times {found[0]:.4g}, and then {found[1]:+.4g}."
-    return None
-
-
-def _power(pairs: Sequence[Pair]) -> str | None:
-    if not _numbers(pairs, 5) or not _on_all(pairs, lambda e, o: bool(np.all(e > 0) and np.all(o > 0))):
-        return None
-    e, o = np.log(_all(pairs))
-    if np.ptp(o) > 0.1 and np.ptp(e) > 0.1 and (found := weights([e, np.ones_like(e)], o)):
-        factor = "" if abs(found[1]) < 1e-4 else f", times {np.exp(found[1]):.4g}"
-        return f"Your values are the right ones to the power {found[0]:.4g}{factor}."
     return None
 
 
@@ -480,23 +397,12 @@ def _elsewhere(pairs: Sequence[Pair]) -> str | None:
 
 
 def _order_kept(pairs: Sequence[Pair]) -> str | None:
-    if not _numbers(pairs, 8):
+    if not _numbers(pairs, 8) or not _on_all(pairs, lambda e, o: len(np.unique(o)) > 7):
         return None
-    for sign, sentence in (
-        (1, "The largest of your values stands where it should, and so on down to the smallest: their order is right."),
-        (-1, "Where the largest value should be, your smallest stands, and so on: their order is turned round."),
-    ):
-        if _on_all(
-            pairs,
-            lambda e, o, sign=sign: (
-                len(np.unique(o)) > 7
-                and np.array_equal(
-                    np.argsort(e, axis=None, kind="stable"),
-                    np.argsort(sign * o.astype(float), axis=None, kind="stable"),
-                )
-            ),
-        ):
-            return sentence
+    if _on_all(pairs, lambda e, o: np.array_equal(e.argsort(None, kind="stable"), o.argsort(None, kind="stable"))):
+        return (
+            "The largest of your values stands where it should, and so on down to the smallest: their order is right."
+        )
     return None
 
 
@@ -506,9 +412,11 @@ def _same_along(pairs: Sequence[Pair]) -> str | None:
     def fits(e, o, axis):
         return e.ndim == ndim and not np.ptp(o, axis=axis).any() and bool(np.ptp(e, axis=axis).any())
 
-    if not 1 < ndim <= 5 or not _numbers(pairs, 2):
+    if not 0 < ndim <= 5 or not _numbers(pairs, 2):
         return None
     axes = tuple(axis for axis in range(ndim) if _on_all(pairs, lambda e, o, axis=axis: fits(e, o, axis)))
+    if len(axes) == ndim:
+        return "Your result has the same value everywhere, whatever the input says."
     return f"Your result is the same all along {_say_axes(axes, 9)}; the right one changes there." if axes else None
 
 
@@ -528,12 +436,10 @@ def _some_slices(pairs: Sequence[Pair]) -> str | None:
     return None
 
 
-def _complement(pairs: Sequence[Pair]) -> str | None:
-    if _on_all(
-        pairs, lambda e, o: e.dtype.kind == o.dtype.kind == "b" and e.shape == o.shape != () and bool(np.all(e != o))
-    ):
-        return "Every yes is a no, and every no a yes: the condition is the other way round."
-    return None
+_complement = _when(
+    "Every yes is a no, and every no a yes: the condition is the other way round.",
+    lambda e, o: e.dtype.kind == o.dtype.kind == "b" and e.shape == o.shape != () and bool(np.all(e != o)),
+)
 
 
 def _reversed(pairs: Sequence[Pair]) -> str | None:
@@ -563,17 +469,12 @@ def _one_slice(pairs: Sequence[Pair]) -> str | None:
         return None
     off = [np.argwhere(~_close(e, o)) for e, o in pairs]
     for axis in range(min(e.ndim for e, _ in pairs)):
-        ends = {
-            (int(index), e.shape[axis]) for (e, _), where in zip(pairs, off, strict=True) for index in where[:, axis]
-        }
-        if any(size < 2 for _, size in ends):
-            continue
-        if {index for index, _ in ends} == {0}:
-            return f"Only the first along axis {axis} is off; the rest is right."
-        if all(index == size - 1 for index, size in ends):
-            return f"Only the last along axis {axis} is off; the rest is right."
-        if len({index for index, _ in ends}) == 1:
-            return f"Only index {min(ends)[0]} along axis {axis} is off; the rest is right."
+        ends = {(int(i), e.shape[axis]) for (e, _), where in zip(pairs, off, strict=True) for i in where[:, axis]}
+        places = {i for i, _ in ends}
+        last = all(i == size - 1 for i, size in ends)
+        if all(size > 1 for _, size in ends) and (last or len(places) == 1):
+            which = "the first" if places == {0} else "the last" if last else f"index {min(places)}"
+            return f"Only {which} along axis {axis} is off; the rest is right."
     return None
 
 
@@ -623,58 +524,33 @@ def _moved(pairs: Sequence[Pair], move: Callable[[np.ndarray, int], np.ndarray],
     return None
 
 
-def _first_for_all(pairs: Sequence[Pair]) -> str | None:
-    def fits(e, o):
-        return e.ndim > 0 and len(e) > 1 and e.shape == o.shape and _same(np.broadcast_to(e[:1], e.shape), o)
-
-    if _on_all(pairs, fits):
-        return "What is right for the first example comes back for all of them."
-    return None
-
-
-def _first_right(pairs: Sequence[Pair]) -> str | None:
-    def fits(e, o):
-        return (
-            e.ndim > 0 and len(e) > 1 and e.shape == o.shape and _same(e[0], o[0]) and not any(map(_same, e[1:], o[1:]))
-        )
-
-    if _on_all(pairs, fits):
-        return "Along axis 0 the first comes out right, and none of the others."
-    return None
-
-
-def _inside_right(pairs: Sequence[Pair]) -> str | None:
-    """Right but for the border of a map [B, H, W, ...]."""
-
-    def fits(e, o):
-        if e.shape != o.shape or e.ndim < 3 or min(e.shape[1:3]) < 3:
-            return False
-        return _same(e[:, 1:-1, 1:-1], o[:, 1:-1, 1:-1])
-
-    if _on_all(pairs, fits):
-        return "The inside of each map comes out right, but not its border: how is it padded?"
-    return None
-
-
-def _another_order(pairs: Sequence[Pair]) -> str | None:
-    def fits(e, o):
-        return (
-            e.shape == o.shape
-            and e.size > 2
-            and len(np.unique(e)) > 2
-            and _same(np.sort(e, axis=None), np.sort(o, axis=None))
-        )
-
-    if _on_all(pairs, fits):
-        return "The values are right, but stand in another order."
-    return None
+_first_for_all = _when(
+    "What is right for the first example comes back for all of them.",
+    lambda e, o: e.ndim > 0 and len(e) > 1 and e.shape == o.shape and _same(np.broadcast_to(e[:1], e.shape), o),
+)
+_first_right = _when(
+    "Along axis 0 the first comes out right, and none of the others.",
+    lambda e, o: (
+        e.ndim > 0 and len(e) > 1 and e.shape == o.shape and _same(e[0], o[0]) and not any(map(_same, e[1:], o[1:]))
+    ),
+)
+_inside_right = _when(
+    "The inside of each map comes out right, but not its border: how is it padded?",
+    lambda e, o: (
+        e.shape == o.shape and e.ndim > 2 and min(e.shape[1:3]) > 2 and _same(e[:, 1:-1, 1:-1], o[:, 1:-1, 1:-1])
+    ),
+)
+_another_order = _when(
+    "The values are right, but stand in another order.",
+    lambda e, o: e.shape == o.shape and len(np.unique(e)) > 2 and _same(np.sort(e, axis=None), np.sort(o, axis=None)),
+)
 
 
 # What an answer did, the most telling first; then where it is right, and where not.
 _DONE = (
     _not_finite, _dtype, _zeros, _axis_of_one, _permuted, _reshaped, _only_the_first, _reduced_too_far, _not_reduced,
     _repeated, _complement, _factor, _offset, _of_each_value, _reversed, _first_for_all, _shifted, _constant,
-    _another_order, _signs, _cut_off, _straight_line, _power, _by_part, _elsewhere, _same_along,
+    _another_order, _signs, _cut_off, _straight_line, _by_part, _elsewhere, _same_along,
 )  # fmt: skip
 _WHERE = (_first_right, _inside_right, _one_slice, _few, _some_slices, _order_kept, _shape)
 
