@@ -62,6 +62,15 @@ TOLD = {
     "another order": ([A], [np.sort(A, axis=None).reshape(3, 4)], "another order"),
     "off where 0 belongs": ([ZERO_AT], [np.where(ZERO_AT == 0, 7, ZERO_AT)], "off where they should be 0"),
     "the last row": ([A], [np.concatenate([A[:2], A[2:] * 3.3])], "Only the last along axis 0"),
+    "a constant term for each row": ([A], [A + [[1], [2], [4]]], "along axis 0 and is the same along axis 1"),
+    "a factor for each column": ([MAPS], [MAPS * np.array([1.5, 2.0, -3.0])], "by a factor that changes along axis 3"),
+    "a line": ([A], [2 * A + 5], "the right ones times 2, and then +5"),
+    "cut off": ([A], [np.minimum(A, 0.3)], "cut off above 0.3"),
+    "the same in all rows": ([A], [np.tile(B.ravel()[:4], (3, 1))], "the same all along axis 0"),
+    "some rows right": ([B], [B * np.array([[1], [3], [1], [0.2], [7]])], "0, 2 come out right; 1, 3, 4 do"),
+    "the right order": ([A], [A**3 + A], "their order is right"),
+    "one number for all": ([np.float32(2), np.float32(3)], [np.float32(1), np.float32(1)], "1 each time"),
+    "only the second has a relation": ([A, B], [np.sin(9 * A) + A @ np.ones((4, 4)), 2 * B], "times 2"),
     "one row too many": ([A, B], [np.ones((4, 4)), np.ones((6, 2))], "One more along axis 0"),
 }  # fmt: skip
 
@@ -77,6 +86,32 @@ def test_what_has_nothing_to_do_with_the_right_answer_is_not_told_a_relation():
     for seed in range(50):
         other = np.random.default_rng(100 + seed).normal(size=A.shape).astype(np.float32)
         assert relation([("values", A, other)]) is None
+
+
+def test_numbers_that_have_nothing_to_do_with_the_right_ones_are_not_told_a_relation():
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        for count in (1, 2, 3):
+            right, own = rng.lognormal(0, 2, size=(2, count)).astype(np.float32)
+            assert relation([("value", *pair) for pair in zip(right, own, strict=True)]) is None
+
+
+def test_what_comes_out_right_beside_what_is_off_is_told():
+    both = Exercise(
+        "a.both",
+        lambda x: (x**2, np.sqrt(x) + x),
+        ("x",),
+        (Probe("a table", lambda answer: dict(zip(("squares", "roots"), answer(X), strict=True))),),
+        (),
+        {},
+        (),
+    )
+    verdict = judge(both, lambda x: (x**2, np.sin(x * 9) * 40))
+    assert verdict.message == 'With "a table", roots: squares comes out right, but not roots.' and verdict.is_relation
+    swapped = judge(both, lambda x: (np.sqrt(x) + x, x**2))
+    assert swapped.message == 'With "a table", squares: Your result is what roots should be.'
+    handed_back = judge(both, lambda x: (x**2, x))
+    assert handed_back.message == 'With "a table", roots: Your result is x, as it came in.'
 
 
 def test_whatever_comes_back_a_sentence_or_nothing_is_told():

@@ -262,7 +262,7 @@ def _says_something(right: np.ndarray) -> bool:
 
 def _listed(names: Sequence[str]) -> str:
     shown = [*names[:3], f"{len(names) - 3} more"] if len(names) > 4 else list(names)
-    return ", ".join(shown[:-1]) + (" and " if len(shown) > 1 else "") + shown[-1]
+    return " and ".join(part for part in (", ".join(shown[:-1]), shown[-1]) if part)
 
 
 def judge(exercise: Exercise, answer: Any, seconds: float | None = None) -> Verdict:

@@ -26,20 +26,18 @@ def calls(exercise: Exercise) -> dict[str, list[Call]]:
     def record(names, arguments):
         made.append(dict(_numbers(dict(zip(names, arguments, strict=False)))))
 
-    if exercise.base is None:
+    reference: Any = exercise.reference
 
-        def answer(*arguments):
-            record(exercise.arguments, arguments)
-            return exercise.reference(*arguments)
+    def answer(*arguments):
+        record(exercise.arguments, arguments)
+        return reference(*arguments)
 
-    else:  # a Haiku module, which is called when it is made
+    def call(self, *arguments):  # of a Haiku module
+        record(list(inspect.signature(reference.__call__).parameters)[1:], arguments)
+        return reference.__call__(self, *arguments)
 
-        def call(self, *arguments):
-            record(list(inspect.signature(exercise.reference.__call__).parameters)[1:], arguments)
-            return exercise.reference.__call__(self, *arguments)
-
-        kind: Any = type(exercise.reference)
-        answer = kind(exercise.reference.__name__, (exercise.reference,), {"__call__": call})
+    if exercise.base is not None:
+        answer = type(reference)(reference.__name__, (reference,), {"__call__": call})
     found = {}
     for probe in exercise.probes:
         made.clear()
@@ -116,26 +114,33 @@ def _times(factor: float, text: str) -> str:
     return text if np.isclose(factor, 1, rtol=1e-4) else f"{factor:.4g} times {text}"
 
 
+_FUNCTIONS = {
+    "{} ** 2": np.square,
+    "abs({})": np.abs,
+    "1 / {}": lambda x: 1 / x,
+    "exp({})": np.exp,
+    "tanh({})": np.tanh,
+    "sigmoid({})": lambda x: 1 / (1 + np.exp(-x)),
+    "softplus({})": lambda x: np.logaddexp(0, x),
+}
+
+
+def _both(a: str, x: Any, b: str, y: Any) -> tuple[tuple[str, Any, int], ...]:
+    """Return (expression, value, how many functions of it are tried) of two arguments together."""
+    return (f"{a} - {b}", x - y, 4), (f"{a} + {b}", x + y, 2), (f"{a} * {b}", x * y, 2), (f"{a} / {b}", x / y, 2)
+
+
 def _parts(call: Call) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (expression, value) of the simple arrays that can be made of the arguments."""
     arrays = {name: value for name, value in call.items() if value.ndim}
     yield from arrays.items()
     for name, value in arrays.items():
-        yield f"{name} ** 2", value**2
-        yield f"abs({name})", np.abs(value)
-        yield f"1 / {name}", 1 / value
-        yield f"exp({name})", np.exp(value)
-        yield f"tanh({name})", np.tanh(value)
-        yield f"sigmoid({name})", 1 / (1 + np.exp(-value))
-        yield f"softplus({name})", np.logaddexp(0, value)
+        yield from ((text.format(name), function(value)) for text, function in _FUNCTIONS.items())
         if value.ndim > 1:
             yield f"{name}[:1] for all", np.broadcast_to(value[:1], value.shape)
     for (a, x), (b, y) in itertools.combinations(arrays.items(), 2):
         if x.shape == y.shape:
-            yield f"{a} - {b}", x - y
-            yield f"{a} + {b}", x + y
-            yield f"{a} * {b}", x * y
-            yield f"{a} / {b}", x / y
+            yield from ((text, value) for text, value, _ in _both(a, x, b, y))
         if x.ndim == y.ndim == 2 and x.shape[1] == y.shape[1]:
             yield f"{a} @ {b}.T", x @ y.T
 
@@ -163,10 +168,10 @@ _TOGETHER = {
 
 def _expressions(call: Call, far: bool) -> Iterator[tuple[str, float]]:
     """Yield (expression, number), simple ones first; `far`, also such as one result alone would meet by chance."""
-    numbers = {name: float(value) for name, value in call.items() if not value.ndim}
+    numbers = {name: value[()] for name, value in call.items() if not value.ndim}
     factors = {"": 1.0, ", times 2": 2.0, ", times 0.5": 0.5}
     for name, value in numbers.items() if far else ():
-        factors |= {f", divided by {name}": 1 / (value or np.nan), f", times {name}": value}
+        factors |= {f", divided by {name}": 1 / value, f", times {name}": value}
         factors |= {f", times 1 + {name}": 1 + value}
     for text, part, kinds in _terms(call, far):
         for each in itertools.islice(_OF_EACH, kinds):
@@ -175,17 +180,10 @@ def _expressions(call: Call, far: bool) -> Iterator[tuple[str, float]]:
                 result, shown = float(reduce(of_each)), together.format(_applied(each, text))
                 yield from ((shown + factor, result * times) for factor, times in factors.items())
     if far:
-        ones = {
-            _applied(each, name): float(f(value)) for name, value in numbers.items() for each, f in _OF_EACH.items()
-        }
+        ones = {_applied(each, name): f(value) for name, value in numbers.items() for each, f in _OF_EACH.items()}
         yield from ones.items()
         for (a, x), (b, y) in itertools.permutations(ones.items(), 2):
-            yield from (
-                (f"{a} * {b}", x * y),
-                (f"{a} / {b}", x / (y or np.nan)),
-                (f"{a} + {b}", x + y),
-                (f"{a} - {b}", x - y),
-            )
+            yield from ((text, value) for text, value, _ in _both(a, x, b, y))
 
 
 def _applied(function: str, text: str) -> str:
@@ -197,13 +195,10 @@ def _terms(call: Call, far: bool) -> Iterator[tuple[str, np.ndarray, int]]:
     arrays = {name: value for name, value in call.items() if value.ndim}
     firsts = {f"{name}[:1]": value[:1] for name, value in arrays.items() if value.ndim > 1}
     yield from ((name, value, len(_OF_EACH)) for name, value in arrays.items())
-    for (a, x), (b, y) in [
-        *itertools.combinations(arrays.items(), 2),
-        *itertools.product(firsts.items(), arrays.items()),
-    ]:
+    pairs = itertools.combinations(arrays.items(), 2), itertools.product(firsts.items(), arrays.items())
+    for (a, x), (b, y) in itertools.chain(*pairs):
         if x.shape[1:] == y.shape[1:] and a != f"{b}[:1]":
-            yield f"{a} - {b}", x - y, 4
-            yield from ((f"{a} + {b}", x + y, 2), (f"{a} * {b}", x * y, 2), (f"{a} / {b}", x / y, 2))
+            yield from _both(a, x, b, y)
     if far:
         for (a, x), (b, y) in itertools.combinations(_parts(call), 2):
             if x.shape == y.shape:

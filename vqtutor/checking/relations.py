@@ -218,11 +218,11 @@ def _factor(pairs: Sequence[Pair]) -> str | None:
             return None  # two numbers always differ by a factor
         whole = {_whole(abs(factor)) for factor in factors}
         many = ", ".join(f"{factor:.4g}" for factor in factors[:3])
-        meaning = whole.pop() if len(whole) == 1 else ""
-        return f"Your values are off by a factor that changes with the inputs ({many}): {meaning or 'what do you divide by?'}"
+        meaning = len(whole) == 1 and whole.pop() or "what do you divide by?"
+        return f"Your values are off by a factor that changes with the inputs ({many}): {meaning}"
     if np.isclose(first, -1, rtol=1e-4):
         return "The sign is the other way round: your values are the right ones times -1."
-    meanings = [meaning for value, meaning in _MEANINGS.items() if np.isclose(abs(first), value, rtol=1e-4)]
+    meanings = [meaning for value, meaning in _MEANINGS.items() if np.isclose(abs(first), value, rtol=1e-5)]
     meaning = next(iter(meanings), _whole(abs(first)))
     if not meaning and sum(e.size for e, _ in pairs) == 1:
         return None
@@ -235,7 +235,7 @@ def _whole(factor: float) -> str:
         (factor, "is something added up that should be averaged, or a division missing?"),
         (1 / factor, "is something averaged that should be added up, or divided once too often?"),
     ):
-        if 1.5 <= number < 2000 and np.isclose(number, round(number), rtol=1e-5):  # larger ones are whole by chance
+        if 1.5 <= number < 1000 and np.isclose(number, round(number), rtol=3e-6):  # larger ones are whole by chance
             return question
     return ""
 
@@ -321,15 +321,6 @@ def _straight_line(pairs: Sequence[Pair]) -> str | None:
     return None
 
 
-def _signs(pairs: Sequence[Pair]) -> str | None:
-    if not _numbers(pairs, 3):
-        return None
-    e, o = _all(pairs)
-    if _same(np.abs(e), np.abs(o)):
-        return f"All is right but for the sign, which is off at {int((e * o < 0).sum())} of {e.size} places."
-    return None
-
-
 def _cut_off(pairs: Sequence[Pair]) -> str | None:
     if not _numbers(pairs, 3):
         return None
@@ -373,26 +364,6 @@ def _by_part(pairs: Sequence[Pair]) -> str | None:
             ):
                 if _on_all(pairs, lambda e, o, off=off, along=along: _same(o, off(e * 1.0, o * 1.0, along))):
                     return sentence
-    return None
-
-
-def _elsewhere(pairs: Sequence[Pair]) -> str | None:
-    """Vectors that are right, but not at their places."""
-
-    def rows(array):
-        return array.reshape(-1, array.shape[-1]).astype(float)
-
-    def fits(e, o):
-        if e.shape != o.shape or e.ndim < 2 or e.shape[-1] < 2 or e[..., 0].size > 1000:
-            return False
-        right, own = rows(e), rows(o)
-        there = np.all(np.abs(own[:, None] - right) <= _TOLERANCE * np.abs(right).max(initial=1e-6), axis=-1).any(
-            axis=1
-        )
-        return bool(there.all()) and len(np.unique(own, axis=0)) > 1 and bool(np.ptp(right, axis=1).all())
-
-    if _numbers(pairs, 3) and _on_all(pairs, fits):
-        return "Each of your vectors, along the last axis, is one of the right ones, but some stand in another's place."
     return None
 
 
@@ -550,7 +521,7 @@ _another_order = _when(
 _DONE = (
     _not_finite, _dtype, _zeros, _axis_of_one, _permuted, _reshaped, _only_the_first, _reduced_too_far, _not_reduced,
     _repeated, _complement, _factor, _offset, _of_each_value, _reversed, _first_for_all, _shifted, _constant,
-    _another_order, _signs, _cut_off, _straight_line, _by_part, _elsewhere, _same_along,
+    _another_order, _cut_off, _straight_line, _by_part, _same_along,
 )  # fmt: skip
 _WHERE = (_first_right, _inside_right, _one_slice, _few, _some_slices, _order_kept, _shape)
 
