@@ -5,7 +5,7 @@ import pytest
 
 from vqtutor.checking import Exercise, Misconception, Probe, judge, relations
 from vqtutor.checking.exercise import Slip, Tried
-from vqtutor.checking.made_of import array_of, calls, numbers_of
+from vqtutor.checking.made_of import array_of, calls, numbers_of, says_much
 from vqtutor.checking.tried import behaves_as, fingerprint, fingerprints
 
 _rng = np.random.default_rng(0)
@@ -170,6 +170,13 @@ def test_the_card_names_the_first_probe_that_differs_and_how():
     assert not plain.is_relation and plain.message.startswith('With "a table": expected 1 at [0, 0], found')
 
 
+@pytest.mark.parametrize(
+    "odd", [np.array("abc"), np.full((2, 3), "a"), np.full((2, 3), 1j), np.zeros((0, 3)), np.True_]
+)
+def test_an_odd_array_is_rejected_and_stops_nothing(odd):
+    assert not judge(square, lambda x: odd).passed
+
+
 def test_a_slip_is_told_where_no_misconception_matches():
     from dataclasses import replace
 
@@ -216,6 +223,7 @@ def test_an_array_that_is_made_of_the_arguments_is_told_as_an_expression():
         (5 * RIGHT - 4 * CALL["x"], "Your result is 5 times the right one minus 4 times x."),
     ):
         assert array_of(RIGHT, made.astype(np.float32), [CALL]) == sentence
+    assert says_much(RIGHT, RIGHT) and not says_much(RIGHT, NAN) and not says_much(RIGHT, RIGHT > 0)
     assert array_of(RIGHT, (RIGHT + Y @ Y.T @ Y).astype(np.float32), [CALL]) is None
 
 
@@ -248,7 +256,7 @@ def test_the_calls_of_the_probes_are_seen_also_where_a_gradient_is_asked_for():
         return {"slope": jax.grad(lambda x: answer(x, 3, ("no", 2.5)).sum())(X)}
 
     one = Exercise("a.f", lambda x, n, pair: x * n, ("x", "n", "pair"), (Probe("slope", run),), (), {}, ())
-    (call,) = calls(one)["slope"]
+    (call,) = calls(one, *one.probes)
     assert set(call) == {"x", "n", "pair[1]"} and np.array_equal(call["x"], X) and call["pair[1]"] == 2.5
 
     class Twice(hk.Module):
@@ -259,4 +267,4 @@ def test_the_calls_of_the_probes_are_seen_also_where_a_gradient_is_asked_for():
         return {"out": hk.transform(lambda z: answer()(z)).apply({}, None, X)}
 
     layer = Exercise("a.Twice", Twice, (), (Probe("out", call_layer),), (), {}, (), base=hk.Module)
-    assert np.array_equal(calls(layer)["out"][0]["z"], X)
+    assert np.array_equal(calls(layer, *layer.probes)[0]["z"], X)

@@ -9,7 +9,7 @@ import numpy as np
 
 from vqtutor.checking import card
 from vqtutor.checking.exercise import Exercise, Misconception, Probe, Slip, State, Tried
-from vqtutor.checking.made_of import array_of, calls, numbers_of
+from vqtutor.checking.made_of import array_of, calls, numbers_of, says_much
 from vqtutor.checking.probe import Observation, Problem, is_open, misfit, observe
 from vqtutor.checking.relations import Relation, relation, whereabouts
 from vqtutor.checking.tried import behaves_as, fingerprints, shows
@@ -224,9 +224,6 @@ def _unnamed(
     return f"{where}: {found.says if found else f'{compare(right, own)}.'}", found is not None
 
 
-_calls = cache(calls)
-
-
 def _made(exercise: Exercise, expected: Sequence[Observation], differences: Sequence[_Difference]) -> Relation | None:
     """Return what an answer makes of its arguments, or which other result of the right answer it gives."""
     others = [(name, array) for one in expected for name, array in one.arrays.items() if len(np.unique(array)) > 2]
@@ -234,12 +231,16 @@ def _made(exercise: Exercise, expected: Sequence[Observation], differences: Sequ
         for other, array in others:
             if other != name and not compare(array, own):
                 return Relation(number, f"Your result is what {other} should be.")
-    given = _calls(exercise)
     for number, (probe, _, right, own) in enumerate(differences):
-        if sentence := array_of(right, own, given.get(probe.name, ())):
+        if says_much(right, own) and (sentence := array_of(right, own, calls(exercise, probe))):
             return Relation(number, sentence)
-    numbers = [i for i, (_, _, right, own) in enumerate(differences) if right.shape == own.shape == ()]
-    sentence = numbers_of([differences[i][3] for i in numbers], [call for some in given.values() for call in some])
+    numbers = [
+        i
+        for i, (_, _, right, own) in enumerate(differences)
+        if right.shape == own.shape == () and right.dtype.kind != "b"
+    ]
+    given = [call for probe in dict.fromkeys(differences[i][0] for i in numbers) for call in calls(exercise, probe)]
+    sentence = numbers_of([differences[i][3] for i in numbers], given)
     return Relation(numbers[0], sentence) if sentence else None
 
 

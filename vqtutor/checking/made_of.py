@@ -6,12 +6,15 @@ Tried where no relation to the right result holds. Every expression told gives w
 import inspect
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import jax
 import numpy as np
 
-from vqtutor.checking.exercise import Exercise
+from vqtutor.checking.exercise import Exercise, Probe
+from vqtutor.checking.probe import observe
 from vqtutor.checking.relations import weights
 
 Call = Mapping[str, np.ndarray]  # what an answer was called with, by argument
@@ -19,8 +22,9 @@ _LARGEST = 20_000  # elements; what is larger is no argument to look through
 _TOLERANCE = 3e-6  # sums of float32 are as exact as that, and few numbers meet by chance
 
 
-def calls(exercise: Exercise) -> dict[str, list[Call]]:
-    """Return what each probe calls an answer with, as far as it is numbers."""
+@cache
+def calls(exercise: Exercise, probe: Probe) -> list[Call]:
+    """Return what a probe calls an answer with, as far as it is numbers."""
     made: list[Call] = []
 
     def record(names, arguments):
@@ -38,15 +42,8 @@ def calls(exercise: Exercise) -> dict[str, list[Call]]:
 
     if exercise.base is not None:
         answer = type(reference)(reference.__name__, (reference,), {"__call__": call})
-    found = {}
-    for probe in exercise.probes:
-        made.clear()
-        try:
-            probe.run(answer)
-        except Exception:  # a probe may look at more of an answer than what it returns
-            continue
-        found[probe.name] = list(made)
-    return found
+    observe(replace(exercise, probes=(probe,)), answer, seconds=120)
+    return made
 
 
 def _numbers(arguments: Mapping[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
@@ -66,12 +63,14 @@ def _numbers(arguments: Mapping[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
             yield name, array.astype(np.float64)
 
 
+def says_much(expected: np.ndarray, observed: np.ndarray) -> bool:
+    """Whether an array has numbers enough that no expression gives them by chance."""
+    are_numbers = expected.shape == observed.shape and not {expected.dtype.kind, observed.dtype.kind} - set("fiu")
+    return are_numbers and len(np.unique(observed)) > 3 and bool(np.isfinite(observed).all())
+
+
 def array_of(expected: np.ndarray, observed: np.ndarray, calls: Sequence[Call]) -> str | None:
     """Return what an answer made of its arguments, in a sentence, or None where nothing simple gives that."""
-    if expected.shape != observed.shape or {expected.dtype.kind, observed.dtype.kind} - set("fiu"):
-        return None
-    if len(np.unique(observed)) < 4 or not np.isfinite(observed).all():
-        return None
     with np.errstate(all="ignore"):
         return next((sentence for call in calls if (sentence := _array(expected, observed, call))), None)
 
