@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from vqtutor.checking import Exercise, Misconception, Probe, judge
+from vqtutor.checking import Exercise, Misconception, Probe, judge, relations
 from vqtutor.checking.exercise import Slip, Tried
-from vqtutor.checking.relations import relation
+from vqtutor.checking.made_of import array_of, calls, numbers_of, says_much
 from vqtutor.checking.tried import behaves_as, fingerprint, fingerprints
 
 _rng = np.random.default_rng(0)
@@ -17,6 +17,13 @@ NAN = np.where(np.arange(12).reshape(3, 4) == 5, np.nan, A)
 INSIDE = MAPS.copy()
 INSIDE[:, 1:-1, 1:-1] = 0
 ZERO_AT = np.where(np.arange(12).reshape(3, 4) % 3 == 0, 0, A)
+
+
+def relation(differences):
+    """Return the sentence alone."""
+    found = relations.relation(differences) or relations.whereabouts(differences)
+    return found and found.says
+
 
 TOLD = {
     "a factor of 2": ([A, B], [2 * A, 2 * B], "times 2: is something counted twice"),
@@ -55,6 +62,15 @@ TOLD = {
     "another order": ([A], [np.sort(A, axis=None).reshape(3, 4)], "another order"),
     "off where 0 belongs": ([ZERO_AT], [np.where(ZERO_AT == 0, 7, ZERO_AT)], "off where they should be 0"),
     "the last row": ([A], [np.concatenate([A[:2], A[2:] * 3.3])], "Only the last along axis 0"),
+    "a constant term for each row": ([A], [A + [[1], [2], [4]]], "along axis 0 and is the same along axis 1"),
+    "a factor for each column": ([MAPS], [MAPS * np.array([1.5, 2.0, -3.0])], "by a factor that changes along axis 3"),
+    "a line": ([A], [2 * A + 5], "the right ones times 2, and then +5"),
+    "cut off": ([A], [np.minimum(A, 0.3)], "cut off above 0.3"),
+    "the same in all rows": ([A], [np.tile(B.ravel()[:4], (3, 1))], "the same all along axis 0"),
+    "some rows right": ([B], [B * np.array([[1], [3], [1], [0.2], [7]])], "0, 2 come out right; 1, 3, 4 do"),
+    "the right order": ([A], [A**3 + A], "their order is right"),
+    "one number for all": ([np.float32(2), np.float32(3)], [np.float32(1), np.float32(1)], "1 each time"),
+    "only the second has a relation": ([A, B], [np.sin(9 * A) + A @ np.ones((4, 4)), 2 * B], "times 2"),
     "one row too many": ([A, B], [np.ones((4, 4)), np.ones((6, 2))], "One more along axis 0"),
 }  # fmt: skip
 
@@ -70,6 +86,32 @@ def test_what_has_nothing_to_do_with_the_right_answer_is_not_told_a_relation():
     for seed in range(50):
         other = np.random.default_rng(100 + seed).normal(size=A.shape).astype(np.float32)
         assert relation([("values", A, other)]) is None
+
+
+def test_numbers_that_have_nothing_to_do_with_the_right_ones_are_not_told_a_relation():
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        for count in (1, 2, 3):
+            right, own = rng.lognormal(0, 2, size=(2, count)).astype(np.float32)
+            assert relation([("value", *pair) for pair in zip(right, own, strict=True)]) is None
+
+
+def test_what_comes_out_right_beside_what_is_off_is_told():
+    both = Exercise(
+        "a.both",
+        lambda x: (x**2, np.sqrt(x) + x),
+        ("x",),
+        (Probe("a table", lambda answer: dict(zip(("squares", "roots"), answer(X), strict=True))),),
+        (),
+        {},
+        (),
+    )
+    verdict = judge(both, lambda x: (x**2, np.sin(x * 9) * 40))
+    assert verdict.message == 'With "a table", roots: squares comes out right, but not roots.' and verdict.is_relation
+    swapped = judge(both, lambda x: (np.sqrt(x) + x, x**2))
+    assert swapped.message == 'With "a table", squares: Your result is what roots should be.'
+    handed_back = judge(both, lambda x: (x**2, x))
+    assert handed_back.message == 'With "a table", roots: Your result is x, as it came in.'
 
 
 def test_whatever_comes_back_a_sentence_or_nothing_is_told():
@@ -128,6 +170,13 @@ def test_the_card_names_the_first_probe_that_differs_and_how():
     assert not plain.is_relation and plain.message.startswith('With "a table": expected 1 at [0, 0], found')
 
 
+@pytest.mark.parametrize(
+    "odd", [np.array("abc"), np.full((2, 3), "a"), np.full((2, 3), 1j), np.zeros((0, 3)), np.True_]
+)
+def test_an_odd_array_is_rejected_and_stops_nothing(odd):
+    assert not judge(square, lambda x: odd).passed
+
+
 def test_a_slip_is_told_where_no_misconception_matches():
     from dataclasses import replace
 
@@ -156,3 +205,66 @@ def test_fingerprints_are_shared_by_equal_arrays_only():
     assert not behaves_as({"p": {"a": fingerprint(A)}}, {"p": {"b": fingerprint(A)}}) and fingerprint(np.zeros((0, 3)))[
         0
     ] == [0, 3]
+
+
+# -- what is made of the arguments -------------------------------------------------------------------------------------
+
+Y = np.random.default_rng(1).normal(size=(5, 3))
+CALL = {"x": Y, "y": Y[::-1] * 1.7 + 0.3, "scale": np.float64(0.3)}
+OTHER = {"x": Y[:2], "y": Y[2:4], "scale": np.float64(2.0)}
+RIGHT = np.cos(Y).astype(np.float32)
+
+
+def test_an_array_that_is_made_of_the_arguments_is_told_as_an_expression():
+    for made, sentence in (
+        (Y, "Your result is x, as it came in."),
+        (0.25 * (CALL["x"] - CALL["y"]), "Your result is 0.25 times x - y."),
+        (RIGHT - 2 * CALL["y"], "Your result is the right one minus 2 times y."),
+        (5 * RIGHT - 4 * CALL["x"], "Your result is 5 times the right one minus 4 times x."),
+    ):
+        assert array_of(RIGHT, made.astype(np.float32), [CALL]) == sentence
+    assert says_much(RIGHT, RIGHT) and not says_much(RIGHT, NAN) and not says_much(RIGHT, RIGHT > 0)
+    assert array_of(RIGHT, (RIGHT + Y @ Y.T @ Y).astype(np.float32), [CALL]) is None
+
+
+def test_numbers_that_are_made_of_the_arguments_are_told_as_an_expression():
+    x, y = CALL["x"], CALL["y"]
+    assert numbers_of([np.float32(np.mean(abs(x - y)))], [CALL]) == "What you return is mean(abs(x - y))."
+    both = [np.float32(np.max((call["x"] - call["y"]) ** 2) / call["scale"]) for call in (CALL, OTHER)]
+    assert numbers_of(both, [CALL, OTHER]) == "What you return is max((x - y) ** 2), divided by scale."
+    # One expression has to give all of them, from calls in the same order; a whole number is many things by chance.
+    assert numbers_of(both[::-1], [CALL, OTHER]) is None
+    assert numbers_of([both[0], np.float32(0.123)], [CALL, OTHER]) is None
+    assert numbers_of([np.float32(3)], [{"x": np.arange(4.0)}]) is None
+
+
+def test_what_has_nothing_to_do_with_the_arguments_is_not_told_an_expression():
+    told = 0
+    for seed in range(40):
+        rng = np.random.default_rng(200 + seed)
+        assert array_of(RIGHT, rng.normal(size=RIGHT.shape).astype(np.float32), [CALL, OTHER]) is None
+        assert numbers_of(np.abs(rng.normal(size=2)), [CALL, OTHER]) is None
+        told += numbers_of(np.abs(rng.normal(size=1)), [CALL]) is not None
+    assert told <= 2  # of hundreds of expressions some come near a number
+
+
+def test_the_calls_of_the_probes_are_seen_also_where_a_gradient_is_asked_for():
+    import haiku as hk
+    import jax
+
+    def run(answer):
+        return {"slope": jax.grad(lambda x: answer(x, 3, ("no", 2.5)).sum())(X)}
+
+    one = Exercise("a.f", lambda x, n, pair: x * n, ("x", "n", "pair"), (Probe("slope", run),), (), {}, ())
+    (call,) = calls(one, *one.probes)
+    assert set(call) == {"x", "n", "pair[1]"} and np.array_equal(call["x"], X) and call["pair[1]"] == 2.5
+
+    class Twice(hk.Module):
+        def __call__(self, z):
+            return 2 * z
+
+    def call_layer(answer):
+        return {"out": hk.transform(lambda z: answer()(z)).apply({}, None, X)}
+
+    layer = Exercise("a.Twice", Twice, (), (Probe("out", call_layer),), (), {}, (), base=hk.Module)
+    assert np.array_equal(calls(layer, *layer.probes)[0]["z"], X)

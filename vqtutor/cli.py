@@ -217,7 +217,7 @@ def _try_mutants(id: str, write: bool) -> int:
     from vqtutor.lessons import EXERCISES, find
     from vqtutor.mutants import Fate
 
-    table = []
+    table, unseen = [], Counter()
     for exercise in [find(id).id] if id else EXERCISES:
         trials = [mutants.trial(mutant, afresh=write) for mutant in mutants.mutants(exercise)]
         for one in trials:
@@ -226,9 +226,13 @@ def _try_mutants(id: str, write: bool) -> int:
         if write:
             mutants.write(exercise, trials)
         table.append((exercise, Counter(one.fate for one in trials)))
+        unseen.update(one.unseen for one in trials)
     print(f"\n{'exercise':34}" + "".join(f"{fate.name.lower():>10}" for fate in Fate))
     for exercise, count in [*table, ("all", sum((count for _, count in table), Counter()))]:
         print(f"{exercise:34}" + "".join(f"{count[fate]:10}" for fate in Fate))
+    shares = {"by name": Fate.NAMED, "by relation": Fate.RELATED, "by neither": Fate.UNNAMED}
+    told = sum(unseen[fate] for fate in shares.values()) or 1
+    print("Told without known slips: " + ", ".join(f"{unseen[f] / told:.0%} {how}" for how, f in shares.items()))
     return int(any(count[Fate.SURVIVED] for _, count in table))
 
 

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from vqtutor.checking.exercise import Tried
-from vqtutor.checking.judge import judge_observations
+from vqtutor.checking.judge import Verdict, judge_observations
 from vqtutor.checking.probe import misfit, observe
 from vqtutor.checking.tried import behaves_as, fingerprints, plain
 from vqtutor.lessons import EXERCISES, lesson_of
@@ -131,13 +131,15 @@ def mutants(id: str) -> Iterator[Mutant]:
 class Trial:
     """A mutant, what became of it, the message to the student or the reason why it is equal, and its fingerprints.
 
-    There are none where it cannot be called, or an error or a time-out came between.
+    There are none where it cannot be called, or an error or a time-out came between. `unseen` is what would have become
+    of it if no small mistakes were known: those are made of the mutants, and prove nothing for answers not seen yet.
     """
 
     mutant: Mutant
     fate: Fate
     message: str
     prints: Mapping[str, Any]
+    unseen: Fate
 
 
 def trial(mutant: Mutant, afresh: bool = False) -> Trial:
@@ -148,23 +150,29 @@ def trial(mutant: Mutant, afresh: bool = False) -> Trial:
         try:
             answer = define(mutant.exercise, mutant.text)
         except Exception as error:
-            return Trial(mutant, Fate.CRASHED, repr(error), {})
+            return Trial(mutant, Fate.CRASHED, repr(error), {}, Fate.CRASHED)
         if sentence := misfit(exercise, answer):
-            return Trial(mutant, Fate.CRASHED, sentence, {})
+            return Trial(mutant, Fate.CRASHED, sentence, {}, Fate.CRASHED)
         observations = observe(exercise, answer, SECONDS)
         verdict = judge_observations(exercise, observations)
+        became = unseen = _fate(mutant, verdict)
+        if became == Fate.SLIP:
+            bare = replace(exercise, tried=replace(exercise.tried, slips=()))
+            unseen = _fate(mutant, judge_observations(bare, observations))
     prints = {} if any(one.problem for one in observations) else fingerprints(observations)
+    message = equal(mutant) if verdict.passed else verdict.misconception or verdict.message
+    return Trial(mutant, became, message, prints, unseen)
+
+
+def _fate(mutant: Mutant, verdict: Verdict) -> Fate:
     if verdict.passed:
-        reason = equal(mutant)
-        return Trial(mutant, Fate.EQUAL if reason else Fate.SURVIVED, reason, prints)
-    names = [misconception.name for misconception in exercise.misconceptions]
+        return Fate.EQUAL if equal(mutant) else Fate.SURVIVED
     if verdict.misconception:
-        became = Fate.NAMED if verdict.misconception in names else Fate.SLIP
-    elif verdict.is_relation:
-        became = Fate.RELATED
-    else:
-        became = Fate.CRASHED if verdict.message.startswith("Your code") else Fate.UNNAMED
-    return Trial(mutant, became, verdict.misconception or verdict.message, prints)
+        names = [misconception.name for misconception in EXERCISES[mutant.exercise].misconceptions]
+        return Fate.NAMED if verdict.misconception in names else Fate.SLIP
+    if verdict.is_relation:
+        return Fate.RELATED
+    return Fate.CRASHED if verdict.message.startswith("Your code") else Fate.UNNAMED
 
 
 def equal(mutant: Mutant) -> str:

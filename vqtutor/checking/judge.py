@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from vqtutor.checking import card
-from vqtutor.checking.exercise import Exercise, Misconception, Slip, State, Tried
-from vqtutor.checking.probe import Observation, is_open, misfit, observe
-from vqtutor.checking.relations import relation
+from vqtutor.checking.exercise import Exercise, Misconception, Probe, Slip, State, Tried
+from vqtutor.checking.made_of import array_of, calls, numbers_of, says_much
+from vqtutor.checking.probe import Observation, Problem, is_open, misfit, observe
+from vqtutor.checking.relations import Relation, relation, whereabouts
 from vqtutor.checking.tried import behaves_as, fingerprints, shows
 
 # float32 has about 7 digits and the probes add up tens of products of order one, so right answers written
@@ -196,6 +197,9 @@ def judge_observations(exercise: Exercise, observations: Sequence[Observation], 
     return Verdict(exercise.id, State.NOT_YET, points, exercise.points, None, message, tuple(results), is_relation)
 
 
+_Difference = tuple[Probe, str, np.ndarray, np.ndarray]  # name, expected, observed
+
+
 def _unnamed(
     exercise: Exercise,
     expected: Sequence[Observation],
@@ -203,20 +207,63 @@ def _unnamed(
     results: Sequence[ProbeVerdict],
 ) -> tuple[str, bool]:
     """Return (what to say of an answer that no misconception behaves like, whether that is a relation)."""
-    differences = []
+    differences: list[_Difference] = []
     for probe, right, own in zip(exercise.probes, expected, observed, strict=True):
         if own.problem and not differences:
-            return own.sentence, False
+            return own.sentence, own.problem == Problem.ODD
         for name, array in right.arrays.items():
             if name in own.arrays and compare(array, own.arrays[name]):
                 differences.append((probe, name, array, own.arrays[name]))
     if not differences:  # what is missing, or what a probe that follows a crash did not see
         return next(result.message for result in results if not result.passed), False
-    probe, name, right, own = differences[0]
+    plain = [difference[1:] for difference in differences]
+    found = relation(plain) or _made(exercise, expected, differences) or whereabouts(plain)
+    found = found or _others_right(expected, differences)
+    probe, name, right, own = differences[found.number if found else 0]
     where = f'With "{probe.name}"' + (f", {name}" if name != probe.name else "")
-    if sentence := relation([difference[1:] for difference in differences]):
-        return f"{where}: {sentence}", True
-    return f"{where}: {compare(right, own)}.", False
+    return f"{where}: {found.says if found else f'{compare(right, own)}.'}", found is not None
+
+
+def _made(exercise: Exercise, expected: Sequence[Observation], differences: Sequence[_Difference]) -> Relation | None:
+    """Return what an answer makes of its arguments, or which other result of the right answer it gives."""
+    others = [(name, array) for one in expected for name, array in one.arrays.items() if len(np.unique(array)) > 2]
+    for number, (_, name, _, own) in enumerate(differences):
+        for other, array in others:
+            if other != name and not compare(array, own):
+                return Relation(number, f"Your result is what {other} should be.")
+    for number, (probe, _, right, own) in enumerate(differences):
+        if says_much(right, own) and (sentence := array_of(right, own, calls(exercise, probe))):
+            return Relation(number, sentence)
+    numbers = [
+        i
+        for i, (_, _, right, own) in enumerate(differences)
+        if right.shape == own.shape == () and right.dtype.kind != "b"
+    ]
+    given = [call for probe in dict.fromkeys(differences[i][0] for i in numbers) for call in calls(exercise, probe)]
+    sentence = numbers_of([differences[i][3] for i in numbers], given)
+    return Relation(numbers[0], sentence) if sentence else None
+
+
+def _others_right(expected: Sequence[Observation], differences: Sequence[_Difference]) -> Relation | None:
+    """Return which of several results come out right: those of the same probe, else of the others."""
+    off, probe = [name for _, name, _, _ in differences], differences[0][0].name
+    right = {
+        one.probe: [name for name, array in one.arrays.items() if name not in off and _says_something(array)]
+        for one in expected
+    }
+    known = right[probe] or [name for names in right.values() for name in names]
+    come = "comes" if len(known) == 1 else "come"
+    return Relation(0, f"{_listed(known)} {come} out right, but not {_listed(off)}.") if known else None
+
+
+def _says_something(right: np.ndarray) -> bool:
+    """Whether not every answer gets this right, as a shape, a yes or zeros."""
+    return right.dtype.kind == "f" and bool(right.any()) and (right.ndim == 0 or len(np.unique(right)) > 2)
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = [*names[:3], f"{len(names) - 3} more"] if len(names) > 4 else list(names)
+    return " and ".join(part for part in (", ".join(shown[:-1]), shown[-1]) if part)
 
 
 def judge(exercise: Exercise, answer: Any, seconds: float | None = None) -> Verdict:

@@ -64,7 +64,7 @@ def plain(value: Any, name: str = "the answer") -> np.ndarray:
     if not (kind in (bool, int, float, np.ndarray) or issubclass(kind, (jax.Array, np.number, np.bool_))):
         raise OddAnswerError(f"{name} is a {kind.__name__}, not an array: return a jax or numpy array.")
     array = np.asarray(value)
-    if array.dtype == object or array.size > MAX_ELEMENTS:
+    if array.dtype.kind not in "biuf" or array.size > MAX_ELEMENTS:
         raise OddAnswerError(
             f"{name} is an array of {array.size:,} {array.dtype} elements, which no right answer here needs."
         )
