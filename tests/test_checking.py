@@ -15,7 +15,7 @@ import pytest
 
 from vqtutor.checking import CheckFailed, Exercise, Misconception, Probe, judge, observe
 from vqtutor.checking.judge import compare
-from vqtutor.checking.probe import Patience
+from vqtutor.checking.probe import Patience, plain
 from vqtutor.lessons import EXERCISES
 
 X = jnp.array([[1.0, -2.0], [3.0, 0.5]])
@@ -357,3 +357,10 @@ def test_probes_compile_in_a_hurry_and_what_comes_after_does_not():
         assert hurried()
     finally:
         jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.mark.parametrize("value", [np.ones(3, np.float32), 1.5, 2], ids=str)
+def test_what_jax_only_passes_on_is_an_array(value):
+    """JAX wraps NumPy arrays and Python's numbers in types of its own when it does nothing with them."""
+    array = plain(jax.lax.stop_gradient(value))
+    assert type(array) is np.ndarray and np.array_equal(array, value)

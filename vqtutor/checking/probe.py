@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -54,6 +54,12 @@ class OddAnswerError(Exception):
     """An answer returned something that is not an array; the message is the sentence for the card."""
 
 
+@cache
+def _literals() -> set[type]:
+    """Return the types that JAX gives numbers and NumPy arrays which it only passes on; older versions make arrays."""
+    return {type(jax.lax.stop_gradient(one)) for one in (np.ones(1, np.float32), 1, 1.0)}
+
+
 def plain(value: Any, name: str = "the answer") -> np.ndarray:
     """Return `value` as a NumPy array. Only its type is inspected, because its methods are not trusted."""
     kind = type(value)
@@ -61,7 +67,8 @@ def plain(value: Any, name: str = "the answer") -> np.ndarray:
         raise OddAnswerError(f"{name} is None: did you forget to return it?")
     if issubclass(kind, jax.core.Tracer):
         raise OddAnswerError(f"{name} is a leftover of a JAX transformation: return what you computed in this call.")
-    if not (kind in (bool, int, float, np.ndarray) or issubclass(kind, (jax.Array, np.number, np.bool_))):
+    known = {bool, int, float, np.ndarray} | _literals()
+    if not (kind in known or issubclass(kind, (jax.Array, np.number, np.bool_))):
         raise OddAnswerError(f"{name} is a {kind.__name__}, not an array: return a jax or numpy array.")
     array = np.asarray(value)
     if array.dtype.kind not in "biuf" or array.size > MAX_ELEMENTS:
