@@ -43,11 +43,12 @@ def main() -> int:
     parser.add_argument("--students", type=int, default=4)
     parser.add_argument("--lessons", nargs="+", default=["00_start_here", "01_quantizer"])
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "nbgrader-demo")
+    parser.add_argument("--once", action="store_true", help="grade once: the time of a later run is not measured")
     options = parser.parse_args()
     folder = options.folder.resolve()
     shutil.rmtree(folder, ignore_errors=True)
     nbgrader.lay_out(ROOT, folder, options.lessons)
-    made_class.write(folder / "handed-in", options.students, options.lessons, kinds=("right", "wrong", "half", "wrong"))
+    made_class.write(folder / "handed-in", options.students, options.lessons, kinds=("wrong", "half", "right", "wrong"))
     if "00_start_here" in options.lessons:  # warnings on stderr must not cost a student points
         answer = "import sys, warnings\n\n\ndef to_unit_range(pixels):\n    warnings.warn('noisy')\n"
         answer += "    print('noisy', file=sys.stderr)\n    return pixels.astype('float32') / 255\n"
@@ -84,10 +85,12 @@ def main() -> int:
     start = time.monotonic()
     call("vqtutor.cli", "grade", "handed-in", "--out", "report")
     ours_took = time.monotonic() - start
-    shutil.rmtree(folder / "report")
-    start = time.monotonic()  # a course's first run also learned what right looks like
-    call("vqtutor.cli", "grade", "handed-in", "--out", "report")
-    again_took = time.monotonic() - start
+    again_took = ours_took
+    if not options.once:  # a course's first run also learned what right looks like
+        shutil.rmtree(folder / "report")
+        start = time.monotonic()
+        call("vqtutor.cli", "grade", "handed-in", "--out", "report")
+        again_took = time.monotonic() - start
     nbgrader.export(folder / "report", f"sqlite:///{folder / 'exported.db'}", ROOT)
     ours = points(folder / "exported.db")
 
