@@ -24,7 +24,7 @@ _HOME = {
     "load_dataset": "data",
     "Dataset": "data",
     "fit": "training",
-    "quick_jit": "training",
+    "quick_jit": "compiling",
     "Run": "training",
     "Codec": "codec",
     "train_codec": "codec",

@@ -10,8 +10,9 @@ import numpy as np
 import optax
 from jax import Array
 
+from vqtutor.compiling import quick_jit, steady_jit
 from vqtutor.models import autoencoder, ema
-from vqtutor.training import Run, fit, quick_jit, steady_jit
+from vqtutor.training import Run, fit
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm.auto import tqdm
 
+from vqtutor.compiling import quick_jit, steady_jit
 from vqtutor.storage import cache_folder, whole_file
 
 SECONDS_A_CHUNK = 0.5  # between updates of the bar; the steps of a chunk run as one program
@@ -42,25 +43,6 @@ class Run:
     @property
     def steps_per_second(self) -> float:
         return self.steps / max(self.seconds, 1e-9)
-
-
-# Without optimisations; on a CPU, a third of the time to compile. A program then runs two to three times longer.
-_QUICK = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
-
-
-def quick_jit(function: Callable) -> Callable:
-    """Return `jax.jit(function)` with fast compilation: for a function that runs once, such as a network's init."""
-    return jax.jit(function, compiler_options=_QUICK)
-
-
-def steady_jit(function: Callable) -> Callable:
-    """Return `jax.jit(function)` for a program that runs for seconds.
-
-    On a CPU it is as fast as with all optimisations, after half the time of compiling: most of a network's time goes
-    into products of matrices, which are compiled already.
-    """
-    level = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else {}
-    return jax.jit(function, compiler_options=level)
 
 
 def fit(

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vqtutor.checking.probe import plain
+from vqtutor.compiling import quick_jit
 
 _rng = np.random.default_rng(1)
 
@@ -48,7 +49,7 @@ def compiled(function: Callable) -> Callable:
     One program compiles sooner than its fifty operations one by one. What is made of its results is better done with
     NumPy, for which nothing is compiled.
     """
-    program = jax.jit(function)
+    program = quick_jit(function)
 
     def call(*inputs):
         try:
