@@ -22,7 +22,7 @@ import written
 from vqtutor import checking
 from vqtutor.grading import sandbox
 from vqtutor.grading.collect import Answer, Damage, Submission, collect
-from vqtutor.grading.grade import Grader, grade, key_of
+from vqtutor.grading.grade import Grader, grade
 from vqtutor.grading.gradebook import Gradebook
 from vqtutor.grading.sandbox import Limits, Outcome, unpack
 from vqtutor.lessons import EXERCISES, LESSONS, earlier_exercises
@@ -253,7 +253,13 @@ def test_a_zip_of_one_students_files_is_named_after_the_student(tmp_path):
     with zipfile.ZipFile(folder / "the rest.zip", "w") as archive:
         archive.writestr("noor_00_start_here.ipynb", good)
         archive.write(folder / "李雷.zip", "韩梅梅.zip")
-    assert {one.student for one in collect(folder)} == {"李雷", "Åsa Öst", "noor", "韩梅梅"}
+    assert {one.student for one in collect(folder)} == {"李雷", "asa", "the rest"}  # the outermost name decides
+    assert {one.student for one in collect(folder / "the rest.zip")} == {"noor", "韩梅梅"}
+    (folder / "the rest.zip").rename(tmp_path / "the rest.zip")
+    shutil.rmtree(folder)
+    folder.mkdir()
+    (tmp_path / "the rest.zip").rename(folder / "the rest.zip")  # alone, it is the class's
+    assert {one.student for one in collect(folder)} == {"noor", "韩梅梅"}
     (folder / "broken.zip").write_bytes(b"PK no zip")
     for place in (folder, folder / "broken.zip"):
         damaged = [one for one in collect(place) if isinstance(one, Damage)]
@@ -429,7 +435,7 @@ def test_a_run_that_is_killed_goes_on_and_repeats_nothing(small_class, tmp_path)
     asked = []
     judge = Grader.judge
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Grader, "judge", lambda self, answer: (asked.append(key_of(answer)), judge(self, answer))[1])
+        patch.setattr(Grader, "judge", lambda self, answer: (asked.append(self.key_of(answer)), judge(self, answer))[1])
         book = grade(place, out, workers=1, limits=SHORT, progress=False)
     assert not set(asked) & set(before) and len(asked) == len(set(asked))
     assert set(book.verdicts()) == set(wanted)
@@ -513,14 +519,15 @@ def test_of_two_files_the_last_stands_and_one_that_is_gone_is_forgotten(tmp_path
 
     place = tmp_path / "class"
     place.mkdir()
-    for name, cell in (("ada_00_start_here", "def to_unit_range(pixels):\n    return 1"),
-                       ("ada_LATE_12345_00_start_here-1", "def to_unit_range(pixels):\n    return 2")):  # fmt: skip
+    old, new = "ada_12345_67890_00_start_here", "ada_LATE_12345_67899_00_start_here-1"
+    for name, cell in ((new, "def to_unit_range(pixels):\n    return 2"),
+                       (old, "def to_unit_range(pixels):\n    return 1")):  # fmt: skip
         nbformat.write(made_class.notebook("00_start_here", {QUICK.id: cell}), place / f"{name}.ipynb")
     keys, kinds, book = cells(place)
     assert [key[-1] for key in keys] == ["2"] and kinds == ["Submission"] * 2
-    assert [file for file, _ in book.damaged()] == ["ada_00_start_here.ipynb"]
+    assert [file for file, _ in book.damaged()] == [f"{old}.ipynb"] and new in book.damaged()[0][1]
     assert cells(place)[1] == ["Unchanged"] * 2 and cells(place)[0] == keys
-    (place / "ada_LATE_12345_00_start_here-1.ipynb").unlink()
+    (place / f"{new}.ipynb").unlink()
     keys, kinds, book = cells(place)
     assert [key[-1] for key in keys] == ["1"] and kinds == ["Unchanged"] and not book.damaged()
     assert Gradebook(tmp_path / "report", "another version").digests() == {}
