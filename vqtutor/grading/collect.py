@@ -110,13 +110,20 @@ def _at_most(seconds: float) -> Iterator[None]:
         yield
         return
 
+    rung = []
+
     def ring(*_):
+        rung.append(True)
         raise _Late
 
     before = signal.signal(signal.SIGPROF, ring)
-    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_PROF, seconds, 1)  # again and again: what a finalizer raises is lost
     try:
         yield
+    except Exception as error:  # code in C can make another error of it
+        if rung:
+            raise _Late from error
+        raise
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from vqtutor.checking import Exercise, Observation, State, Verdict
@@ -127,7 +128,8 @@ class Grader:
     def judge(self, answer: Answer) -> dict[str, Any]:
         """Return the verdict on an answer as plain data, with the `outcome` in the sandbox and the first `problem`."""
         try:
-            return self._judge(answer)
+            with np.errstate(all="ignore"):  # what comes back may hold any number
+                return self._judge(answer)
         except Exception as error:  # what an answer sends back is its own choice, and must not stop the class
             return by_hand(answer, error)
 
