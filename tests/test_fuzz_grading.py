@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import quote, unquote
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ from vqtutor.lessons import EXERCISES
 
 ID, NAME = "start.to_unit_range", "00_start_here.ipynb"
 RIGHT = "def to_unit_range(pixels):\n    return pixels.astype('float32') / 255\n"
-BOUNDED = settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+BOUNDED = settings(max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 
 def code(source, metadata=None):
@@ -71,14 +72,13 @@ class Page(HTMLParser):
 
 def assert_whole(out):
     """Every student has a row, an entry, a page, and a link that leads there; return {student: row}."""
-    from urllib.parse import unquote
-
     with open(out / "grades.csv", encoding="utf-8-sig", newline="") as table:
         rows = list(csv.DictReader(table))
     entries = json.loads((out / "grades.json").read_text(encoding="utf-8"))["students"]
     assert [row["student"].removeprefix("'") for row in rows] == [name.removeprefix("'") for name in entries]
     files = sorted(path.name for path in (out / "feedback").iterdir())
     links = Page((out / "index.html").read_text(encoding="utf-8")).links
+    assert all(link == quote(unquote(link)) for link in links)
     assert sorted(unquote(link).removeprefix("feedback/") for link in links) == files and len(files) == len(rows)
     for file in files:
         assert "</html>" in (out / "feedback" / file).read_text(encoding="utf-8")
@@ -89,8 +89,23 @@ def assert_whole(out):
 
 # -- what a class hands in ---------------------------------------------------------------------------------------------
 
+# Names that look alike, that are one in some file systems, or that mean something in links, tables and terminals.
+CONFUSED = [
+    "ada",
+    "Ada",
+    "ada ",
+    "a\u200bda",
+    "A\u030a",
+    "\xc5",
+    "50% #1?",
+    "=x",
+    "\n=x",
+    "CON",
+    "\x1b[31m",
+    "\u202eadA",
+]
 odd_text = st.text(st.characters(codec=None), max_size=30) | st.sampled_from(
-    ["", "\ud800", "\x1b[31m", "=cmd()", "\n=x", "＝x", "#%?", "..", "CON", "A\u030a", "\xc5", "\u202eadA", NAME]
+    ["", "\ud800", "＝x", "..", NAME, *CONFUSED]
 )
 odd_json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | odd_text,
@@ -100,8 +115,12 @@ odd_json = st.recursive(
 sources = st.sampled_from(
     [RIGHT, "%%time\n" + RIGHT, "x = 1 / 0", "\ud800", "\0", "'" * 3, "(" * 300, "x = " + "-" * 5000 + "1"]
 )
+roles = st.sampled_from(["free_text", "answer"])
 abouts = odd_json | st.fixed_dictionaries(
-    {"vqtutor": odd_json | st.fixed_dictionaries({"role": odd_json, "exercise": odd_json, "question": odd_json})}
+    {
+        "vqtutor": odd_json
+        | st.fixed_dictionaries({"role": roles | odd_json, "exercise": odd_json, "question": odd_json})
+    }
 )
 cells = odd_json | st.fixed_dictionaries(
     {
@@ -119,7 +138,9 @@ notebooks = st.one_of(
 )
 # Names on disk: any bytes; `.` and `..` are no names, and a name is at most 255 bytes long.
 names = st.binary(min_size=1, max_size=80) | odd_text.map(lambda text: text.encode("utf-8", "surrogatepass") or b"x")
-names = names.map(lambda name: name.replace(b"/", b"_").replace(b"\0", b"_")[:150].rstrip(b".") or b"x")
+names = st.sampled_from(CONFUSED).map(str.encode) | names.map(
+    lambda name: name.replace(b"/", b"_").replace(b"\0", b"_")[:150].rstrip(b".") or b"x"
+)
 inner = st.sampled_from([NAME, f"Bob/{NAME}", f"../{NAME}", f"Bob_{NAME}", "x.txt", "a\\" + NAME, "01_quantizer.zip"])
 
 
@@ -134,7 +155,7 @@ def zips(draw, depth=2):
 
 @st.composite
 def handed_in(draw):
-    """Return {name: contents} of one student or a file that lies about, and whether it is somebody's."""
+    """Return (name, contents) of what a student hands in."""
     name = draw(names)
     return draw(
         st.sampled_from(["folder", "flat", "zip", "Moodle", "Canvas", "Blackboard"]).flatmap(
@@ -151,6 +172,9 @@ def handed_in(draw):
             )
         )
     )
+
+
+names_of_others = st.sampled_from(["zz", *CONFUSED])
 
 
 # -- what comes back ---------------------------------------------------------------------------------------------------
@@ -241,6 +265,8 @@ def test_the_report_is_whole_whatever_is_handed_in(stub, handed, reply):
         said = assert_whole(out)
         assert all(said[honest]["points"] == said["Honest Hanna"]["points"] for honest in ("Honest Hanna", "zz honest"))
         assert len(said) >= len({displayed(path.name) for path in tops if "_" not in path.name})
+        files = [one.file for one in collect(place)]
+        assert len(files) == len(set(files)) == book._db.execute("SELECT COUNT(*) FROM files").fetchone()[0]
         again = grade(place, out, workers=1, progress=False)
         assert assert_whole(out) == said and again.damaged() == book.damaged()
 
@@ -252,8 +278,29 @@ def test_whatever_comes_back_gives_a_verdict_that_can_be_shown(stub, data):
     stub(data.draw(replies(exercise)))
     verdict = Grader().judge(Answer(exercise.id, RIGHT))
     assert 0 <= verdict["points"] <= exercise.points and verdict["outcome"] in list(Outcome)
-    assert verdict["message"] or verdict["probes"]
-    assert pages._card(json.loads(json.dumps(verdict))).encode()
+    assert verdict["outcome"] != Outcome.BY_HAND and (verdict["message"] or verdict["probes"])
+    assert json.dumps(verdict, ensure_ascii=False).encode() and pages._card(verdict).encode()
+
+
+FOLDERS = {"plain": "{}", "Moodle": "{}_111_assignsubmission_file_", "its other": "{}_222_assignsubmission_file_"}
+
+
+@BOUNDED
+@given(st.sets(st.tuples(st.sampled_from(CONFUSED), st.sampled_from(list(FOLDERS))), min_size=1, max_size=8), st.data())
+def test_nobody_replaces_anybody(stub, students, data):
+    """Whatever students are called, and whatever names they give to their files, each has what they handed in."""
+    stub(b"")
+    with tempfile.TemporaryDirectory() as folder:
+        place, out = Path(folder) / "class", Path(folder) / "report"
+        put(place, f"zz/{NAME}", notebook(code(RIGHT)))
+        for number, (name, kind) in enumerate(sorted(students)):
+            top, other = FOLDERS[kind].format(name.replace("/", "_")), FOLDERS[kind].format(data.draw(names_of_others))
+            file = data.draw(st.sampled_from([NAME, f"{other}/{NAME}", f"{other}_{NAME}"]))
+            put(place, f"{top}/{file}", notebook(code(f"{RIGHT}\nnumber = {number}")))
+        book = grade(place, out, workers=1, progress=False)
+        said = assert_whole(out)
+        cells = [re.findall(r"number = (\d+)", book.of_student(student)[ID]["cell"]) for student in said]
+        assert sorted(cells) == sorted([[], *([str(number)] for number in range(len(students)))])
 
 
 # -- one of each, in the sandbox ---------------------------------------------------------------------------------------
