@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import made_class
@@ -326,6 +327,15 @@ def test_files_that_are_no_notebooks_are_named_and_the_rest_goes_on(tmp_path):
         ("Ömer Ak_123456_assignsubmission_file_/00_start_here.ipynb", "Ömer Ak"),
         ("Ömer Ak_123456_assignsubmission_file_00_start_here.ipynb", "Ömer Ak"),
         ("grace/my homework.ipynb", "grace"),
+        ("HW1_jdoe_attempt_2024-01-31-10-11-12_00_start_here.ipynb", "jdoe"),
+        ("HW1_eve_attempt_2024-01-31-10-11-12_HW1_ada_attempt_2025-01-31-10-11-12_00_start_here.ipynb", "eve"),
+        ("eve_123_456_ada_5_assignsubmission_file_00_start_here.ipynb", "eve"),
+        ("Ada Lovelace - Copy of 00_start_here.ipynb", "Ada Lovelace"),
+        ("Copy of Ada Lovelace - 00_start_here (1).ipynb", "Ada Lovelace"),
+        ("student_101_00_start_here-Copy1.ipynb", "student_101"),
+        ("00_start_here/Ada/homework.ipynb", "Ada"),
+        ("Copy of 00_start_here.ipynb", "Copy of 00_start_here"),
+        ("Ada/Bob/00_start_here.ipynb", "Ada"),
     ],
 )
 def test_whose_a_notebook_is(file, student, tmp_path):
@@ -333,6 +343,134 @@ def test_whose_a_notebook_is(file, student, tmp_path):
     nbformat.write(made_class.notebook("00_start_here", {QUICK.id: RIGHT}), tmp_path / file)
     (found,) = collect(tmp_path)
     assert (found.student, found.lesson) == (student, "start")
+    assert bool(found.note) == (student == "Copy of 00_start_here")
+
+
+def hand_in(place, *names):
+    """Write notebooks of the first lesson, each with an answer of its own, at names with folders and zips in them."""
+    for number, name in enumerate(names):
+        text = nbformat.writes(made_class.notebook("00_start_here", {QUICK.id: f"{RIGHT}number = {number}"}))
+        at, _, inner = name.partition(".zip/")
+        path = place / (f"{at}.zip" if inner else at)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not inner:
+            path.write_text(text)
+            continue
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr(inner, text)
+
+
+def standing(place, folder, roster=None):
+    """Return ({student: the number of the file that stands}, what is said about files and students)."""
+    book = Gradebook(folder, "a version")
+    book.take_in(collect(place, book.digests(), roster), lambda answer: answer.cell, roster)
+    rows = book._db.execute("SELECT student, key FROM answers WHERE exercise = ?", (QUICK.id,))
+    return {student: int(key.rpartition(" ")[2]) for student, key in rows}, dict(book.damaged()), book
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted", "about"),
+    [
+        # A zip of the class, with the course's folder in it, and a folder of downloads that are called like lessons.
+        (["class.zip/vq/Ada/00_start_here.ipynb", "class.zip/vq/Bob/00_start_here.ipynb"], {"Ada": 0, "Bob": 1}, None),
+        (["00_start_here.zip/Ada_1_assignsubmission_file_/x.ipynb", "01_quantizer/Bob/00_start_here.ipynb"],
+         {"Ada": 0, "Bob": 1}, None),
+        # What is in a student's folder or zip is the student's, whatever it is called.
+        (["Ann/00_start_here.ipynb", "Eve/Ann/00_start_here.ipynb", "Zed.zip/Ann_00_start_here.ipynb"],
+         {"Ann": 0, "Eve": 1, "Zed": 2}, "Eve/Ann/00_start_here.ipynb"),
+        (["ann_111_222_00_start_here.ipynb", "eve_333_444_ann_00_start_here.ipynb"],
+         {"ann": 0, "eve": 1}, "eve_333_444_ann_00_start_here.ipynb"),
+        # Students of one name, or of names that look like one.
+        ([f"Ada_{number}_assignsubmission_file_/00_start_here.ipynb" for number in (11, 22)],
+         {"Ada (11)": 0, "Ada (22)": 1}, "Ada (22)"),
+        ([f"HW_{name}_doe_attempt_2024-01-31-10-11-12_00_start_here.ipynb" for name in ("jane", "john")],
+         {"doe (1)": 0, "doe (2)": 1}, "doe (1)"),
+        (["\xc5/00_start_here.ipynb", "A\u030a/00_start_here.ipynb"], {"\xc5 (1)": 1, "\xc5 (2)": 0}, "\xc5 (1)"),
+        (["ada/00_start_here.ipynb", "Ada/00_start_here.ipynb"], {"ada": 0, "Ada": 1}, "ada"),
+        # Of two files of one student the newest stands: by the time of the attempt, the number, the version, the clock.
+        ([f"HW_jd_attempt_2024-{month}-31-10-11-12_00_start_here.ipynb" for month in ("03", "01")],
+         {"jd": 0}, "HW_jd_attempt_2024-01-31-10-11-12_00_start_here.ipynb"),
+        (["jd_111_999_00_start_here.ipynb", "jd_LATE_111_888_00_start_here-1.ipynb"],
+         {"jd": 0}, "jd_LATE_111_888_00_start_here-1.ipynb"),
+        (["Ada/00_start_here (2).ipynb", "Ada/00_start_here (10).ipynb", "Ada/00_start_here.ipynb"],
+         {"Ada": 1}, "Ada/00_start_here (2).ipynb"),
+        (["Ada/b/00_start_here.ipynb", "Ada/a/00_start_here.ipynb", "Bo/x/00_start_here.ipynb"],
+         {"Ada": 1, "Bo": 2}, "Ada/b/00_start_here.ipynb"),
+        # Where nothing says whose they are, none replaces another.
+        (["00_start_here.ipynb", "00_start_here (1).ipynb"],
+         {"00_start_here": 0, "00_start_here (1)": 1}, "00_start_here (1).ipynb"),
+    ],
+)  # fmt: skip
+def test_nobody_replaces_anybody_and_the_newest_stands(names, wanted, about, tmp_path):
+    hand_in(tmp_path / "class", *names)
+    if not all((tmp_path / "class" / name.partition(".zip/")[0]).exists() or ".zip/" in name for name in names):
+        pytest.skip("this file system tells these names not apart")
+    found, said, _ = standing(tmp_path / "class", tmp_path / "report")
+    assert found == wanted
+    assert said.get(about) if about else not said
+    assert standing(tmp_path / "class", tmp_path / "report")[:2] == (found, said)  # nothing is read again
+
+
+def test_a_roster_settles_names_and_shows_who_is_missing(tmp_path, capsys):
+    from vqtutor import cli
+    from vqtutor.grading.owners import Roster
+
+    table = tmp_path / "students.csv"
+    table.write_text("Student;user;e-mail\nDoe, Jane;jd7;jane@x.org\nJohn Doe;222;\nBo;;\n\n", encoding="utf-8-sig")
+    names = ["doejane_111_555_00_start_here.ipynb", "doe_222_666_00_start_here.ipynb", "who.zip/00_start_here.ipynb"]
+    hand_in(tmp_path / "class", *names)
+    assert set(standing(tmp_path / "class", tmp_path / "report")[0]) == {"doejane", "doe", "who"}
+    found, said, book = standing(tmp_path / "class", tmp_path / "report", Roster.read(table))
+    assert found == {"Doe, Jane": 0, "John Doe": 1, "who": 2}  # though no file was read again
+    assert book.students() == ["Bo", "Doe, Jane", "John Doe", "who"] and set(said) == {"Bo", "who"}
+    assert said["Bo"] == "Nothing was handed in." and "roster" in said["who"]
+    for text, sentence in (("", "no column"), ("name\nAda\n", "no column `student`"), ("student\n", "no students"),
+                           ("student,id\n,7\n", "without a student"), ("student\nAda\nAda\n", "two students"),
+                           ('student\n"Ada', "commas and quotes"), ("student\n\xc5", "not UTF-8")):  # fmt: skip
+        table.write_text(text, encoding="latin-1")
+        arguments = ["grade", str(tmp_path / "class"), "--out", str(tmp_path / "out"), "--roster", str(table)]
+        assert cli.main(arguments) == 1 and sentence in capsys.readouterr().err, text
+    assert cli.main([*arguments[:-1], str(tmp_path / "none.csv")]) == 1 and "cannot be read" in capsys.readouterr().err
+
+
+def test_limits_are_part_of_a_verdict(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(Grader, "prepare", lambda self, exercise: None)
+    monkeypatch.setattr(Grader, "box", contextmanager(lambda self, own=False: (yield None)))
+    verdict = Grader().judge(Answer(QUICK.id))
+    monkeypatch.setattr(Grader, "judge", lambda self, answer: (asked.append(self.limits), verdict)[1])
+    hand_in(tmp_path / "class", "Ada/00_start_here.ipynb")
+    for limits, count in ((SHORT, 1), (SHORT, 1), (Limits(4.0), 2), (Limits(4.0, memory=8 << 30), 3), (SHORT, 3)):
+        grade(tmp_path / "class", tmp_path / "report", limits=limits, progress=False)
+        assert len(asked) == count
+    assert asked == [SHORT, Limits(4.0), Limits(4.0, memory=8 << 30)]
+
+
+def test_an_answer_that_cannot_be_judged_is_left_to_hands_and_tried_again(tmp_path, monkeypatch):
+    def fails(self, answer):
+        raise OverflowError("of a forged number")
+
+    monkeypatch.setattr(Grader, "prepare", lambda self, exercise: None)
+    monkeypatch.setattr(Grader, "box", contextmanager(lambda self, own=False: (yield None)))
+    hand_in(tmp_path / "class", "Ada/00_start_here.ipynb")
+    with monkeypatch.context() as patch:
+        patch.setattr(Grader, "_judge", fails)
+        grade(tmp_path / "class", tmp_path / "report", progress=False)
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "Ada, start.to_unit_range: could not be judged: look at it by hand" in page
+    monkeypatch.setattr(Grader, "judge", lambda self, answer: asked.append(answer) or verdict)
+    asked, verdict = [], Grader._judge(Grader(), Answer(QUICK.id))
+    grade(tmp_path / "class", tmp_path / "report", progress=False)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["=x", " =x", "\n=x", "\t=x", "\ufeff+x", "\u200b-x", "\uff1dx", "\uff0bx", "\u2212x", "\xa0@x"]
+)
+def test_no_cell_of_a_table_is_a_formula(text):
+    from vqtutor.grading import pages
+
+    assert pages._cell(text) == f"'{text}" and pages._cell(f"x{text}") == f"x{text}"
 
 
 @needs_sandbox

@@ -247,7 +247,12 @@ def _holders(entries: list[_Entry]) -> set[str]:
             inside[top] += [replace(other, parts=other.parts[1:]) for other in _opened(one)]
     if holders := {top for top in inside if inside[top] and _is_lesson(top)}:
         return holders
-    names = {_owner(one).who for ones in inside.values() for one in ones if one.kind in (".ipynb", ".zip")}
+    below = [one for ones in inside.values() for one in ones if one.kind in (".ipynb", ".zip")]
+    alone = {one.parts[0] for one in below}
+    while len(alone) == 1 and all(len(one.parts) > 1 for one in below):  # such as a zip with the course's folder in it
+        below = [replace(one, parts=one.parts[1:]) for one in below]
+        alone = {one.parts[0] for one in below}
+    names = {_owner(one).who for one in below}
     is_class = len(tops) == 1 and len(names) > 1 and "" not in names and not read_name(_stem(*tops)).who
     return tops if is_class else set()
 
