@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -375,11 +376,15 @@ def standing(place, folder, roster=None):
         (["class.zip/vq/Ada/00_start_here.ipynb", "class.zip/vq/Bob/00_start_here.ipynb"], {"Ada": 0, "Bob": 1}, None),
         (["00_start_here.zip/Ada_1_assignsubmission_file_/x.ipynb", "01_quantizer/Bob/00_start_here.ipynb"],
          {"Ada": 0, "Bob": 1}, None),
+        (["vq.zip/00_start_here/Ada_00_start_here.ipynb", "vq.zip/01_quantizer/Bob/00_start_here.ipynb"],
+         {"Ada": 0, "Bob": 1}, None),
         # What is in a student's folder or zip is the student's, whatever it is called.
         (["Ann/00_start_here.ipynb", "Eve/Ann/00_start_here.ipynb", "Zed.zip/Ann_00_start_here.ipynb"],
          {"Ann": 0, "Eve": 1, "Zed": 2}, "Eve/Ann/00_start_here.ipynb"),
         (["ann_111_222_00_start_here.ipynb", "eve_333_444_ann_00_start_here.ipynb"],
          {"ann": 0, "eve": 1}, "eve_333_444_ann_00_start_here.ipynb"),
+        (["Ada.zip/00_start_here.ipynb", "00_start_here.zip/Ada/00_start_here.ipynb"],
+         {"Ada": 0, "00_start_here": 1}, "00_start_here.zip/Ada/00_start_here.ipynb"),
         # Students of one name, or of names that look like one.
         ([f"Ada_{number}_assignsubmission_file_/00_start_here.ipynb" for number in (11, 22)],
          {"Ada (11)": 0, "Ada (22)": 1}, "Ada (22)"),
@@ -431,6 +436,25 @@ def test_a_roster_settles_names_and_shows_who_is_missing(tmp_path, capsys):
         arguments = ["grade", str(tmp_path / "class"), "--out", str(tmp_path / "out"), "--roster", str(table)]
         assert cli.main(arguments) == 1 and sentence in capsys.readouterr().err, text
     assert cli.main([*arguments[:-1], str(tmp_path / "none.csv")]) == 1 and "cannot be read" in capsys.readouterr().err
+
+
+def test_a_report_of_an_earlier_version_is_gone_on_with(tmp_path):
+    hand_in(tmp_path / "class", "Ada/00_start_here.ipynb")
+    (tmp_path / "report").mkdir()
+    with sqlite3.connect(tmp_path / "report" / "grades.sqlite") as old:
+        old.executescript("""
+            CREATE TABLE verdicts (key TEXT PRIMARY KEY, verdict TEXT);
+            CREATE TABLE files (file TEXT PRIMARY KEY, student TEXT, lesson TEXT, digest TEXT, note TEXT);
+            CREATE TABLE handed_in (file TEXT, exercise TEXT, key TEXT, answer TEXT, shape TEXT);
+            CREATE TABLE texts (file TEXT, question TEXT, text TEXT);
+            CREATE VIEW standing AS SELECT MAX(file) AS file, student, lesson FROM files GROUP BY student, lesson;
+            INSERT INTO verdicts VALUES ('kept', '{}');
+            INSERT INTO files VALUES ('Ada/00_start_here.ipynb', 'Ada', 'start', 'x', '');
+            INSERT INTO handed_in VALUES ('gone.ipynb', 'start.to_unit_range', 'kept', '{}', '');
+        """)
+    old.close()
+    found, said, book = standing(tmp_path / "class", tmp_path / "report")
+    assert found == {"Ada": 0} and not said and set(book.verdicts()) == {"kept"}
 
 
 def test_limits_are_part_of_a_verdict(tmp_path, monkeypatch):

@@ -154,14 +154,15 @@ class _Entry:
 
     @property
     def kind(self) -> str:
-        return "" if self.read is None else PurePosixPath(self.parts[-1]).suffix.lower()
+        return "" if self.read is None or self.problem else PurePosixPath(self.parts[-1]).suffix.lower()
 
     @property
     def is_junk(self) -> bool:
         """Whether a system or an editor left it. What ends like a notebook or a zip is none, hidden or not."""
         name = self.parts[-1]
         hidden = any(part[:1] == "." for part in self.parts) and self.kind not in (".ipynb", ".zip")
-        return hidden or name.startswith("._") or bool({"__MACOSX", ".ipynb_checkpoints"} & set(self.parts))
+        left = name.startswith("._") or {"__MACOSX", ".ipynb_checkpoints"} & set(self.parts)
+        return not self.problem and bool(hidden or left)
 
 
 def _bytes(file: BinaryIO, most: int) -> bytes:
@@ -234,26 +235,30 @@ def _opened(entry: _Entry) -> list[_Entry]:
 
 
 def _holders(entries: list[_Entry]) -> set[str]:
-    """Return the outermost folders and zips that are nobody's: those called like a lesson, and the only one there is.
+    """Return the outermost folders and zips that are nobody's: all, if all are called like lessons, or the only one.
 
     The only one is nobody's if names of two students or more, and nothing without a name, are in it.
     """
-    tops, inside = {one.parts[0] for one in entries}, defaultdict(list)
+    tops = {one.parts[0] for one in entries if len(one.parts) > 1 or one.kind in (".ipynb", ".zip")}
+    inside = defaultdict(list)
+    lessons = bool(tops) and all(map(_is_lesson, tops))
+    if not lessons and len(tops) != 1:
+        return set()
     for one in entries:
         top = one.parts[0]
         if len(one.parts) > 1:
             inside[top].append(replace(one, parts=one.parts[1:]))
-        elif one.kind == ".zip" and (len(tops) == 1 or _is_lesson(top)):
+        elif one.kind == ".zip":
             inside[top] += [replace(other, parts=other.parts[1:]) for other in _opened(one)]
-    if holders := {top for top in inside if inside[top] and _is_lesson(top)}:
-        return holders
+    if lessons:
+        return {top for top in inside if inside[top]}
     below = [one for ones in inside.values() for one in ones if one.kind in (".ipynb", ".zip")]
     alone = {one.parts[0] for one in below}
-    while len(alone) == 1 and all(len(one.parts) > 1 for one in below):  # such as a zip with the course's folder in it
-        below = [replace(one, parts=one.parts[1:]) for one in below]
+    while all(len(one.parts) > 1 for one in below) and (len(alone) == 1 or all(map(_is_lesson, alone))) and alone:
+        below = [replace(one, parts=one.parts[1:]) for one in below]  # such as a zip with the course's folder in it
         alone = {one.parts[0] for one in below}
     names = {_owner(one).who for one in below}
-    is_class = len(tops) == 1 and len(names) > 1 and "" not in names and not read_name(_stem(*tops)).who
+    is_class = len(names) > 1 and "" not in names and not read_name(_stem(*tops)).who
     return tops if is_class else set()
 
 
@@ -267,14 +272,10 @@ def _stem(part: str) -> str:
 
 
 def _owner(entry: _Entry) -> Name:
-    """Return whose a file is, by the outermost part of its name that is not a lesson's; `who` is "" where none says."""
-    parts = list(entry.parts)
-    while len(parts) > 1 and _is_lesson(parts[0]):
-        parts.pop(0)
-    name, alone = read_name(_stem(parts[0])), len(parts) == 1 and entry.kind != ".zip" and entry.read is not None
-    if name.who or alone:
-        return name
-    return replace(name, who=_stem(parts[0]))
+    """Return whose a file is, by the outermost part of its name; `who` is "" where it does not say."""
+    name = read_name(_stem(entry.parts[0]))
+    alone = len(entry.parts) == 1 and entry.kind != ".zip" and entry.read is not None
+    return name if name.who or alone else replace(name, who=_stem(entry.parts[0]))
 
 
 # -- whose it is, and what is in it ------------------------------------------------------------------------------------

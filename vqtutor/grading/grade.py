@@ -87,6 +87,9 @@ class Grader:
         box = box or Sandbox(self.memory / "programs", self.unsafe, own)
         try:
             yield box
+        except BaseException:
+            box.close()  # a reply may be left in it; it starts anew with the next answer
+            raise
         finally:
             with self._lock:
                 idle.append(box)

@@ -54,6 +54,9 @@ class Gradebook:
     def __init__(self, folder: Path, version: str):
         folder.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(folder / "grades.sqlite")
+        columns = [column for _, column, *_ in self._db.execute("PRAGMA table_info(files)")]
+        if columns and "mark" not in columns:  # of an earlier version, whose verdicts stay
+            self._db.executescript(_DROP)
         self._db.executescript(_TABLES)
         self._number = zlib.crc32(version.encode()) >> 1
 
@@ -73,8 +76,6 @@ class Gradebook:
         """Store submissions in place of earlier ones; existing verdicts stay, except those that were left to hands."""
         files = set()
         with self._db as db:
-            if not self.digests():  # another version of the course may have had other columns
-                db.executescript(f"BEGIN; {_DROP} {_TABLES}")
             for item in submissions:
                 file, about = item.file, (item.student, item.mark, item.order, item.note)
                 files.add(file)
