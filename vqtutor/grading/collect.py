@@ -67,7 +67,7 @@ class File:
       student: the name of whoever handed it in; "" where nobody can be told.
       mark: what tells apart students of one name.
       order: of two files of one student and lesson, the one with the later text stands.
-      note: what an instructor should know about it, in sentences.
+      note: what an instructor should know about whose it is, in sentences.
     """
 
     file: str
@@ -85,6 +85,7 @@ class Submission(File):
     answers: Mapping[str, Answer] = field(default_factory=dict)
     free_text: Mapping[str, str] = field(default_factory=dict)
     digest: str = ""
+    sentence: str = ""  # on what is in it
 
 
 @dataclass(frozen=True)
@@ -401,8 +402,7 @@ def _submission(fields: dict[str, str], data: bytes, lesson: str | None, digest:
     cells = list(_cells(json.loads(data)))
     texts = [(source, metadata) for is_code, source, metadata in cells if is_code]
     short = [(source, metadata) for source, metadata in texts if len(source) <= MAX_CELL]
-    if len(short) < len(texts):
-        fields["note"] += f" Cells of over {MAX_CELL:,} characters were left out."
+    long = f"Cells of over {MAX_CELL:,} characters were left out." if len(short) < len(texts) else ""
     if sum(len(source) for source, _ in short) > MAX_CODE:
         return Damage(**fields, sentence=f"Its cells have over {MAX_CODE:,} characters of code; look at it by hand.")
     code = [Cell(source, metadata) for source, metadata in short]
@@ -411,7 +411,7 @@ def _submission(fields: dict[str, str], data: bytes, lesson: str | None, digest:
         return Damage(**fields, sentence="It has no answer to any exercise of the course.")
     answers = {id: _find(code, exercise) for id, exercise in EXERCISES.items() if exercise.lesson == lesson}
     free = [(m.get("question", m["id"]), text[:MAX_TEXT]) for _, text, m in cells if m.get("role") == "free_text"]
-    return Submission(**fields, lesson=lesson, answers=answers, free_text=dict(free[:50]), digest=digest)
+    return Submission(**fields, lesson=lesson, answers=answers, free_text=dict(free[:50]), digest=digest, sentence=long)
 
 
 def _cells(book: dict[str, Any]) -> Iterator[tuple[bool, str, dict[str, str]]]:

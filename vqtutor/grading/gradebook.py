@@ -17,7 +17,7 @@ from vqtutor.lessons import EXERCISES
 _TABLES = """
 CREATE TABLE IF NOT EXISTS verdicts (key TEXT PRIMARY KEY, verdict TEXT);
 CREATE TABLE IF NOT EXISTS files (file TEXT PRIMARY KEY, name TEXT, mark TEXT, rank TEXT, lesson TEXT, digest TEXT,
-  note TEXT, student TEXT);
+  note TEXT, sentence TEXT, student TEXT);
 CREATE TABLE IF NOT EXISTS students (student TEXT PRIMARY KEY, note TEXT);
 CREATE TABLE IF NOT EXISTS handed_in (file TEXT, exercise TEXT, key TEXT, answer TEXT, shape TEXT,
   PRIMARY KEY (file, exercise));
@@ -83,11 +83,9 @@ class Gradebook:
                     db.execute("UPDATE files SET name = ?, mark = ?, rank = ?, note = ? WHERE file = ?", (*about, file))
                     continue
                 self._forget(file)
-                note = f"{item.sentence} {item.note}".strip() if isinstance(item, Damage) else item.note
                 lesson, digest = (item.lesson, item.digest) if isinstance(item, Submission) else ("", "")
-                db.execute(
-                    "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, '')", (file, *about[:3], lesson, digest, note)
-                )
+                row = (file, *about[:3], lesson, digest, item.note, item.sentence)
+                db.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, '')", row)
                 if isinstance(item, Damage):
                     continue
                 for question, text in item.free_text.items():
@@ -184,7 +182,7 @@ class Gradebook:
     def damaged_by_student(self) -> dict[str, list[tuple[str, str]]]:
         """Return {student, or "": (file, sentence)} of files that were not graded, or that somebody should look at."""
         rows = self._db.execute(
-            "SELECT student, file, note FROM files WHERE note != '' UNION"
+            "SELECT student, file, trim(sentence || ' ' || note) FROM files WHERE sentence || note != '' UNION"
             " SELECT student, files.file, 'Not graded: ' || standing.file || ' is a newer one, of the same lesson.'"
             " FROM files JOIN standing USING (student, lesson) WHERE digest != '' AND files.file != standing.file"
         )
