@@ -156,6 +156,9 @@ def test_what_comes_out_is_taken_for_what_it_is():
         [{"probe": name, "arrays": [zero]} for name in names],
         [{"probe": name, "problem": "passed", "sentence": "", "error": ""} for name in names],
         [{"probe": name, "problem": "crash", "sentence": {}, "error": ""} for name in names],
+        [{"probe": name, "problem": "crash", "sentence": "", "error": ""} for name in names],
+        [{"probe": name, "arrays": {name: ["float32", [0, 10**9], ""]}} for name in names],
+        b"[" + 10_000 * b"[]," + b"{}]" + 10_000 * b",",
     ):  # fmt: skip
         assert how(forged) == Outcome.FORGED, forged
 

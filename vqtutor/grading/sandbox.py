@@ -283,6 +283,8 @@ def _words(text: Any) -> str:
 def _observation(entry: dict) -> Observation:
     if "problem" in entry:
         words = _words(entry["sentence"]), _words(entry["error"])
+        if not words[0]:  # by which the judge knows that something is off
+            raise ValueError("a problem without a sentence")
         return Observation(_words(entry["probe"]), {}, Problem(entry["problem"]), *words)
     return Observation(_words(entry["probe"]), {_words(n): _array(*array) for n, array in entry["arrays"].items()})
 
