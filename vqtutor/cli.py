@@ -35,6 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
         "--seconds", type=float, default=2.0, help="an answer's processor time, in multiples of its exercise's own"
     )
     grade.add_argument("--memory", type=float, default=6.0, help="an answer's memory, in GiB of address space")
+    grade.add_argument(
+        "--roster", type=Path, help="a CSV of the class: a column `student`, and others with other names"
+    )
     grade.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster that does the work")
     grade.add_argument("--unsafe", action="store_true", help="run answers with no sandbox: see the instructors' page")
     export = commands.add_parser("export", help="write a report's points into a gradebook of nbgrader's")
@@ -58,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
         return globals()[f"_{options.command.replace('-', '_')}"](options)
     except (FileNotFoundError, KeyError, ValueError) as error:  # their messages are sentences for users
         sentence = error.args[0] if isinstance(error, KeyError) else error  # str(KeyError) has quotes
-        print(f"vqtutor {options.command}: {sentence}", file=sys.stderr)
+        print(_printable(f"vqtutor {options.command}: {sentence}"), file=sys.stderr)
         return 1
 
 
@@ -123,10 +126,12 @@ def _grade(options) -> int:
         print("No sandbox: answers run as you do. They can read and change your files, and use the network.")
     try:
         from vqtutor.grading.grade import grade
+        from vqtutor.grading.owners import Roster
         from vqtutor.grading.sandbox import Limits, SandboxError
 
         limits, place, out = Limits(options.seconds, int(options.memory * 2**30)), options.submissions, options.out
-        book = grade(place, out, options.workers, limits, options.unsafe, options.scheduler)
+        roster = Roster.read(options.roster) if options.roster else None
+        book = grade(place, out, options.workers, limits, options.unsafe, options.scheduler, roster=roster)
     except ModuleNotFoundError as error:
         extra = "instructor" if options.scheduler is None else "cluster"
         raise ValueError(f"Grading needs {error.name}: install vqtutor[{extra}].") from error
@@ -137,8 +142,15 @@ def _grade(options) -> int:
         return 130
     print(f"{len(book.students())} students, {len(book.exercises())} exercises: {options.out / 'index.html'}")
     for file, sentence in book.damaged():
-        print(f"Not graded: {file}. {sentence}")
+        print(_printable(f"{file}: {sentence}"))
     return 0
+
+
+def _printable(text: str) -> str:
+    """Return a text that does nothing to a terminal, whatever names of files are in it."""
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _export(options) -> int:

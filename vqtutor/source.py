@@ -6,7 +6,7 @@ Nothing is run here: the names in the cells' text are resolved statically.
 import ast
 import re
 import symtable
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 # Imports of every lesson, which an answer may use without importing them.
@@ -82,7 +82,7 @@ class Cell:
                 from IPython.core.inputtransformer2 import TransformerManager
 
                 self.statements = _statements(TransformerManager().transform_cell(source))  # magics: %time, !ls
-            except (SyntaxError, ValueError, RecursionError, MemoryError):
+            except Exception:  # also RuntimeError, of hundreds of magics
                 self.error = f"{error.msg} in line {error.lineno}: {(error.text or '').strip()[:80]}"
         except (ValueError, RecursionError, MemoryError) as error:
             self.error = f"Python cannot read it ({type(error).__name__})"
@@ -122,33 +122,40 @@ def cut(code: Sequence[Cell], cell: Cell, name: str, blanks: Container[str]) -> 
     at = code.index(cell) if cell in code else len(code)
     order = [cell, *reversed(code[:at]), *code[at + 1 :]]  # definitions above the answer take precedence
 
-    def add(statements: list[Statement]) -> None:
+    def add(statements: list[Statement]) -> Iterator[Iterator]:
         for one in statements:
             for target in sorted(one.needs - names):
-                need(target)
+                if target not in names:
+                    names.add(target)
+                    yield define(target)
         source.extend(one.source for one in statements)
 
-    def need(target: str) -> None:
-        names.add(target)
-        if target in blanks or not define(target):
-            externals.setdefault(target, None)
-
-    def define(target: str) -> bool:
+    def define(target: str) -> Iterator[Iterator]:
         statements: list[Statement] = []
+        if target in blanks and target != name:
+            externals.setdefault(target, None)
+            return
         for other in order:
             ids = [one.recalls for one in other.statements if target in one.binds and one.recalls]
             if ids and target != name:
                 externals[target] = ids[-1]
-                return False
+                return
             if here := other.defining(target):
                 statements = here + statements
                 if target not in here[0].updates:
                     break
-        add(statements)
-        if statements and target not in statements[0].imports:
-            add([one for other in code for one in other.statements if target in one.changes])
-        return bool(statements)
+        if not statements:
+            externals.setdefault(target, None)
+            return
+        yield add(statements)
+        if target not in statements[0].imports:
+            yield add([one for other in code for one in other.statements if target in one.changes])
 
     stars = [one.source for c in code for one in c.statements if one.star]
-    define(name)
+    steps = [define(name)]  # a stack of its own: names that lean on one another in hundreds would fill Python's
+    while steps:
+        if (step := next(steps[-1], None)) is None:
+            steps.pop()
+        else:
+            steps.append(step)
     return "\n\n".join(dict.fromkeys([*stars, *source])) + "\n", externals

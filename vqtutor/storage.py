@@ -17,6 +17,11 @@ def cache_folder() -> Path:
     return Path(path).expanduser() if path else platformdirs.user_cache_path("vqtutor", appauthor=False)
 
 
+def whole(text: str) -> str:
+    """Return a text that can be written as UTF-8, with escapes for halves of characters and bytes of other codes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
     """Change a file while no other process does: two open notebooks would else lose each other's changes.

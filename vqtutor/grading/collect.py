@@ -1,30 +1,40 @@
 """Collect answers from a folder or a zip of notebooks: their students, exercises and sources.
 
 Nothing is run, no zip is unpacked to disk and no link is followed. An answer is cut out with the helpers and imports
-that it uses, so that it runs by itself.
+that it uses, so that it runs by itself. Whatever is odd about a file costs that file, is named, and the rest goes on.
 """
 
 import hashlib
 import io
-import logging
+import json
 import re
+import signal
 import stat
-import unicodedata
+import threading
+import time
+import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
 
 from vqtutor.checking import Exercise
+from vqtutor.grading.owners import Name, Roster, displayed, likeness, read_name
 from vqtutor.lessons import EXERCISES, LESSONS, earlier_blanks, earlier_exercises
 from vqtutor.source import Cell, cut
+from vqtutor.storage import whole
 
-MAX_NOTEBOOK = 64 << 20  # bytes; a lesson with all its pictures is under 2 MB
-MAX_FILES = 20_000
-MAX_CELL = 500_000  # characters; longer cells are ignored
-# Added to names by learning-management systems: Canvas's ids and LATE, Moodle's number and folder, resubmissions.
-_AROUND = re.compile(r"_(LATE|\d{3,}|assignsubmission_file)(?=_|$)")
-_LESSONS = {f"{lesson.number:02d}": lesson.slug for lesson in LESSONS}
+MAX_NOTEBOOK = 32 << 20  # bytes; a lesson with all its pictures is under 2 MB
+MAX_MARKS = 3_000_000  # brackets and commas of a notebook, which take up to 60 bytes each when it is read
+MAX_CELL = 100_000  # characters of code; longer cells are ignored
+MAX_CODE = 400_000  # characters of code in all; a lesson has 20,000
+MAX_TEXT = 20_000  # characters of a free-text answer; spreadsheets take 32,767
+MAX_SECONDS = 20  # of processor time for a notebook; a whole lesson takes a tenth
+# What is read of one student: files, bytes, seconds of processor time, files of one zip, and zips in zips.
+MAX_FILES, MAX_BYTES, MAX_READING, MAX_ZIPPED, MAX_DEPTH = 300, 256 << 20, 60, 50_000, 3
 
 
 @dataclass(frozen=True)
@@ -49,142 +59,383 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Submission:
+class File:
+    """A file that was handed in.
+
+    Attributes:
+      file: its name, below the folder or zip that holds the class.
+      student: the name of whoever handed it in; "" where nobody can be told.
+      mark: what tells apart students of one name.
+      order: of two files of one student and lesson, the one with the later text stands.
+      note: what an instructor should know about whose it is, in sentences.
+    """
+
+    file: str
+    student: str = ""
+    mark: str = ""
+    order: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Submission(File):
     """One notebook of one student."""
 
-    student: str
-    file: str
-    lesson: str
-    answers: dict[str, Answer]
-    free_text: dict[str, str]
-    digest: str
+    lesson: str = ""
+    answers: Mapping[str, Answer] = field(default_factory=dict)
+    free_text: Mapping[str, str] = field(default_factory=dict)
+    digest: str = ""
+    sentence: str = ""  # on what is in it
 
 
 @dataclass(frozen=True)
-class Unchanged:
+class Unchanged(File):
     """A file that has not changed since it was read."""
 
-    file: str
+
+@dataclass(frozen=True)
+class Damage(File):
+    """A file that cannot be graded; `sentence` says why."""
+
+    sentence: str = ""
+
+
+class _Late(BaseException):
+    """Reading took too long. No `except Exception` on the way stops it."""
+
+
+@contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Raise _Late when the block has used so much processor time; there is no clock except in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    rung = []
+
+    def ring(*_):
+        rung.append(True)
+        raise _Late
+
+    before = signal.signal(signal.SIGPROF, ring)
+    signal.setitimer(signal.ITIMER_PROF, seconds, 1)  # again and again: what a finalizer raises is lost
+    try:
+        yield
+    except Exception as error:  # code in C can make another error of it
+        if rung:
+            raise _Late from error
+        raise
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+# -- what lies there ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Damage:
-    """A file that cannot be graded: the reason, in a sentence, and its student, if it is a notebook."""
+class _Entry:
+    """A file or a folder as it lies there.
+
+    Attributes:
+      file: its whole name.
+      parts: of its name; without those that hold everybody's files.
+      time: when it was written, as a text.
+      read: returns its first so many bytes; None for a folder.
+      problem: why it is not opened.
+      path: of a file on disk.
+    """
 
     file: str
-    sentence: str
-    student: str = ""
+    parts: tuple[str, ...]
+    time: str = ""
+    read: Callable[[int], bytes] | None = None
+    problem: str = ""
+    path: Path | None = None
+
+    @property
+    def kind(self) -> str:
+        return "" if self.read is None or self.problem else PurePosixPath(self.parts[-1]).suffix.lower()
+
+    @property
+    def is_junk(self) -> bool:
+        """Whether a system or an editor left it. What ends like a notebook or a zip is none, hidden or not."""
+        name = self.parts[-1]
+        hidden = any(part[:1] == "." for part in self.parts) and self.kind not in (".ipynb", ".zip")
+        left = name.startswith("._") or {"__MACOSX", ".ipynb_checkpoints"} & set(self.parts)
+        return not self.problem and bool(hidden or left)
 
 
-def collect(place: Path, digests: Mapping[str, str] | None = None) -> Iterator[Submission | Damage | Unchanged]:
+def _bytes(file: BinaryIO, most: int) -> bytes:
+    with file:
+        return file.read(most)
+
+
+def _on_disk(place: Path) -> Iterator[_Entry]:
+    for path in sorted(place.rglob("*")):
+        name, about = str(path.relative_to(place)), path.lstat()
+        # With fractions of a second: files that were written one after another are told apart.
+        when = time.strftime("%Y%m%d%H%M%S", time.localtime(about.st_mtime)) + f"{about.st_mtime_ns % 10**9:09d}"
+        read, problem = (lambda most, path=path: _bytes(path.open("rb"), most)), ""
+        if stat.S_ISDIR(about.st_mode):
+            read = None
+        elif not stat.S_ISREG(about.st_mode):
+            problem = "It is a link or a device, not a file, and was not opened."
+        yield _Entry(name, PurePosixPath(name).parts, when, read, problem, path)
+
+
+def _in_zip(file: Path | BinaryIO, zip: _Entry | None = None) -> list[_Entry]:
+    """Return what is in a zip, which itself lies in `zip`; no path in it is used on disk."""
+    archive, entries = zipfile.ZipFile(file), []
+    for info in archive.infolist():
+        name = info.filename.replace("\\", "/")  # as some zips from Windows have it
+        parts, problem = tuple(part for part in name.split("/") if part not in ("", ".")), ""
+        if stat.S_ISLNK(info.external_attr >> 16):
+            problem = "It is a link, not a file, and was not opened."
+        elif ".." in parts or name.startswith("/"):
+            problem = "Its name leads out of the zip; it was not opened."
+        elif info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others can take gigabytes
+            problem = "It is packed in a way that is not read here."
+        read = None if info.is_dir() else lambda most, info=info: _bytes(archive.open(info), most)
+        when = "".join(f"{part:02d}" for part in info.date_time)
+        parts, name = parts or ("unnamed",), info.filename
+        if zip:
+            parts, name = zip.parts + parts, f"{zip.file}/{name}"
+        entries.append(_Entry(name, parts, when, read, problem))
+    return sorted((one for one in entries if not one.is_junk), key=lambda one: one.file)
+
+
+def _entries(place: Path) -> list[_Entry]:
+    """Return all files and folders of a class; what holds everybody's is opened and left out of their `parts`."""
+    if not place.exists():
+        raise FileNotFoundError(f"There is nothing at {place}: name a folder of notebooks, or a zip.")
+    if place.is_dir():
+        entries = [one for one in _on_disk(place) if not one.is_junk]
+    else:
+        entries = [_Entry(place.name, (place.name,), read=lambda most: _bytes(place.open("rb"), most))]
+        with suppress(Exception):  # then it is named like any file that cannot be read
+            entries = _in_zip(place)
+    for _ in range(MAX_DEPTH):
+        holders, inner = _holders(entries), []
+        for one in entries:
+            if one.parts[0] not in holders:
+                inner.append(one)
+            elif len(one.parts) > 1:
+                inner.append(replace(one, parts=one.parts[1:]))
+            elif one.kind == ".zip":
+                inner += [replace(other, parts=other.parts[1:]) for other in _opened(one)]
+        entries = inner
+    return sorted(entries, key=lambda one: one.file)
+
+
+def _opened(entry: _Entry) -> list[_Entry]:
+    """Return what is in a zip, or nothing where it cannot be read."""
+    with suppress(Exception):
+        return _in_zip(entry.path or io.BytesIO(entry.read(MAX_BYTES)), entry)
+    return []
+
+
+def _holders(entries: list[_Entry]) -> set[str]:
+    """Return the outermost folders and zips that are nobody's: all, if all are called like lessons, or the only one.
+
+    The only one is nobody's if names of two students or more, and nothing without a name, are in it.
+    """
+    tops = {one.parts[0] for one in entries if len(one.parts) > 1 or one.kind in (".ipynb", ".zip")}
+    inside = defaultdict(list)
+    lessons = bool(tops) and all(map(_is_lesson, tops))
+    if not lessons and len(tops) != 1:
+        return set()
+    for one in entries:
+        top = one.parts[0]
+        if len(one.parts) > 1:
+            inside[top].append(replace(one, parts=one.parts[1:]))
+        elif one.kind == ".zip":
+            inside[top] += [replace(other, parts=other.parts[1:]) for other in _opened(one)]
+    if lessons:
+        return {top for top in inside if inside[top]}
+    below = [one for ones in inside.values() for one in ones if one.kind in (".ipynb", ".zip")]
+    alone = {one.parts[0] for one in below}
+    while all(len(one.parts) > 1 for one in below) and (len(alone) == 1 or all(map(_is_lesson, alone))) and alone:
+        below = [replace(one, parts=one.parts[1:]) for one in below]  # such as a zip with the course's folder in it
+        alone = {one.parts[0] for one in below}
+    names = {_owner(one).who for one in below}
+    is_class = len(names) > 1 and "" not in names and not read_name(_stem(*tops)).who
+    return tops if is_class else set()
+
+
+def _is_lesson(part: str) -> bool:
+    name = read_name(_stem(part))
+    return name.lesson is not None and not name.who and not part.lower().endswith(".ipynb")
+
+
+def _stem(part: str) -> str:
+    return re.sub(r"\.(ipynb|zip)$", "", part, flags=re.IGNORECASE)
+
+
+def _owner(entry: _Entry) -> Name:
+    """Return whose a file is, by the outermost part of its name; `who` is "" where it does not say."""
+    name = read_name(_stem(entry.parts[0]))
+    alone = len(entry.parts) == 1 and entry.kind != ".zip" and entry.read is not None
+    return name if name.who or alone else replace(name, who=_stem(entry.parts[0]))
+
+
+# -- whose it is, and what is in it ------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Share:
+    """What may still be read of one student's files."""
+
+    files: int = MAX_FILES
+    bytes: int = MAX_BYTES
+    seconds: float = MAX_READING
+
+
+def _contents(entry: _Entry, share: _Share, depth: int = 0) -> Iterator[tuple[_Entry, bytes | str]]:
+    """Yield (file, its bytes or why it was not read), also of files in a zip, until the student's share is used up."""
+    if (entry.read is None and not entry.problem) or share.files < 0:
+        return
+    share.files -= 1
+    if min(share.files, share.bytes, share.seconds) < 0:
+        share.files = -1
+        most = f"{MAX_FILES} files, {MAX_BYTES >> 20} MB or {MAX_READING} seconds of reading"
+        yield entry, f"This file and what follows it were left out: there are more than {most} of one student."
+        return
+    try:
+        if entry.problem:
+            yield entry, entry.problem
+        elif entry.kind == ".ipynb":
+            data = entry.read(MAX_NOTEBOOK + 1)  # the sizes in a zip's headers are not trusted
+            share.bytes -= len(data)
+            yield entry, data if len(data) <= MAX_NOTEBOOK else f"It is over {MAX_NOTEBOOK >> 20} MB and was not read."
+        elif entry.kind == ".zip" and depth < MAX_DEPTH:
+            data = entry.read(MAX_BYTES + 1)
+            share.bytes -= len(data)
+            if len(data) > MAX_BYTES or data.count(b"PK\1\2") > MAX_ZIPPED:  # with which every file in it begins
+                yield (
+                    entry,
+                    f"It is over {MAX_BYTES >> 20} MB or has over {MAX_ZIPPED:,} files, and was not opened.",
+                )
+                return
+            inner = _in_zip(io.BytesIO(data), entry)
+            if not any(one.read or one.problem for one in inner):
+                yield entry, "There is nothing in it."
+            for one in inner:
+                yield from _contents(one, share, depth + 1)
+        else:
+            yield entry, "It is not a notebook (.ipynb)."
+    except Exception as error:
+        what = "The zip" if entry.kind == ".zip" else "It"
+        yield entry, f"{what} cannot be read ({type(error).__name__}: {str(error)[:200]})."
+
+
+def collect(
+    place: Path, digests: Mapping[str, str] | None = None, roster: Roster | None = None
+) -> Iterator[Submission | Damage | Unchanged]:
     """Yield the submissions below a folder or in a zip, in the order of their names, and files that cannot be read.
 
     Args:
-      place: holds `student/01_quantizer.ipynb`, `student_01_quantizer.ipynb`, or zips of either.
+      place: holds folders, zips or notebooks that are named after students, see owners.py.
       digests: {file: digest} of files that were read before.
+      roster: of the class, which settles names.
     """
-    for number, (name, data) in enumerate(_files(place)):
-        if number >= MAX_FILES:
-            yield Damage(name, f"There are over {MAX_FILES:,} files; the rest was left out.")
-            return
-        if isinstance(data, Damage):
-            yield data
-        elif name.lower().endswith(".ipynb"):
-            digest = hashlib.sha256(data).hexdigest()
-            yield Unchanged(name) if (digests or {}).get(name) == digest else _submission(name, data, digest)
-        elif PurePosixPath(name).name[0] != "." and "__MACOSX" not in name:
-            yield Damage(name, "It is not a notebook (.ipynb).")
+    entries = _entries(place)
+    known = {likeness(displayed(name.who)): displayed(name.who) for one in entries if (name := _owner(one)).who}
+    shares, taken, seen = defaultdict(_Share), set(), set()
+    for entry in sorted(entries, key=lambda one: one.read is None):  # folders last: some have nothing in them
+        about = _about(entry, known, roster)
+        who = about.student, about.mark
+        if entry.read is None and len(entry.parts) == 1 and who not in seen:
+            yield Damage(**asdict(about), sentence="There is nothing in it.")
+        for one, data in _contents(entry, shares[who]):
+            seen.add(who)
+            about = _about(one, known, roster)
+            while about.file in taken:  # a zip can have two files of one name
+                about = replace(about, file=about.file + " (again)")
+            taken.add(about.file)
+            start = time.process_time()
+            yield _read(about, one, data, (digests or {}).get(about.file))
+            shares[who].seconds -= time.process_time() - start
 
 
-def _files(place: Path) -> Iterator[tuple[str, bytes | Damage]]:
-    if not place.exists():
-        raise FileNotFoundError(f"There is nothing at {place}: name a folder of notebooks, or a zip.")
-    if place.is_file():
-        yield from _zipped("", place) if zipfile.is_zipfile(place) else [(place.name, place.read_bytes())]
-        return
-    for path in sorted(place.rglob("*")):
-        name = path.relative_to(place).as_posix()
-        mode = path.lstat().st_mode
-        if stat.S_ISLNK(mode) or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            yield name, Damage(name, "It is a link or a device, not a file, and was not opened.")
-        elif stat.S_ISREG(mode) and ".ipynb_checkpoints" not in path.parts:
-            if path.suffix.lower() == ".zip":
-                yield from _zipped(name, path)
-            elif path.stat().st_size > MAX_NOTEBOOK:
-                yield name, Damage(name, f"It is over {MAX_NOTEBOOK >> 20} MB and was not read.")
-            else:
-                yield name, path.read_bytes()
+def _about(entry: _Entry, known: Mapping[str, str], roster: Roster | None) -> File:
+    """Return whose a file is, and what is to be said about that."""
+    owner, last = _owner(entry), read_name(_stem(entry.parts[-1]))
+    who, words = owner.who, owner.number.split("_")
+    if entry.kind == ".ipynb" and not who:
+        who = _stem(entry.parts[0])
+    elif not owner.number and len(entry.parts) == 1 and entry.kind not in (".ipynb", ".zip") and entry.read:
+        who = ""  # something that lies about
+    found = roster and who and roster.find(*("_".join(words[i:]) for i in range(len(words))), who)
+    student, mark = found or (who and displayed(who)), found or whole(owner.number or who)
+    note = "Its name does not say whose it is. " if who and not owner.who else ""
+    names = [name for part in entry.parts[1:] for name in (read_name(_stem(part)).who, _stem(part))]
+    for name in [read_name(_stem(owner.rest)).who, *names]:
+        other = (roster and roster.find(name)) or known.get(likeness(displayed(name)))
+        if name and other and likeness(other) != likeness(student):
+            note += f"It is named for {other}, and counts for {student}, who handed it in. "
+            break
+    return File(whole(entry.file), student, mark, f"{owner.order} {last.order} {entry.time}", note.strip())
 
 
-def _zipped(name: str, file: Path | io.BytesIO) -> Iterator[tuple[str, bytes | Damage]]:
-    """Yield (name, contents) of a zip's members, which are read into memory; no path in it is used on disk.
-
-    Args:
-      name: of the zip, which counts as a folder with that name, because it may be the student's; "" for the zip that
-        holds everything.
-      file: the zip.
-    """
-    prefix = PurePosixPath(name).with_suffix("").as_posix() + "/" if name else ""
+def _read(about: File, entry: _Entry, data: bytes | str, before: str | None) -> Submission | Damage | Unchanged:
+    fields = asdict(about)
+    if isinstance(data, str):
+        return Damage(**fields, sentence=whole(data))
+    digest = hashlib.sha256(data).hexdigest()
+    if digest == before:
+        return Unchanged(**fields)
+    lesson = read_name(_stem(entry.parts[-1])).lesson or read_name(_stem(entry.parts[0])).lesson
     try:
-        with zipfile.ZipFile(file) as archive:
-            for info in sorted(archive.infolist(), key=lambda info: info.filename):
-                inner = prefix + info.filename
-                if info.is_dir() or ".ipynb_checkpoints" in inner:
-                    continue
-                if stat.S_ISLNK(info.external_attr >> 16):
-                    yield inner, Damage(inner, "It is a link, not a file, and was not opened.")
-                elif ".." in PurePosixPath(inner).parts or inner.startswith(("/", "\\")) or "\\.." in inner:
-                    yield inner, Damage(inner, "Its name leads out of the zip; it was not opened.")
-                elif inner.lower().endswith(".zip") and isinstance(file, Path) and info.file_size <= 4 * MAX_NOTEBOOK:
-                    yield from _zipped(inner, io.BytesIO(archive.read(info)))
-                else:
-                    with archive.open(info) as member:
-                        data = member.read(MAX_NOTEBOOK + 1)  # the sizes in a zip's headers are not trusted
-                    late = Damage(inner, f"It is over {MAX_NOTEBOOK >> 20} MB and was not read.")
-                    yield inner, data if len(data) <= MAX_NOTEBOOK else late
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
-        name = name or file.name
-        yield name, Damage(name, f"The zip cannot be read ({error}).")
+        with _at_most(MAX_SECONDS), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Python's, on what is in the cells
+            return _submission(fields, data, lesson, digest)
+    except _Late:
+        return Damage(**fields, sentence=f"Reading it took over {MAX_SECONDS} seconds; look at it by hand.")
+    except Exception as error:
+        return Damage(**fields, sentence=f"It cannot be read as a notebook ({type(error).__name__}).")
 
 
-def _submission(name: str, data: bytes, digest: str) -> Submission | Damage:
-    import nbformat
-
-    student, lesson = _whose(name)
-    logging.getLogger("traitlets").setLevel(logging.CRITICAL)  # it warns about old notebooks
-    try:
-        cells = nbformat.reads(data.decode("utf-8-sig"), as_version=4).cells
-        cells = [
-            (cell.cell_type, str(cell.source), dict(cell.metadata.get("vqtutor", {})), str(cell.get("id", i)))
-            for i, cell in enumerate(cells)
-        ]
-    except Exception as error:  # nbformat raises many types
-        return Damage(name, f"It cannot be read as a notebook ({type(error).__name__}).", student)
-    code = [Cell(source, metadata) for kind, source, metadata, _ in cells if kind == "code" and len(source) <= MAX_CELL]
+def _submission(fields: dict[str, str], data: bytes, lesson: str | None, digest: str) -> Submission | Damage:
+    if sum(map(data.count, (b"[", b"{", b","))) > MAX_MARKS:
+        return Damage(**fields, sentence=f"It has over {MAX_MARKS:,} brackets and commas, and was not read.")
+    cells = list(_cells(json.loads(data)))
+    texts = [(source, metadata) for is_code, source, metadata in cells if is_code]
+    short = [(source, metadata) for source, metadata in texts if len(source) <= MAX_CELL]
+    long = f"Cells of over {MAX_CELL:,} characters were left out." if len(short) < len(texts) else ""
+    if sum(len(source) for source, _ in short) > MAX_CODE:
+        return Damage(**fields, sentence=f"Its cells have over {MAX_CODE:,} characters of code; look at it by hand.")
+    code = [Cell(source, metadata) for source, metadata in short]
     lesson = lesson or _lesson(code)
     if lesson is None:
-        return Damage(name, "It has no answer to any exercise of the course.", student)
+        return Damage(**fields, sentence="It has no answer to any exercise of the course.")
     answers = {id: _find(code, exercise) for id, exercise in EXERCISES.items() if exercise.lesson == lesson}
-    texts = {
-        metadata.get("question", id): source for _, source, metadata, id in cells if metadata.get("role") == "free_text"
-    }
-    return Submission(student, name, lesson, answers, texts, digest)
+    free = [(m.get("question", m["id"]), text[:MAX_TEXT]) for _, text, m in cells if m.get("role") == "free_text"]
+    return Submission(**fields, lesson=lesson, answers=answers, free_text=dict(free[:50]), digest=digest, sentence=long)
 
 
-def _whose(name: str) -> tuple[str, str | None]:
-    """Return (student, lesson or None) from a file's path."""
-    path = PurePosixPath(unicodedata.normalize("NFC", name))
-    stem = path.stem
-    match = re.search(r"(?:^|[_\- ])(0\d)_[a-z_]+(?:[-_ ]?\(?\d+\)?)?$", stem)
-    lesson = _LESSONS.get(match[1]) if match else None
-    before = stem[: match.start()] if match else ""
-    label = before or path.parent.name or stem
-    return (_AROUND.sub("", label).strip(" _-") or "unnamed"), lesson
+def _cells(book: dict[str, Any]) -> Iterator[tuple[bool, str, dict[str, str]]]:
+    """Yield (whether it is code, source, metadata under "vqtutor") of each cell, in any version of the format.
+
+    Whatever is of another type than it should be counts as absent.
+    """
+    sheets = [book] if "cells" in book else book["worksheets"]
+    for number, cell in enumerate(cell for sheet in sheets for cell in sheet["cells"] if isinstance(cell, dict)):
+        source = cell.get("source", cell.get("input", ""))
+        lines = source if isinstance(source, list) else [source]
+        metadata = cell.get("metadata")
+        metadata = metadata.get("vqtutor") if isinstance(metadata, dict) else None
+        metadata = metadata if isinstance(metadata, dict) else {}
+        yield (
+            cell.get("cell_type") == "code",
+            whole("".join(line for line in lines if isinstance(line, str))),
+            {"id": str(number)} | {name: whole(value) for name, value in metadata.items() if isinstance(value, str)},
+        )
 
 
 def _lesson(code: list[Cell]) -> str | None:
     """Return the lesson that most of a notebook's answers belong to; used when the file's name has none."""
-    count = dict.fromkeys(_LESSONS.values(), 0)
+    count = dict.fromkeys((lesson.slug for lesson in LESSONS), 0)
     for exercise in EXERCISES.values():
         count[exercise.lesson] += any(
             cell.metadata.get("exercise") == exercise.id or cell.defines(exercise.name) for cell in code

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from vqtutor.checking import Exercise, Observation, State, Verdict
@@ -18,7 +19,8 @@ from vqtutor.checking.judge import judge_observations
 from vqtutor.grading import pages
 from vqtutor.grading.collect import Answer, collect
 from vqtutor.grading.gradebook import Gradebook
-from vqtutor.grading.sandbox import Limits, Outcome, Reply, Sandbox, unpack
+from vqtutor.grading.owners import Roster
+from vqtutor.grading.sandbox import Limits, Outcome, Reply, Sandbox, SandboxError, unpack
 from vqtutor.lessons import EXERCISES
 from vqtutor.storage import cache_folder, whole_file
 
@@ -30,7 +32,7 @@ def course_version() -> str:
     """Return a digest of all that verdicts depend on: the course's code and the versions of its libraries."""
     digest = hashlib.sha256()
     for path in sorted(path for path in Path(__file__).parents[1].rglob("*.*") if path.suffix in (".py", ".json")):
-        alone = path.stem in ("sandbox", "worker", "collect", "source")
+        alone = path.stem in ("sandbox", "worker", "collect", "owners", "source")
         if alone or {"checking", "lessons", "models"} & set(path.parts):
             digest.update(path.read_bytes())
     for name in ("jax", "jaxlib", "dm-haiku", "optax", "numpy"):
@@ -38,10 +40,11 @@ def course_version() -> str:
     return digest.hexdigest()[:16]
 
 
-def key_of(answer: Answer) -> str:
-    """Return the key of an answer's verdict; equal answers of different students have the same key."""
-    parts = [course_version(), answer.exercise, answer.source, answer.problem, *map(str, answer.given)]
-    return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()
+def by_hand(answer: Answer, error: Exception) -> dict[str, Any]:
+    """Return the verdict on an answer that could not be judged, so that somebody looks at it."""
+    sentence = f"This answer could not be judged ({type(error).__name__}); your instructor looks at it by hand."
+    verdict = Verdict(answer.exercise, State.NOT_YET, 0, EXERCISES[answer.exercise].points, message=sentence)
+    return asdict(verdict) | {"outcome": Outcome.BY_HAND, "problem": ""}
 
 
 @dataclass
@@ -57,6 +60,16 @@ class Grader:
     limits: Limits = field(default_factory=Limits)
     unsafe: bool = False
     memory: Path | None = None
+
+    @property
+    def version(self) -> str:
+        """All that verdicts depend on besides the answers."""
+        return f"{course_version()} {self.limits} {self.unsafe}"
+
+    def key_of(self, answer: Answer) -> str:
+        """Return the key of an answer's verdict; equal answers of different students have the same key."""
+        parts = [self.version, answer.exercise, answer.source, answer.problem, *map(str, answer.given)]
+        return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()
 
     def __post_init__(self):
         self.memory = (self.memory or cache_folder() / "grading") / course_version()
@@ -74,6 +87,9 @@ class Grader:
         box = box or Sandbox(self.memory / "programs", self.unsafe, own)
         try:
             yield box
+        except BaseException:
+            box.close()  # a reply may be left in it; it starts anew with the next answer
+            raise
         finally:
             with self._lock:
                 idle.append(box)
@@ -99,7 +115,10 @@ class Grader:
         with self.box(own=True) as box:
             reply, text = box.run_own(exercise, number, self.limits)
         if reply.outcome != Outcome.OBSERVED:
-            raise RuntimeError(f"{exercise.id}, answer {number} of the course itself: {reply.sentence}")
+            raise SandboxError(
+                f"The course's own answer to {exercise.id} does not run here ({reply.sentence}) "
+                "It may need more: --memory 8."
+            )
         with whole_file(file) as part:
             part.write(text)
         return reply.observations
@@ -111,6 +130,13 @@ class Grader:
 
     def judge(self, answer: Answer) -> dict[str, Any]:
         """Return the verdict on an answer as plain data, with the `outcome` in the sandbox and the first `problem`."""
+        try:
+            with np.errstate(all="ignore"):  # what comes back may hold any number
+                return self._judge(answer)
+        except Exception as error:  # what an answer sends back is its own choice, and must not stop the class
+            return by_hand(answer, error)
+
+    def _judge(self, answer: Answer) -> dict[str, Any]:
         exercise = EXERCISES[answer.exercise]
         if answer.problem:
             reply = Reply(Outcome.CRASH, answer.problem)
@@ -169,18 +195,20 @@ def _on_cluster(address: str, grader: Grader, tasks: Iterable[tuple[str, Answer]
         theirs = set(client.run(course_version).values())
         if theirs - {course_version()}:
             raise ValueError("A worker of the cluster has another version of the course or its libraries: update it.")
-        running, tasks = as_completed(), iter(tasks)
+        running, tasks, answers = as_completed(), iter(tasks), {}
         most = IN_FLIGHT * max(1, sum(client.nthreads().values()))
 
         def add() -> None:
             for key, answer in tasks:
+                answers[key] = answer
                 running.add(client.submit(_judge_there, answer, grader.limits, grader.unsafe, key=key, retries=3))
                 if running.count() >= most:
                     return
 
         add()
         for future in running:
-            yield future.key, future.result()
+            answer, error = answers.pop(future.key), future.exception()  # an error: it took four workers with it
+            yield future.key, by_hand(answer, error) if error else future.result()
             add()
 
 
@@ -192,6 +220,7 @@ def grade(
     unsafe: bool = False,
     scheduler: str | None = None,
     progress: bool = True,
+    roster: Roster | None = None,
 ) -> Gradebook:
     """Grade a folder or zip of notebooks; write grades.csv, grades.json, index.html and a page for each student.
 
@@ -205,6 +234,7 @@ def grade(
       unsafe: run without bubblewrap, see `sandbox.bubblewrap`.
       scheduler: the address of a Dask scheduler, to use its workers instead of this machine.
       progress: whether to show a bar.
+      roster: of the class, which settles whose a file is.
     Raises:
       SandboxError: there is no sandbox here and `unsafe` is False.
       FileNotFoundError: there is nothing to grade.
@@ -213,8 +243,9 @@ def grade(
     if submissions.resolve() in (out.resolve(), *out.resolve().parents):
         raise ValueError(f"The report would lie among the submissions: name a folder outside {submissions}.")
     grader = Grader(limits or Limits(), unsafe)
-    book = Gradebook(out, course_version())
-    book.take_in(tqdm(collect(submissions, book.digests()), desc="reading", unit="file", disable=not progress), key_of)
+    book = Gradebook(out, grader.version)
+    found = collect(submissions, book.digests(), roster)
+    book.take_in(tqdm(found, desc="reading", unit="file", disable=not progress), grader.key_of, roster)
     with tqdm(total=book.count_open(), desc="grading", unit="answer", disable=not progress) as bar:
         if bar.total:
             if scheduler is None:

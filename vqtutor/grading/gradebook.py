@@ -11,20 +11,28 @@ from pathlib import Path
 from typing import Any
 
 from vqtutor.grading.collect import Answer, Damage, Submission, Unchanged
+from vqtutor.grading.owners import Roster, likeness, settle
 from vqtutor.lessons import EXERCISES
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS verdicts (key TEXT PRIMARY KEY, verdict TEXT);
-CREATE TABLE IF NOT EXISTS files (file TEXT PRIMARY KEY, student TEXT, lesson TEXT, digest TEXT, note TEXT);
+CREATE TABLE IF NOT EXISTS files (file TEXT PRIMARY KEY, name TEXT, mark TEXT, rank TEXT, lesson TEXT, digest TEXT,
+  note TEXT, sentence TEXT, student TEXT);
+CREATE TABLE IF NOT EXISTS students (student TEXT PRIMARY KEY, note TEXT);
 CREATE TABLE IF NOT EXISTS handed_in (file TEXT, exercise TEXT, key TEXT, answer TEXT, shape TEXT,
   PRIMARY KEY (file, exercise));
 CREATE TABLE IF NOT EXISTS texts (file TEXT, question TEXT, text TEXT, PRIMARY KEY (file, question));
 CREATE INDEX IF NOT EXISTS by_key ON handed_in (key);
+CREATE INDEX IF NOT EXISTS by_name ON files (name, mark);
 CREATE INDEX IF NOT EXISTS by_student ON files (student, lesson);
--- Of two files of one student and lesson, the last by its name stands.
-CREATE VIEW IF NOT EXISTS standing AS SELECT MAX(file) AS file, student, lesson FROM files
-  WHERE digest != '' GROUP BY student, lesson;
+-- Of two files of one student and lesson, the newest stands: see owners.py for what tells.
+CREATE VIEW IF NOT EXISTS standing AS SELECT file, student, lesson FROM (SELECT *, ROW_NUMBER() OVER
+  (PARTITION BY student, lesson ORDER BY rank DESC, file DESC) AS place FROM files WHERE digest != '') WHERE place = 1;
 CREATE VIEW IF NOT EXISTS answers AS SELECT * FROM standing JOIN handed_in USING (file);
+"""
+_DROP = """
+DROP VIEW IF EXISTS answers; DROP VIEW IF EXISTS standing; DROP TABLE IF EXISTS files;
+DELETE FROM handed_in; DELETE FROM texts;
 """
 # No answer of the course needs these modules, built-in names and attributes.
 _MODULES = {
@@ -46,6 +54,9 @@ class Gradebook:
     def __init__(self, folder: Path, version: str):
         folder.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(folder / "grades.sqlite")
+        columns = [column for _, column, *_ in self._db.execute("PRAGMA table_info(files)")]
+        if columns and "mark" not in columns:  # of an earlier version, whose verdicts stay
+            self._db.executescript(_DROP)
         self._db.executescript(_TABLES)
         self._number = zlib.crc32(version.encode()) >> 1
 
@@ -56,30 +67,65 @@ class Gradebook:
             return {}
         return dict(self._db.execute("SELECT file, digest FROM files WHERE digest != ''"))
 
-    def take_in(self, submissions: Iterable[Submission | Damage | Unchanged], key_of: Callable[[Answer], str]) -> None:
-        """Store submissions in place of earlier ones; existing verdicts stay."""
+    def take_in(
+        self,
+        submissions: Iterable[Submission | Damage | Unchanged],
+        key_of: Callable[[Answer], str],
+        roster: Roster | None = None,
+    ) -> None:
+        """Store submissions in place of earlier ones; existing verdicts stay, except those that were left to hands."""
         files = set()
         with self._db as db:
             for item in submissions:
-                file = _text(item.file)
+                file, about = item.file, (item.student, item.mark, item.order, item.note)
                 files.add(file)
                 if isinstance(item, Unchanged):
+                    db.execute("UPDATE files SET name = ?, mark = ?, rank = ?, note = ? WHERE file = ?", (*about, file))
                     continue
                 self._forget(file)
+                lesson, digest = (item.lesson, item.digest) if isinstance(item, Submission) else ("", "")
+                row = (file, *about[:3], lesson, digest, item.note, item.sentence)
+                db.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, '')", row)
                 if isinstance(item, Damage):
-                    db.execute("INSERT INTO files VALUES (?, ?, '', '', ?)", (file, item.student, item.sentence))
                     continue
-                db.execute("INSERT INTO files VALUES (?, ?, ?, ?, '')", (file, item.student, item.lesson, item.digest))
                 for question, text in item.free_text.items():
-                    db.execute("INSERT OR REPLACE INTO texts VALUES (?, ?, ?)", (file, question, _text(text)))
+                    db.execute("INSERT INTO texts VALUES (?, ?, ?)", (file, question, text))
                 for id, answer in item.answers.items():
-                    record = json.dumps({"cell": _text(answer.cell), "note": answer.note, "answer": _plain(answer)})
+                    record = _dump({"cell": answer.cell, "note": answer.note, "answer": _plain(answer)})
                     row = (file, id, key_of(answer), record, _shape(answer))
                     db.execute("INSERT INTO handed_in VALUES (?, ?, ?, ?, ?)", row)
             for (file,) in db.execute("SELECT file FROM files").fetchall():
                 if file not in files:
                     self._forget(file)
+            self._settle(roster)
+            db.execute("DELETE FROM verdicts WHERE json_extract(verdict, '$.outcome') = 'by hand'")
             db.execute(f"PRAGMA user_version = {self._number}")
+
+    def _settle(self, roster: Roster | None) -> None:
+        """Give every file its student, and note about students what an instructor should know."""
+        rows = self._db.execute("SELECT DISTINCT name, mark, lesson FROM files WHERE name != ''").fetchall()
+        students, notes = settle(rows), defaultdict(list)
+        for (name, mark), student in students.items():
+            self._db.execute("UPDATE files SET student = ? WHERE name = ? AND mark = ?", (student, name, mark))
+            if student != name:
+                notes[student].append(f"Several students are called {name}; each is counted alone.")
+        self._db.execute("UPDATE files SET student = '' WHERE name = ''")
+        alike = defaultdict(set)
+        for name, _ in students:
+            alike[likeness(name)].add(name)
+        for (name, _), student in students.items():
+            if others := sorted(alike[likeness(name)] - {name}):
+                notes[student].append(f"This name looks like {', '.join(others)}; each is counted alone.")
+            readable = self._db.execute("SELECT 1 FROM files WHERE student = ? AND digest != ''", (student,)).fetchone()
+            if not readable:
+                notes[student].append("Nothing that was handed in could be read.")
+            if roster and name not in roster.students:
+                notes[student].append("There is nobody of this name on the roster, or more than one.")
+        for student in set(roster.students if roster else ()) - set(students.values()):
+            notes[student].append("Nothing was handed in.")
+        self._db.execute("DELETE FROM students")
+        everybody = {student: " ".join(notes[student]) for student in {*students.values(), *notes}}
+        self._db.executemany("INSERT INTO students VALUES (?, ?)", everybody.items())
 
     def _forget(self, file: str) -> None:
         for table in ("files", "handed_in", "texts"):
@@ -105,14 +151,13 @@ class Gradebook:
     def add(self, key: str, verdict: dict[str, Any]) -> None:
         """Store a verdict at once; an existing one stays."""
         with self._db as db:
-            db.execute("INSERT OR IGNORE INTO verdicts VALUES (?, ?)", (key, json.dumps(verdict)))
+            db.execute("INSERT OR IGNORE INTO verdicts VALUES (?, ?)", (key, _dump(verdict)))
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
     def students(self) -> list[str]:
-        """Return all students who handed in a file, readable or not."""
-        rows = self._db.execute("SELECT DISTINCT student FROM files WHERE student != '' ORDER BY student")
-        return [row[0] for row in rows]
+        """Return all students who handed in a file, readable or not, and all others of the roster."""
+        return [row[0] for row in self._db.execute("SELECT student FROM students ORDER BY student")]
 
     def exercises(self) -> list[str]:
         """Return the exercises of every lesson that anybody handed in."""
@@ -135,10 +180,10 @@ class Gradebook:
         return {key: json.loads(text) for key, text in self._db.execute("SELECT key, verdict FROM verdicts")}
 
     def damaged_by_student(self) -> dict[str, list[tuple[str, str]]]:
-        """Return {student, or "": (file, sentence)} of files that cannot be read, or that another file replaces."""
+        """Return {student, or "": (file, sentence)} of files that were not graded, or that somebody should look at."""
         rows = self._db.execute(
-            "SELECT student, file, note FROM files WHERE note != '' UNION"
-            " SELECT student, files.file, standing.file || ' stands, of the same student and lesson.'"
+            "SELECT student, file, trim(sentence || ' ' || note) FROM files WHERE sentence || note != '' UNION"
+            " SELECT student, files.file, 'Not graded: ' || standing.file || ' is a newer one, of the same lesson.'"
             " FROM files JOIN standing USING (student, lesson) WHERE digest != '' AND files.file != standing.file"
         )
         files = defaultdict(list)
@@ -147,8 +192,9 @@ class Gradebook:
         return files
 
     def damaged(self) -> list[tuple[str, str]]:
-        """Return (file, sentence) of all such files, sorted."""
-        return sorted(sum(self.damaged_by_student().values(), []))
+        """Return (file or student, sentence) of all such files, and of students of whom there is something to say."""
+        notes = self._db.execute("SELECT student, note FROM students WHERE note != '' ORDER BY student").fetchall()
+        return [*notes, *sorted(sum(self.damaged_by_student().values(), []))]
 
     def texts(self) -> list[tuple[str, str, str, str]]:
         """Return (student, lesson, question, text) of the free-text answers."""
@@ -176,13 +222,13 @@ class Gradebook:
                 yield student, exercise, odd
 
 
-def _text(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()  # lone surrogates cannot be written to a file
+def _dump(data: dict[str, Any]) -> str:
+    """Return JSON that can be written as UTF-8 again after it was read."""
+    return json.dumps(data, ensure_ascii=False).encode("utf-8", "replace").decode()
 
 
 def _plain(answer: Answer) -> dict[str, Any]:
-    fields = {name: getattr(answer, name) for name in ("exercise", "given", "problem")}
-    return fields | {"source": _text(answer.source)}
+    return {name: getattr(answer, name) for name in ("exercise", "given", "problem", "source")}
 
 
 def _reaches(source: str) -> list[str]:

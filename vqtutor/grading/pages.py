@@ -4,10 +4,11 @@ import csv
 import json
 import re
 import statistics
+import unicodedata
 from collections import Counter, defaultdict
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from jinja2 import Environment, FileSystemLoader
 
@@ -21,6 +22,7 @@ STOPPED = {
     Outcome.DIED: "ended its own process",
     Outcome.FLOOD: "sent back too much",
     Outcome.FORGED: "meddled with its own checking",
+    Outcome.BY_HAND: "could not be judged: look at it by hand",
     "MemoryError": "asked for more memory than there is",
     Problem.ENDLESS: "never returned",
     "PermissionError": "was refused by the sandbox",
@@ -34,7 +36,7 @@ def write(book: Gradebook, out: Path) -> None:
     student_page, class_page = templates.get_template("student.html"), templates.get_template("class.html")
     ids = book.exercises()
     most = sum(EXERCISES[id].points for id in ids)
-    totals, stopped, holders, damaged = [], [], defaultdict(int), book.damaged_by_student()
+    totals, stopped, holders, damaged, taken = [], [], defaultdict(int), book.damaged_by_student(), set()
     counts = {id: Counter() for id in ids}
     (out / "feedback").mkdir(exist_ok=True)
     with (
@@ -43,13 +45,13 @@ def write(book: Gradebook, out: Path) -> None:
         ) as table,  # with the mark by which spreadsheets recognise UTF-8
         open(out / "grades.json", "w", encoding="utf-8") as data,
     ):
-        rows = csv.writer(table)
+        rows = _writer(table)
         rows.writerow(["student", *ids, "points", "max_points"])
         data.write(f'{{"max_points": {most}, "students": {{')
         for number, student in enumerate(book.students()):
             verdicts = book.of_student(student)
             points = sum(verdict["points"] for verdict in verdicts.values())
-            page = f"feedback/{_file_name(student)}.html"
+            page = f"feedback/{_file_name(student, taken)}.html"
             totals.append((student, points, page))
             cells = [verdicts[id]["points"] if id in verdicts else "" for id in ids]
             rows.writerow([_cell(student), *cells, points, most])
@@ -73,8 +75,10 @@ def write(book: Gradebook, out: Path) -> None:
             text = student_page.render(title=f"Feedback for {student}", **values)
             (out / page).write_text(text, encoding="utf-8")
         data.write("\n}}\n")
+    for page in {*(out / "feedback").glob("*.html")} - {out / page for _, _, page in totals}:
+        page.unlink()  # of a student who was called otherwise in an earlier run
     with open(out / "free_text.csv", "w", newline="", encoding="utf-8-sig") as table:
-        rows = csv.writer(table)
+        rows = _writer(table)
         rows.writerow(["student", "lesson", "question", "text", "points"])
         rows.writerows([*map(_cell, row), ""] for row in book.texts())
     scores = [points for _, points, _ in totals]
@@ -102,15 +106,31 @@ def _card(verdict: dict[str, Any]) -> str:
     return Verdict(**{name: verdict[name] for name in names}, probes=probes)._repr_html_()
 
 
-def _file_name(student: str) -> str:
-    """Return a file name for a student's page, valid in any file system and different for each student."""
-    safe = re.sub(r'[\x00-\x1f/\\:*?"<>|]', "_", student).strip(". ")[:80]
-    return safe if safe == student else f"{safe}-{sha256(student.encode()).hexdigest()[:8]}"
+def _file_name(student: str, taken: set[str]) -> str:
+    """Return a file name for a student's page, valid in any file system and different from those that are taken."""
+    safe = re.sub(r'[\x00-\x1f/\\:*?"<>|]', "_", student).strip(". ").encode()[:150].decode(errors="ignore")
+    reserved = re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", safe, re.IGNORECASE)  # on Windows
+    if safe != student or reserved or _folded(safe) in taken:
+        safe = f"{safe}-{sha256(student.encode()).hexdigest()[:8]}"
+    taken.add(_folded(safe))
+    return safe
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold()  # some file systems tell no more apart
+
+
+def _writer(table: TextIO) -> Any:
+    return csv.writer(table, quoting=csv.QUOTE_NONNUMERIC)  # a `;` would end a cell where lists have it for a comma
 
 
 def _cell(text: str) -> str:
-    """Return a text with a mark in front if a spreadsheet would read it as a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    """Return a text with a mark in front if a spreadsheet could read it as a formula."""
+    # Some drop what comes first and cannot be seen, and some read signs of other widths.
+    seen = unicodedata.normalize("NFKC", text).lstrip(
+        " " + "".join(c for c in text if not c.isprintable() or c.isspace())
+    )
+    return f"'{text}" if seen[:1] in tuple("=+-@\u2212") or text[:1] in tuple("\t\r\n") else text
 
 
 def _histogram(scores: list[int], most: int) -> dict[str, Any]:

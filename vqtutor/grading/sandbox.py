@@ -9,6 +9,7 @@ expected values nor the answer to that exercise. It returns JSON, which is check
 import ast
 import base64
 import json
+import math
 import os
 import shutil
 import struct
@@ -33,6 +34,7 @@ from vqtutor.lessons import EXERCISES
 from vqtutor.lessons.answers import answer_of, uses
 from vqtutor.lessons.answers import given as given_by_lesson
 from vqtutor.source import PREAMBLE
+from vqtutor.storage import whole
 
 PACKAGE = Path(__file__).parents[1]
 # The part of vqtutor that answers may use.
@@ -40,6 +42,7 @@ FACE = "from vqtutor.models.convolutions import Conv2D, Conv2DTranspose, convolv
 _DTYPES = {"bool", "bfloat16", *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64))} | {
     f"float{bits}" for bits in (16, 32, 64)
 }
+MAX_MARKS = 20_000  # brackets and commas of a reply; numbers are in base64, and a right answer's reply has hundreds
 GRACE = 10.0  # seconds, besides those of the probes, for starting, importing and defining the answer
 
 
@@ -216,6 +219,7 @@ class Outcome(StrEnum):
     DIED = "died"
     FLOOD = "flood"
     FORGED = "forged"
+    BY_HAND = "by hand"  # judging it failed, so that somebody has to look
 
 
 _BEFORE_ANY_PROBE = (Outcome.OPEN, Outcome.MISFIT, Outcome.CRASH)
@@ -253,6 +257,8 @@ def _read(exercise: Exercise, status: int, size: int, text: bytes) -> Reply:
 def unpack(exercise: Exercise, text: bytes) -> Reply:
     """Return the reply in a text. It is not trusted: a text of another form counts as forged."""
     try:
+        if sum(map(text.count, (b"[", b"{", b","))) > MAX_MARKS:  # they take up to 60 bytes each when they are read
+            raise ValueError("too many parts")
         entries = json.loads(text)
         if len(entries) == 1 and "whole" in entries[0]:
             outcome = Outcome(entries[0]["whole"])
@@ -262,7 +268,7 @@ def unpack(exercise: Exercise, text: bytes) -> Reply:
         if [entry["probe"] for entry in entries] != [one.name for one in exercise.probes]:
             raise ValueError("other probes")
         return Reply(Outcome.OBSERVED, "", tuple(map(_observation, entries)))
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+    except Exception:  # of any type: every value in it can be chosen to raise one
         return Reply(
             Outcome.FORGED, "What came back is not what the probes send: your code meddled with its own checking."
         )
@@ -271,12 +277,14 @@ def unpack(exercise: Exercise, text: bytes) -> Reply:
 def _words(text: Any) -> str:
     if not isinstance(text, str):
         raise ValueError("not a text")
-    return text[:500]
+    return whole(text[:500])
 
 
 def _observation(entry: dict) -> Observation:
     if "problem" in entry:
         words = _words(entry["sentence"]), _words(entry["error"])
+        if not words[0]:  # by which the judge knows that something is off
+            raise ValueError("a problem without a sentence")
         return Observation(_words(entry["probe"]), {}, Problem(entry["problem"]), *words)
     return Observation(_words(entry["probe"]), {_words(n): _array(*array) for n, array in entry["arrays"].items()})
 
@@ -285,7 +293,8 @@ def _array(dtype: str, shape: list[int], data: str) -> np.ndarray:
     if dtype not in _DTYPES or not all(type(n) is int and n >= 0 for n in shape) or len(shape) > 32:
         raise ValueError("no array")
     kind = np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
-    if int(np.prod(shape, dtype=object)) > MAX_ELEMENTS:
+    # An axis of length 0 counts as well: a sum over it would have the others' size.
+    if math.prod(max(n, 1) for n in shape) > MAX_ELEMENTS:
         raise ValueError("too large")
     return np.frombuffer(base64.b64decode(data, validate=True), kind).reshape(shape)  # checks the size as well
 

@@ -29,7 +29,7 @@ from typing import NamedTuple
 HEAD = ">qqqdd"
 COURSE = "/course"
 SCRATCH = "/scratch"  # not /tmp, which may contain the Python that runs here
-MAX_REPLY = 64 << 20  # bytes of JSON; probes are small, and a right answer's observations are far below 1 MB
+MAX_REPLY = 8 << 20  # bytes of JSON; the largest right answer sends 30 KB, and the largest wrong one half a MB
 NEWNS, NEWIPC, NEWPID = 0x20000, 0x08000000, 0x20000000
 
 
