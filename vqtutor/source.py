@@ -1,18 +1,30 @@
 """Cut an answer's source out of its notebook, with everything that it uses, so that it runs by itself.
 
-Nothing is run here: the names in the cells' text are resolved statically.
+Nothing is run here: the names in the cells' text are resolved statically, as if the cells ran from top to bottom.
 """
 
 import ast
 import re
 import symtable
+from collections import defaultdict
 from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 # Imports of every lesson, which an answer may use without importing them.
 PREAMBLE = "import haiku as hk, jax, jax.numpy as jnp, numpy as np, optax, math"
 
-_TIMED = re.compile(r"\A\s*%%(time|timeit|capture|prun)\b.*\n")  # below such a line, the cell is Python
+# Below such lines, the cell is Python; IPython wants them on top, but takes blank lines above.
+_TIMED = re.compile(r"\A(\s*(#.*)?\n)*\s*%%(time|timeit|capture|prun|debug|memit)\b.*\n")
+_TIMED_LINE = re.compile(r"^([ \t]*)%time[ \t]+(?=[^\s-])", re.MULTILINE)  # which runs the rest of its line
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_SURE = (*_DEFINITIONS, ast.Assign, ast.AnnAssign, ast.Import, ast.ImportFrom)  # what they bind, they always bind
+_AT_ONCE = ("listcomp", "setcomp", "dictcomp", "genexpr")
+# What changes its first argument, and methods that change what they belong to and return something.
+_CHANGERS = {
+    *("setattr", "delattr", "shuffle", "copyto", "put", "place", "putmask", "fill_diagonal"),
+    *("heapify", "heappush", "heappop", "insort"),
+}
+_CHANGING = {"append", "extend", "insert", "add", "update", "setdefault", "pop", "popitem", "remove", "fill", "sort"}
 
 
 class Statement:
@@ -22,51 +34,138 @@ class Statement:
         self.source = ast.unparse(node)  # no comments and layout: answers that differ only in these are graded once
         self.node = node
         self.star = isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
+        self.future = isinstance(node, ast.ImportFrom) and node.module == "__future__"
         table = symtable.symtable(self.source, "<cell>", "exec")
         self.binds = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
+        if isinstance(node, ast.Delete) or (isinstance(node, ast.AnnAssign) and not node.value):
+            self.binds = set()
         self.imports = {s.get_name() for s in table.get_symbols() if s.is_imported()}
         own = {s.get_name() for s in table.get_symbols() if s.is_referenced()}
-        self.needs = own | _globals(table)
+        at_once, later = _globals(table)
+        self.at_once = own | at_once  # needed when the statement runs, and `later`, when what it defines is called
+        self.later = later - self.at_once
         # The bound names whose earlier value is used, as in `x += 1`; a function that calls itself uses none.
-        defines = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+        defines = isinstance(node, _DEFINITIONS)
         self.updates = set() if defines else (self.binds & own) | _augmented(node)
-        self.changes = _changed(node) - self.binds
+        self.sure = set() if not isinstance(node, _SURE) else self.binds - self.updates
+        self.effects = _Effects(_running(node))
+        self.makes = _Effects(ast.walk(node)) if defines else None  # the effects of calling it
+        self.locals = _locals(table) if defines else set()
+
+    @property
+    def needs(self) -> set[str]:
+        return self.at_once | self.later
+
+    def _call(self, *names: str) -> ast.Call | None:
+        call = getattr(self.node, "value", None)
+        if isinstance(self.node, (ast.Assign, ast.Expr)) and isinstance(call, ast.Call) and call.args:
+            if isinstance(call.func, ast.Attribute) and call.func.attr in names:
+                return call if isinstance(call.args[0], ast.Constant) else None
+        return None
 
     @property
     def recalls(self) -> str | None:
         """The exercise's id, where this is `name = vqtutor.check("id", name)` or `vqtutor.recall("id")`."""
-        call = getattr(self.node, "value", None)
-        if isinstance(self.node, ast.Assign) and isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
-            if call.func.attr in ("check", "recall") and call.args and isinstance(call.args[0], ast.Constant):
-                return str(call.args[0].value)
-        return None
+        call = self._call("check", "recall") if isinstance(self.node, ast.Assign) else None
+        return str(call.args[0].value) if call else None
+
+    @property
+    def checks(self) -> tuple[str, str] | None:
+        """(the exercise's id, the checked expression), where this is a check."""
+        call = self._call("check")
+        if call is None or len(call.args) + len(call.keywords) < 2:
+            return None
+        return str(call.args[0].value), ast.unparse((*call.args[1:], *(one.value for one in call.keywords))[0])
+
+    def is_open(self) -> bool:
+        """Whether it has a blank that is unchanged."""
+        return any(
+            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and node.value.value is ...
+            for node in ast.walk(self.node)
+        )
 
 
-def _globals(table: symtable.SymbolTable) -> set[str]:
-    needs = set()
+def _globals(table: symtable.SymbolTable) -> tuple[set[str], set[str]]:
+    """Return the global names that inner scopes use at once, as a class's body does, and when they are called."""
+    at_once, later = set(), set()
     for inner in table.get_children():
-        needs |= {s.get_name() for s in inner.get_symbols() if s.is_global() and s.is_referenced()} | _globals(inner)
-    return needs
+        needs = {s.get_name() for s in inner.get_symbols() if s.is_global() and s.is_referenced()}
+        own, others = _globals(inner)
+        if inner.get_type() == "function" and inner.get_name() not in _AT_ONCE:
+            later |= needs | own | others
+        else:
+            at_once |= needs | own
+            later |= others
+    return at_once, later
+
+
+def _locals(table: symtable.SymbolTable) -> set[str]:
+    """Return the names that mean something of their own in inner scopes."""
+    names = set()
+    for inner in table.get_children():
+        names |= {s.get_name() for s in inner.get_symbols() if s.is_local() or s.is_parameter()} | _locals(inner)
+    return names
 
 
 def _augmented(node: ast.stmt) -> set[str]:
     return {n.target.id for n in ast.walk(node) if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name)}
 
 
-def _changed(node: ast.stmt) -> set[str]:
-    """Return the names whose value a statement changes in place: `x[i] = ...`, `x.a = ...`, `x.update(...)`."""
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        return set()
-    parts = [n for n in ast.walk(node) if isinstance(getattr(n, "ctx", None), (ast.Store, ast.Del))]
-    parts += [n.value.func for n in ast.walk(node) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Call)]
-    names = set()
-    for part in parts:
-        base = part
-        while isinstance(base, (ast.Attribute, ast.Subscript)):
-            base = base.value
-        if isinstance(base, ast.Name) and base is not part:
-            names.add(base.id)
-    return names
+def _running(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes that run with a statement: not the bodies of functions, but their decorators."""
+    stack = [node]
+    while stack:
+        one = stack.pop()
+        yield one
+        if isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            stack += [*one.decorator_list, one.args]
+        elif not isinstance(one, ast.Lambda):
+            stack += ast.iter_child_nodes(one)
+
+
+def _base(node: ast.AST) -> str | None:
+    """Return the name that `name.x[i].y` begins with."""
+    while isinstance(node, (ast.Attribute, ast.Subscript)):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else None
+
+
+class _Effects:
+    """What running some nodes changes.
+
+    Attributes:
+      changes: names whose value is changed in place: `x[i] = ...`, `x.a = ...`, `x.update(...)`, `global x`.
+      calls: [(the name of what is called, its arguments that are names)].
+    """
+
+    def __init__(self, nodes: Iterator[ast.AST]):
+        self.changes: set[str | None] = set()
+        self.calls: list[tuple[str, set[str]]] = []
+        for node in nodes:
+            if isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, (ast.Store, ast.Del)):
+                self.changes.add(_base(node))
+            elif isinstance(node, ast.Global):
+                self.changes |= set(node.names)
+            elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+                self._method(node.value.func)
+            elif isinstance(node, ast.Call):
+                name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                if name in _CHANGERS and node.args:
+                    self.changes.add(_base(node.args[0]))
+                if name in _CHANGING:
+                    self._method(node.func)
+                if isinstance(node.func, ast.Name):
+                    given = [*node.args, *(one.value for one in node.keywords)]
+                    self.calls.append((node.func.id, {_base(one) for one in given} - {None}))
+            for one in getattr(node, "decorator_list", ()):
+                self._method(one.func if isinstance(one, ast.Call) else one)  # @f.defjvp, @f.register
+                if isinstance(one, ast.Name):
+                    self.calls.append((one.id, set()))
+        self.changes.discard(None)
+
+    def _method(self, called: ast.expr) -> None:
+        if isinstance(called, ast.Attribute):
+            self.changes.add(_base(called))
 
 
 class Cell:
@@ -74,14 +173,16 @@ class Cell:
 
     def __init__(self, source: str, metadata: dict[str, Any] | None = None):
         self.text, self.metadata, self.error, self.statements = source, metadata or {}, "", []
-        source = _TIMED.sub("", source)
+        while timed := _TIMED.match(source):
+            source = source[timed.end() :]
         try:
             self.statements = _statements(source)
         except SyntaxError as error:
             try:
                 from IPython.core.inputtransformer2 import TransformerManager
 
-                self.statements = _statements(TransformerManager().transform_cell(source))  # magics: %time, !ls
+                source = _TIMED_LINE.sub(r"\1", source)
+                self.statements = _statements(TransformerManager().transform_cell(source))  # magics: %timeit, !ls
             except Exception:  # also RuntimeError, of hundreds of magics
                 self.error = f"{error.msg} in line {error.lineno}: {(error.text or '').strip()[:80]}"
         except (ValueError, RecursionError, MemoryError) as error:
@@ -97,65 +198,129 @@ class Cell:
 
     def is_open(self, name: str) -> bool:
         """Whether the blank is unchanged, as far as its text shows."""
-        nodes = [node for one in self.defining(name) for node in ast.walk(one.node)]
-        return not self.error and any(
-            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and node.value.value is ...
-            for node in nodes
-        )
+        return not self.error and any(one.is_open() for one in self.defining(name))
 
 
 def _statements(source: str) -> list[Statement]:
     return [Statement(node) for node in ast.parse(source).body]
 
 
+def _changes(statements: Sequence[Statement]) -> dict[str, list[int]]:
+    """Return {name: the places of statements that change its value}, also by calling a function that does."""
+    made, calls, alters = defaultdict(set), defaultdict(list), set()  # of each function; `alters` an argument of it
+    for one in statements:
+        if one.makes:
+            name = one.node.name
+            calls[name] += [(called, given, one.locals) for called, given in one.makes.calls]
+            made[name] |= one.makes.changes - one.locals - {name}
+            if one.makes.changes & one.locals:
+                alters.add(name)
+    size = -1
+    while size != (size := sum(map(len, made.values())) + len(alters)):  # until calls of calls are known
+        for name in calls:
+            for called, given, own in calls[name]:
+                found = made.get(called, set()) | (given if called in alters else set())
+                made[name] |= found - own
+                if found & own:
+                    alters.add(name)
+    places = defaultdict(list)
+    for place, one in enumerate(statements):
+        names = set(one.effects.changes)
+        for called, given in one.effects.calls:
+            names |= made.get(called, set()) | (given if called in alters else set())
+        for name in names - one.sure:
+            places[name].append(place)
+    return places
+
+
 def cut(code: Sequence[Cell], cell: Cell, name: str, blanks: Container[str]) -> tuple[str, dict[str, str | None]]:
     """Return (the source of a name's definition with all that it uses, the names that are defined elsewhere).
 
+    The statements are those that count when the cells run from top to bottom up to the answer's check, or up to the
+    answer where there is none. What is defined only below counts as well: cells may have run in another order.
+
     Args:
-      code: the notebook's code cells, in order; where several define a name, the nearest one before the answer counts.
+      code: the notebook's code cells, in order.
       cell: the one that holds the answer.
       name: of the answer.
       blanks: names of the lesson's earlier exercises; their answers are never included.
     Returns: the source, and {name: the exercise's id where a cell recalls it, else None}.
     """
-    externals, source, names = {}, [], {name}
-    at = code.index(cell) if cell in code else len(code)
-    order = [cell, *reversed(code[:at]), *code[at + 1 :]]  # definitions above the answer take precedence
+    code = code if cell in code else [*code, cell]
+    places = [(other, one) for other in code for one in other.statements]
+    statements = [one for _, one in places]
+    own = max(i for i, (other, one) in enumerate(places) if other is cell and name in one.binds and not one.recalls)
+    checks = [i for i, one in enumerate(statements) if i > own and one.checks and name in one.needs]
+    end = checks[-1] if checks else 1 + max(i for i, (other, _) in enumerate(places) if other is cell)
+    changes, bound = _changes(statements), defaultdict(list)
+    for place, one in enumerate(statements):
+        later = place > own and (one.is_open() or not (checks or name in one.updates))
+        for target in one.binds - {name} if later or one.recalls else one.binds:
+            bound[target].append(place)
+    externals: dict[str, str | None] = {}
+    chosen: dict[int, list[int]] = {}  # place: the places below it of what it needs
+    seen: set[tuple[str | int, int]] = set()
 
-    def add(statements: list[Statement]) -> Iterator[Iterator]:
-        for one in statements:
-            for target in sorted(one.needs - names):
-                if target not in names:
-                    names.add(target)
-                    yield define(target)
-        source.extend(one.source for one in statements)
+    def defined(target: str, when: int) -> tuple[list[int], list[int]]:
+        """Return the places of what gives a name its value at a time, and those of them that come only later."""
+        found, below = [], []
+        for place in reversed([place for place in bound[target] if place < when]):
+            if statements[place].recalls:
+                externals[target] = statements[place].recalls
+                break
+            found.append(place)
+            if target in statements[place].sure:
+                break
+        for place in bound[target] if not found and target not in externals else ():
+            if statements[place].recalls:
+                externals[target] = statements[place].recalls
+            elif not below or target in statements[place].updates:
+                below.append(place)
+        found += below
+        if not found:
+            externals.setdefault(target, None)
+        elif not statements[found[0]].imports & {target}:
+            last = when if when < end and not below else end if checks and not below else len(statements)
+            found += [place for place in changes[target] if min(found) < place < last]
+        return found, below
 
-    def define(target: str) -> Iterator[Iterator]:
-        statements: list[Statement] = []
+    todo = [(name, end if checks else len(statements), None)]
+    for target, when, user in todo:  # the loop adds to the list
         if target in blanks and target != name:
             externals.setdefault(target, None)
-            return
-        for other in order:
-            ids = [one.recalls for one in other.statements if target in one.binds and one.recalls]
-            if ids and target != name:
-                externals[target] = ids[-1]
-                return
-            if here := other.defining(target):
-                statements = here + statements
-                if target not in here[0].updates:
-                    break
-        if not statements:
-            externals.setdefault(target, None)
-            return
-        yield add(statements)
-        if target not in statements[0].imports:
-            yield add([one for other in code for one in other.statements if target in one.changes])
+            continue
+        found, below = defined(target, when)
+        if user is not None:
+            chosen[user] += below
+        for place in found:
+            chosen.setdefault(place, [])
+            if (place, when) not in seen:
+                seen.add((place, when))
+                one = statements[place]
+                todo += [(other, place, place) for other in sorted(one.at_once | one.updates)]
+                todo += [(other, max(when, place + 1) if when < end else end, place) for other in sorted(one.later)]
+    extra = [place for place, one in enumerate(statements) if one.future and place < end]
+    if any(id is None and target not in blanks for target, id in externals.items()):  # perhaps a star's
+        stars = [place for place, one in enumerate(statements) if one.star and not one.future]
+        extra += [place for place in stars if place >= end]
+        chosen |= {place: [] for place in stars if place < end}
+    return _joined(statements, chosen, [*extra, *sorted(chosen)]), externals
 
-    stars = [one.source for c in code for one in c.statements if one.star]
-    steps = [define(name)]  # a stack of its own: names that lean on one another in hundreds would fill Python's
-    while steps:
-        if (step := next(steps[-1], None)) is None:
-            steps.pop()
-        else:
-            steps.append(step)
-    return "\n\n".join(dict.fromkeys([*stars, *source])) + "\n", externals
+
+def _joined(statements: Sequence[Statement], chosen: dict[int, list[int]], order: list[int]) -> str:
+    """Return the chosen statements' source in this order, except that what lies below its first use comes before it."""
+    done: set[int] = set()
+    lines = []
+    stack = [iter(order)]  # of its own: names that lean on one another in hundreds would fill Python's
+    open_ones: list[int] = []
+    while stack:
+        place = next(stack[-1], None)
+        if place is None:
+            stack.pop()
+            if open_ones:
+                lines.append(statements[open_ones.pop()].source)
+        elif place not in done:
+            done.add(place)
+            open_ones.append(place)
+            stack.append(iter(chosen.get(place, ())))
+    return "\n\n".join(lines) + "\n"
