@@ -216,7 +216,7 @@ def test_nothing_passes_from_one_answer_to_the_next(grader):
         "traces = [hasattr(m, 'left') for m in (builtins, sys, numpy, jax)]\n"
         "traces += [os.path.exists('left'), os.getcwd() != '/scratch', 'LEFT' in os.environ]\n"
         "traces += [jax.config.jax_enable_x64, os.getpid() != 1]\n"
-        "assert not any(traces), traces\n"
+        "if any(traces): raise SystemExit(traces)\n"
     )
     assert grader.judge(Answer(QUICK.id, leave + RIGHT))["points"] < QUICK.points
     verdict = grader.judge(Answer(QUICK.id, look + RIGHT))

@@ -250,7 +250,7 @@ def cut(code: Sequence[Cell], cell: Cell, name: str, blanks: Container[str]) -> 
     places = [(other, one) for other in code for one in other.statements]
     statements = [one for _, one in places]
     own = max(i for i, (other, one) in enumerate(places) if other is cell and name in one.binds and not one.recalls)
-    checks = [i for i, one in enumerate(statements) if i > own and one.checks and name in one.needs]
+    checks = [i for i, one in enumerate(statements) if i > own and one.checks and name in one.needs | one.binds]
     end = checks[-1] if checks else 1 + max(i for i, (other, _) in enumerate(places) if other is cell)
     changes, bound = _changes(statements), defaultdict(list)
     for place, one in enumerate(statements):

@@ -4,6 +4,7 @@ Nothing is run, no zip is unpacked to disk and no link is followed. An answer is
 that it uses, so that it runs by itself. Whatever is odd about a file costs that file, is named, and the rest goes on.
 """
 
+import ast
 import hashlib
 import io
 import json
@@ -15,7 +16,7 @@ import time
 import warnings
 import zipfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -24,7 +25,7 @@ from typing import Any, BinaryIO
 from vqtutor.checking import Exercise
 from vqtutor.grading.owners import Name, Roster, displayed, likeness, read_name
 from vqtutor.lessons import EXERCISES, LESSONS, earlier_blanks, earlier_exercises
-from vqtutor.source import Cell, cut
+from vqtutor.source import Cell, Statement, cut
 from vqtutor.storage import whole
 
 MAX_NOTEBOOK = 32 << 20  # bytes; a lesson with all its pictures is under 2 MB
@@ -48,6 +49,7 @@ class Answer:
       given: (name, id) of earlier exercises whose references are used under these names.
       problem: why it cannot be run, in a sentence; else "".
       note: a remark for instructors on the cell that was chosen.
+      others: (source, given, whether only an error is a reason) to run where it does not pass: with other earlier answers.
     """
 
     exercise: str
@@ -56,6 +58,7 @@ class Answer:
     given: tuple[tuple[str, str], ...] = ()
     problem: str = ""
     note: str = ""
+    others: tuple[tuple[str, tuple[tuple[str, str], ...], bool], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -400,18 +403,24 @@ def _submission(fields: dict[str, str], data: bytes, lesson: str | None, digest:
     if sum(map(data.count, (b"[", b"{", b","))) > MAX_MARKS:
         return Damage(**fields, sentence=f"It has over {MAX_MARKS:,} brackets and commas, and was not read.")
     cells = list(_cells(json.loads(data)))
-    texts = [(source, metadata) for is_code, source, metadata in cells if is_code]
-    short = [(source, metadata) for source, metadata in texts if len(source) <= MAX_CELL]
-    long = f"Cells of over {MAX_CELL:,} characters were left out." if len(short) < len(texts) else ""
-    if sum(len(source) for source, _ in short) > MAX_CODE:
+    short = [(is_code, text, about) for is_code, text, about in cells if len(text) <= MAX_CELL or not is_code]
+    sentence = f"Cells of over {MAX_CELL:,} characters were left out." if len(short) < len(cells) else ""
+    if sum(len(text) for is_code, text, _ in short if is_code) > MAX_CODE:
         return Damage(**fields, sentence=f"Its cells have over {MAX_CODE:,} characters of code; look at it by hand.")
-    code = [Cell(source, metadata) for source, metadata in short]
+    code = [Cell(text, metadata) for is_code, text, metadata in short if is_code]
+    texts = [(text, metadata) for is_code, text, metadata in short if not is_code and len(text) <= MAX_CELL]
+    _name_what_is_checked(code)
     lesson = lesson or _lesson(code)
     if lesson is None:
         return Damage(**fields, sentence="It has no answer to any exercise of the course.")
-    answers = {id: _find(code, exercise) for id, exercise in EXERCISES.items() if exercise.lesson == lesson}
+    answers = {id: _find(code, texts, exercise) for id, exercise in EXERCISES.items() if exercise.lesson == lesson}
+    if unknown := sorted({_exercise(c.metadata) for c in code} - {"", *EXERCISES}):
+        named = ", ".join(unknown[:20])[:500]
+        sentence += f" It has answers to what this release does not have; those with a name of its are graded: {named}."
     free = [(m.get("question", m["id"]), text[:MAX_TEXT]) for _, text, m in cells if m.get("role") == "free_text"]
-    return Submission(**fields, lesson=lesson, answers=answers, free_text=dict(free[:50]), digest=digest, sentence=long)
+    return Submission(
+        **fields, lesson=lesson, answers=answers, free_text=dict(free[:50]), digest=digest, sentence=sentence.strip()
+    )
 
 
 def _cells(book: dict[str, Any]) -> Iterator[tuple[bool, str, dict[str, str]]]:
@@ -444,32 +453,77 @@ def _lesson(code: list[Cell]) -> str | None:
     return best if count[best] else None
 
 
-def _find(code: list[Cell], exercise: Exercise) -> Answer:
-    """Return an exercise's answer: from the cell with its metadata, else from a cell that defines its name."""
-    cells = [c for c in code if c.metadata.get("exercise") == exercise.id and c.metadata.get("role") == "answer"]
-    definitions = [cell for cell in cells if cell.defines(exercise.name)]
-    definitions = definitions or [cell for cell in code if cell.defines(exercise.name)]
-    if not definitions:
-        if cells and cells[-1].text.strip():
-            problem = f"The cell is there, but it does not define {exercise.name}."
-            if cells[-1].error:
-                problem = f"Python cannot read the cell: {cells[-1].error}"
-            return Answer(exercise.id, cell=cells[-1].text, problem=problem)
-        return Answer(exercise.id)
-    answers = [cell for cell in definitions if not cell.is_open(exercise.name)]
-    cell = (answers or definitions)[-1]
-    note = "" if cells else "found by its name: the cell's metadata is lost"
-    if len(answers) > 1:
-        note = f"{len(answers)} cells define {exercise.name}; the last one was graded"
+def _exercise(metadata: Mapping[str, str]) -> str:
+    return metadata.get("exercise", "") if metadata.get("role") == "answer" else ""
+
+
+def _name_what_is_checked(code: list[Cell]) -> None:
+    """Where a cell checks an answer under another name, as in `check("a.b", mine)`, add `b = mine` before it."""
+    for cell in code:
+        for at, (id, checked) in [(i, one.checks) for i, one in enumerate(cell.statements) if one.checks][::-1]:
+            name = id.split(".")[-1]
+            if id in EXERCISES and checked != name:
+                cell.statements.insert(at, Statement(ast.parse(f"{name} = {checked}").body[0]))
+
+
+def _find(code: list[Cell], texts: list[tuple[str, dict[str, str]]], exercise: Exercise) -> Answer:
+    """Return an exercise's answer, from the last cell that counts when the notebook runs from top to bottom.
+
+    That is the last one above its check that defines it. Where there is none: the last one with its metadata, then any,
+    then a text cell, then one that Python cannot read. Blanks come last.
+    """
+    id, name = exercise.id, exercise.name
+    mine = [cell for cell in code if _exercise(cell.metadata) == id]
+    found = [cell for cell in code if cell.defines(name)]
+    written = [cell for cell in found if not cell.error and not cell.is_open(name)]
+    checks = [i for i, cell in enumerate(code) if any(one.checks and one.checks[0] == id for one in cell.statements)]
+    checked = [cell for cell in code[: checks[-1] + 1] if cell in written] if checks else []
+    damaged = [cell for cell in found if cell.error]
+    ones = checked or [cell for cell in written if cell in mine] or written
+    in_text = [] if ones else _in_text(texts, exercise)
+    ones = ones or in_text or [cell for cell in damaged if cell in mine] or damaged
+    ones = ones or [cell for cell in found if cell in mine] or found
+    if not ones:
+        if mine and mine[-1].text.strip():
+            problem = f"The cell is there, but it does not define {name}."
+            if mine[-1].error:
+                problem = f"Python cannot read the cell: {mine[-1].error}"
+            return Answer(id, cell=mine[-1].text, problem=problem)
+        if lost := [text for text, metadata in texts if _exercise(metadata) == id and text.strip()]:
+            problem = f"The answer's cell is a text cell, and no Python in it defines {name}: make it a code cell."
+            return Answer(id, cell=lost[-1], problem=problem)
+        return Answer(id)
+    cell, note = ones[-1], "" if mine else "found by its name: the cell's metadata is lost"
+    versions = [cell for cell in written if any(name not in one.updates for one in cell.defining(name))]
+    if len(versions) > 1:
+        note = f"{len(versions)} cells define {name}; the last one that counts was graded"
+    if in_text:
+        note = "found in a text cell, which does not run: make it a code cell"
     if cell.error:
-        return Answer(exercise.id, cell=cell.text, problem=f"Python cannot read the cell: {cell.error}", note=note)
-    source, given = _cut(code, cell, exercise)
-    return Answer(exercise.id, source, cell.text, given, note=note)
+        return Answer(id, cell=cell.text, problem=f"Python cannot read the cell: {cell.error}", note=note)
+    # As in the student's own check, a name of an earlier lesson may be a helper of the student's. And earlier answers of
+    # the student's own may do more than they have to.
+    (source, given), replaced, own = (
+        _cut(code, cell, exercise, blanks) for blanks in (earlier_blanks(id), earlier_exercises(id), ())
+    )
+    others = {replaced: False, own: True} if own != replaced else {own: False}
+    others = tuple((*one, after) for one, after in others.items() if one != (source, given))
+    return Answer(id, source, cell.text, given, note=note, others=others)
 
 
-def _cut(code: list[Cell], cell: Cell, exercise: Exercise) -> tuple[str, tuple[tuple[str, str], ...]]:
+def _in_text(texts: list[tuple[str, dict[str, str]]], exercise: Exercise) -> list[Cell]:
+    """Return the text cells that are Python and define an answer."""
+    mine = [text for text, metadata in texts if _exercise(metadata) == exercise.id]
+    mine = mine or [text for text, _ in texts if re.search(rf"^(def|class) {exercise.name}\b", text, re.MULTILINE)]
+    cells = [Cell(re.sub(r"^```.*$", "", text, flags=re.MULTILINE)) for text in mine]
+    return [cell for cell in cells if cell.defining(exercise.name) and not cell.is_open(exercise.name)]
+
+
+def _cut(
+    code: list[Cell], cell: Cell, exercise: Exercise, blanks: Container[str]
+) -> tuple[str, tuple[tuple[str, str], ...]]:
     """Return (an answer's source with the helpers that it uses, the earlier exercises that it uses)."""
     earlier = earlier_exercises(exercise.id)
-    source, externals = cut(code, cell, exercise.name, earlier_blanks(exercise.id))
+    source, externals = cut(code, cell, exercise.name, blanks)
     given = {name: id or earlier.get(name) for name, id in externals.items()}
     return source, tuple(sorted((name, id) for name, id in given.items() if id in earlier.values()))

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +24,7 @@ from vqtutor.grading.sandbox import Limits, Outcome, Reply, Sandbox, SandboxErro
 from vqtutor.lessons import EXERCISES
 from vqtutor.storage import cache_folder, whole_file
 
+_APART = "Something that your answer needs does not run apart from its notebook; your instructor looks at it by hand."
 IN_FLIGHT = 4  # tasks that wait for each worker: enough to keep it busy, with little memory
 
 
@@ -69,6 +70,7 @@ class Grader:
     def key_of(self, answer: Answer) -> str:
         """Return the key of an answer's verdict; equal answers of different students have the same key."""
         parts = [self.version, answer.exercise, answer.source, answer.problem, *map(str, answer.given)]
+        parts += map(str, answer.others)
         return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()
 
     def __post_init__(self):
@@ -137,6 +139,15 @@ class Grader:
             return by_hand(answer, error)
 
     def _judge(self, answer: Answer) -> dict[str, Any]:
+        verdict = self._judge_once(answer)
+        for source, given, needs_error in answer.others:
+            if verdict["state"] == State.PASSED or (needs_error and not verdict["problem"].endswith("Error")):
+                continue
+            again = self._judge_once(replace(answer, source=source, given=given))
+            verdict = again if again["state"] == State.PASSED else verdict
+        return verdict
+
+    def _judge_once(self, answer: Answer) -> dict[str, Any]:
         exercise = EXERCISES[answer.exercise]
         if answer.problem:
             reply = Reply(Outcome.CRASH, answer.problem)
@@ -150,8 +161,12 @@ class Grader:
         else:
             state = State.OPEN if reply.outcome in (Outcome.OPEN, Outcome.MISSING) else State.NOT_YET
             verdict = Verdict(exercise.id, state, 0, exercise.points, message=reply.sentence)
-        problems = [one.error or one.problem for one in reply.observations if one.problem]
-        return asdict(verdict) | {"outcome": reply.outcome, "problem": problems[0] if problems else ""}
+        problems, outcome = [one.error or one.problem for one in reply.observations if one.problem], reply.outcome
+        crashed = outcome == Outcome.CRASH and not answer.problem
+        if crashed or (outcome == Outcome.OBSERVED and reply.sentence and not verdict.passed):
+            outcome = Outcome.APART
+            verdict = replace(verdict, misconception=None, message=f"{_APART}\n{reply.sentence}")
+        return asdict(verdict) | {"outcome": outcome, "problem": problems[0] if problems else ""}
 
 
 # -- workers -----------------------------------------------------------------------------------------------------------

@@ -146,7 +146,8 @@ class Gradebook:
         for key in keys:
             (record,) = self._db.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
             answer = json.loads(record)["answer"]
-            yield key, Answer(**answer | {"given": tuple(map(tuple, answer["given"]))})
+            tuples = {name: tuple(map(tuple, answer[name])) for name in ("given", "others") if name in answer}
+            yield key, Answer(**answer | tuples)
 
     def add(self, key: str, verdict: dict[str, Any]) -> None:
         """Store a verdict at once; an existing one stays."""
@@ -228,7 +229,7 @@ def _dump(data: dict[str, Any]) -> str:
 
 
 def _plain(answer: Answer) -> dict[str, Any]:
-    return {name: getattr(answer, name) for name in ("exercise", "given", "problem", "source")}
+    return {name: getattr(answer, name) for name in ("exercise", "given", "others", "problem", "source")}
 
 
 def _reaches(source: str) -> list[str]:

@@ -22,10 +22,14 @@ STOPPED = {
     Outcome.DIED: "ended its own process",
     Outcome.FLOOD: "sent back too much",
     Outcome.FORGED: "meddled with its own checking",
+    Outcome.APART: "does not run apart from its notebook: look at it by hand",
     Outcome.BY_HAND: "could not be judged: look at it by hand",
     "MemoryError": "asked for more memory than there is",
     Problem.ENDLESS: "never returned",
     "PermissionError": "was refused by the sandbox",
+    "FileNotFoundError": "needs a file of its own: look at it by hand",
+    "ModuleNotFoundError": "needs a package that is not there: look at it by hand",
+    "NameError": "uses a name that nothing in its notebook defines in so many words: look at it by hand",
 }
 
 

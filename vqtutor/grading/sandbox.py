@@ -219,6 +219,7 @@ class Outcome(StrEnum):
     DIED = "died"
     FLOOD = "flood"
     FORGED = "forged"
+    APART = "apart"  # it does not run without its notebook, so that somebody has to look
     BY_HAND = "by hand"  # judging it failed, so that somebody has to look
 
 
@@ -231,7 +232,7 @@ class Reply:
 
     Attributes:
       outcome: see `Outcome`.
-      sentence: for the student; "" when the answer was observed.
+      sentence: for the student; when the answer was observed, on a statement above it that failed, or "".
       observations: one per probe when the answer was observed, else none.
     """
 
@@ -267,7 +268,8 @@ def unpack(exercise: Exercise, text: bytes) -> Reply:
             return Reply(outcome, _words(entries[0]["sentence"]))
         if [entry["probe"] for entry in entries] != [one.name for one in exercise.probes]:
             raise ValueError("other probes")
-        return Reply(Outcome.OBSERVED, "", tuple(map(_observation, entries)))
+        failed = _words(entries[0].get("failed", ""))
+        return Reply(Outcome.OBSERVED, failed, tuple(map(_observation, entries)))
     except Exception:  # of any type: every value in it can be chosen to raise one
         return Reply(
             Outcome.FORGED, "What came back is not what the probes send: your code meddled with its own checking."

@@ -8,6 +8,7 @@ Each answer runs as the only process of its own namespace, with its own scratch 
 permission to start processes. When it ends, its namespace and scratch folder are removed.
 """
 
+import ast
 import base64
 import ctypes
 import importlib.abc
@@ -144,16 +145,24 @@ def run_answer(frame: bytes, seconds: float) -> list[dict]:
     space |= {alias: earlier[own] for alias, own in request["given"].items()}
     source = request["source"]
     linecache.cache["<answer>"] = (len(source), None, source.splitlines(keepends=True), "<answer>")
+    failed = ""
     try:
-        exec(compile(source, "<answer>", "exec"), space)
+        body = ast.parse(source).body
+        future = [node for node in body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
+        for node in body:
+            try:
+                exec(compile(ast.Module([*future, node], []), "<answer>", "exec"), space)
+            except Exception as error:  # as in a notebook, where what comes after a cell that failed can run
+                failed = failed or probe.crash("", error).sentence
         answer = space[name]
     except BaseException as error:
-        return [{"whole": "crash", "sentence": probe.crash("", error).sentence, "error": type(error).__name__}]
+        return [{"whole": "crash", "sentence": failed or probe.crash("", error).sentence}]
     if probe.is_open(answer):
         return [{"whole": "open", "sentence": ""}]
     if sentence := probe.misfit(exercise, answer):
         return [{"whole": "misfit", "sentence": sentence}]
-    return [plain(observation) for observation in probe.observe(exercise, answer, seconds)]
+    observations = [plain(observation) for observation in probe.observe(exercise, answer, seconds)]
+    return [observations[0] | {"failed": failed}, *observations[1:]]
 
 
 def run_own(id: str, number: int, at: str, seconds: float) -> list[dict]:

@@ -1,0 +1,356 @@
+"""An answer that passes its own check in a notebook gets the same from `vqtutor grade`, whatever form the notebook has.
+
+`python tests/test_forms.py` prints the table of forms with both scores. `python tests/test_forms.py start losses` grades
+every right answer of the catalogue in these lessons, which is too slow for every day.
+"""
+
+import json
+import sys
+from dataclasses import dataclass
+
+import nbformat
+import numpy as np
+import pytest
+import vqtutor
+from IPython.core.interactiveshell import InteractiveShell
+from test_grading import needs_sandbox
+from traitlets.config import Config
+
+from vqtutor import checking
+from vqtutor.grading.collect import collect
+from vqtutor.grading.grade import Grader
+from vqtutor.grading.pages import STOPPED
+from vqtutor.grading.sandbox import Limits
+from vqtutor.lessons import EXERCISES, LESSONS
+
+IMPORTS = "import haiku as hk, jax, jax.numpy as jnp, numpy as np, vqtutor"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of the exercise, with its metadata; the other cells are plain texts."""
+
+    text: str
+    kind: str = "code"
+    role: str = "answer"
+    exercise: str | None = None
+
+
+def check(name):
+    return Cell(f'{name} = vqtutor.check("{ID_OF[name]}", {name})', role="check")
+
+
+ID_OF = {id.split(".")[1]: id for id in EXERCISES if id.split(".")[0] in ("start", "quantizer", "losses")}
+PIXELS = "def to_unit_range(pixels): return jnp.asarray(pixels, jnp.float32) / {}"
+UNIT = Cell(PIXELS.format(255))
+LOOK_UP = Cell("def look_up(indices, codebook): return codebook[indices]")
+
+
+VQ_LOSS = Cell("def vq_loss(z_e, codes, beta): return jnp.mean((jax.lax.stop_gradient(z_e) - codes) ** 2)"
+               " + beta * jnp.mean((z_e - jax.lax.stop_gradient(codes)) ** 2)")  # fmt: skip
+REPAIR = Cell(
+    "def repair_quantizer(z_e, codebook, beta):\n    codes = look_up(nearest_code(z_e, codebook), codebook)\n"
+    "    return straight_through(z_e, codes), vq_loss(z_e, codes, beta)"
+)
+
+
+def over(what, *cells):
+    """Return a notebook whose answer divides by `what`, which these cells make."""
+    return [*cells, Cell(PIXELS.format(what))]
+
+
+# Each is a notebook whose last exercise is the one that is looked at; its check is added where there is none.
+FORMS = {
+    # -- rules, decorators, wrappers
+    "custom_vjp, the rule in the cell": [
+        Cell(
+            "@jax.custom_vjp\ndef straight_through(z_e, z_q): return z_q\ndef fwd(z_e, z_q): return z_q, None\n"
+            "def bwd(_, g): return g, jnp.zeros_like(g)\nstraight_through.defvjp(fwd, bwd)"
+        )
+    ],
+    "custom_vjp, the rule in a later cell": [
+        Cell("@jax.custom_vjp\ndef straight_through(z_e, z_q): return z_q"),
+        "def fwd(z_e, z_q): return z_q, None\ndef bwd(_, g): return g, jnp.zeros_like(g)",
+        "straight_through.defvjp(fwd, bwd)",
+    ],
+    "custom_vjp of a helper": [
+        "@jax.custom_vjp\ndef f(z_e, z_q): return z_q",
+        "f.defvjp(lambda z_e, z_q: (z_q, None), lambda _, g: (g, jnp.zeros_like(g)))",
+        Cell("def straight_through(z_e, z_q): return f(z_e, z_q)"),
+    ],
+    "custom_jvp, the rule as a decorator": [
+        "@jax.custom_jvp\ndef f(z_e, z_q): return z_q",
+        "@f.defjvp\ndef rule(args, dots): return args[1], dots[0]",
+        Cell("def straight_through(z_e, z_q): return f(z_e, z_q)"),
+    ],
+    "jitted in a later line": [Cell(UNIT.text + "\nto_unit_range = jax.jit(to_unit_range)")],
+    "jitted in a later cell": [UNIT, "to_unit_range = jax.jit(to_unit_range)"],
+    "mended in a later cell": [
+        Cell(PIXELS.format(256)),
+        "wrong = to_unit_range\nto_unit_range = lambda pixels: wrong(pixels) * 256 / 255",
+    ],
+    "decorator of another cell": [
+        "import functools\ndef twice(f):\n    @functools.wraps(f)\n    def g(*a): return 2 * f(*a)\n    return g",
+        Cell("@twice\n" + PIXELS.format(510)),
+    ],
+    "registered by a decorator": [
+        "TABLE = {}",
+        "def register(f):\n    TABLE[f.__name__] = f\n    return f",
+        "@register\ndef most(): return 255",
+        Cell(PIXELS.format("TABLE['most']()")),
+    ],
+    "singledispatch": [
+        "import functools\n@functools.singledispatch\ndef most(x): return 1",
+        "@most.register\ndef _(x: int): return 255",
+        Cell(PIXELS.format("most(3)")),
+    ],
+    "a partial": [
+        "import functools\ndef over(most, pixels): return jnp.asarray(pixels, jnp.float32) / most",
+        Cell("to_unit_range = functools.partial(over, 255)"),
+    ],
+    "a lambda": [Cell("to_unit_range = lambda pixels: jnp.asarray(pixels, jnp.float32) / 255")],
+    "a tuple assignment": [Cell("to_unit_range, x = (lambda pixels: jnp.asarray(pixels, jnp.float32) / 255), 3")],
+    "another name, checked under it": [
+        Cell("def mine(pixels): return jnp.asarray(pixels, jnp.float32) / 255"),
+        Cell('to_unit_range = vqtutor.check("start.to_unit_range", mine)', role="check"),
+    ],
+    "checked without an assignment": [UNIT, Cell('vqtutor.check("start.to_unit_range", to_unit_range)', role="check")],
+    "checked in its own cell": [Cell(UNIT.text + '\nvqtutor.check("start.to_unit_range", to_unit_range);')],
+    # -- magics
+    "%%time": [Cell("%%time\n" + UNIT.text)],
+    "%%capture with an option": [Cell("%%capture out\n" + UNIT.text)],
+    "%%time below blank lines": [Cell("\n\n%%time\n" + UNIT.text)],
+    "%%time and %%capture": [Cell("%%time\n%%capture\n" + UNIT.text)],
+    "%timeit, %time, !ls, ?": over("N", "%time N = 255\n%timeit -n1 -r1 N\n!ls\n?len\nfiles = !ls"),
+    "magics in the answer's cell": [Cell(UNIT.text + "\n%timeit -n1 -r1 to_unit_range(np.zeros(3))\nto_unit_range?")],
+    "%%bash and %%html elsewhere": ["%%bash\nls", "%%html\n<b>x</b>", UNIT],
+    # -- what is filled or changed
+    "table filled": over("TABLE[1]", "TABLE = [1, 1]", "TABLE[1] = 255"),
+    "table filled in a loop": over("TABLE[1]", "TABLE = {}", "for i in range(3):\n    TABLE[i] = 255"),
+    "table filled in an if": over("TABLE[1]", "TABLE = {}", "if TABLE == {}:\n    TABLE[1] = 255"),
+    "table filled by a helper": over(
+        "TABLE[1]", "TABLE = {}", "def fill(table, n):\n    table[1] = n", "fill(TABLE, 255)"
+    ),
+    "table filled by a helper of a helper": over(
+        "TABLE[1]", "TABLE = {}", "def fill(t): t[1] = 255", "def setup():\n    fill(TABLE)", "done = setup()"
+    ),
+    "list shuffled": over("L[0]", "import random\nL = [255, 255]", "random.shuffle(L)"),
+    "array copied into": over("A[0]", "A = np.zeros(1)", "np.copyto(A, 255)"),
+    "popped": over("L[-1]", "L = [255, 256]", "last = L.pop()"),
+    "options updated": over("opts['n']", "opts = dict()", "opts.update(n=255)"),
+    "class attribute set": over("Config.MAX", "class Config: MAX = 1", "Config.MAX = 255"),
+    "class attribute by setattr": over("Config.MAX", "class Config: MAX = 1", "setattr(Config, 'MAX', 255)"),
+    "function attribute": [Cell(PIXELS.format("to_unit_range.most")), "to_unit_range.most = 255"],
+    "a global counter": over(
+        "counter", "counter = 254", "def bump():\n    global counter\n    counter += 1", "bump()", "def unused(): bump()"
+    ),
+    "a global made by a helper": over("MOST", "def setup():\n    global MOST\n    MOST = 255", "setup()"),
+    "filled below the answer": [Cell(PIXELS.format("TABLE[1]")), "TABLE = {}", "TABLE[1] = 255"],
+    "changed after the check": [*over("TABLE[1]", "TABLE = {1: 255}"), check("to_unit_range"), "TABLE[1] = 1"],
+    "changed before it is copied": over("M", "T = [1]", "T[0] = 255", "M = T[0]", "T[0] = 3"),
+    # -- names over several cells
+    "built over cells": over("scale", "scale = 510.0", "scale /= 2"),
+    "given again below the answer": [*over("N", "N = 1"), "N = 255"],
+    "given again after the check": [*over("N", "N = 255"), check("to_unit_range"), "N = 1"],
+    "given again between two uses": over("M * N", "N = 51", "M = N", "N = 5"),
+    "kept in a function": over("most()", "N = 255", "M = N", "def most(n=M): return n", "M = 3"),
+    "used by a helper that ran early": over("M", "N = 255", "def get(): return N", "M = get()", "N = 1"),
+    "annotated only": over("N", "N: int", "N: int = 255", "N: int"),
+    "a name deleted after its use": over("N", "M = 255", "N = M", "del M"),
+    "walrus": over("N", "print(N := 255)"),
+    "chosen by an if": over("N", "N = 255", "if jax.default_backend() == 'none':\n    N = 256"),
+    "in a loop": over("N", "N = 0", "for i in range(255):\n    N = N + 1"),
+    "in a with": over("N", "with jax.default_matmul_precision('highest'):\n    N = 255"),
+    "in a match": over("N", "match 3:\n    case 3:\n        N = 255\n    case _:\n        N = 1"),
+    "a swap": over("a", "a, b = 1, 255", "a, b = b, a"),
+    "a type alias": [
+        "from typing import Any\nArray = Any",
+        Cell("def to_unit_range(pixels: Array) -> Array: return jnp.asarray(pixels, jnp.float32) / 255"),
+    ],
+    "__future__ annotations": [
+        "x = 3",
+        Cell("from __future__ import annotations\ndef to_unit_range(pixels: Missing): return np.float32(pixels) / 255"),
+    ],
+    "__future__ in an earlier cell": [
+        "from __future__ import annotations",
+        "class Scale:\n    def of(self, other: Scale) -> Scale: return 255",
+        Cell(PIXELS.format("Scale().of(1)")),
+    ],
+    "answer in an if": [Cell("if True:\n    " + UNIT.text)],
+    "answer in a try": [Cell("try:\n    import torch\nexcept ImportError:\n    torch = None\nfinally:\n    " + UNIT.text)],
+    "nested functions": [
+        Cell("def to_unit_range(pixels):\n    def f(x):\n        return g(x)\n    return f(pixels)"),
+        "def g(x):\n    return (lambda y: h(y))(x)",
+        "def h(x): return np.float32(x) / 255",
+    ],
+    "helpers that call each other": over(
+        "a(3)", "def a(n): return 255 if n == 0 else b(n)", "def b(n): return a(n - 1)"
+    ),
+    "class hierarchy": over(
+        "C().n()", "class A:\n    m = 5", "class B(A):\n    m = A.m * 51", "class C(B):\n    def n(self): return self.m"
+    ),
+    "dataclasses": over(
+        "B(51).n",
+        "from dataclasses import dataclass, field",
+        "@dataclass\nclass A:\n    k: int",
+        "@dataclass\nclass B(A):\n    n: int = field(init=False)\n    def __post_init__(self): self.n = 5 * self.k",
+    ),
+    "an enum": over("Most.pixel.value", "from enum import Enum", "class Most(Enum): pixel = 255"),
+    # -- imports
+    "star import": over("add(200, 55)", "from operator import *"),
+    "star import below": [Cell(PIXELS.format("add(200, 55)")), "from operator import *"],
+    "star import, then an own function": over("add(1, 2)", "from operator import *", "def add(a, b): return 255"),
+    "own function, then a star import": over("add(200, 55)", "def add(a, b): return 1", "from operator import *"),
+    "star import of what is not there": ["from torch import *", UNIT],
+    "import of what is not there": ["import torch\nfrom torch import nn", UNIT],
+    "such an import below a helper": over("N()", "def N(): return 255\nimport torch"),
+    "such an import in a try": over(
+        "N", "try:\n    import torch\n    N = 1\nexcept ImportError:\n    torch, N = None, 255"
+    ),
+    "a helper that is for torch only": over("most()", "def most():\n    if 0: return torch.max()\n    return 255", "import torch"),
+    "pictures of the course elsewhere": ["from vqtutor.show import figures", "figures.nothing", UNIT],
+    "an import that is shadowed": over("math", "import math", "math = 255"),
+    # -- errors elsewhere
+    "a cell that fails": ["x = 1 / 0", UNIT],
+    "a change that fails": over("T[0]", "T = [255]", "T.append(1 / 0)"),
+    "a cell that Python cannot read": ["def f(:", UNIT],
+    "a first try that fails": ["def to_unit_range(pixels): return pixels.wrong", UNIT],
+    # -- earlier exercises
+    "an own helper of an earlier lesson's name": [
+        "def to_unit_range(i, codes): return codes[i]",
+        Cell("def look_up(indices, codebook): return to_unit_range(indices, codebook)"),
+    ],
+    "an own option of an earlier answer": [
+        Cell("def codebook_loss(z_e, codes, s=1.0):\n    return s * jnp.mean((jax.lax.stop_gradient(z_e) - codes) ** 2)"),
+        check("codebook_loss"),
+        Cell("def vq_loss(z_e, codes, beta): return codebook_loss(z_e, codes) + codebook_loss(codes, z_e, s=beta)"),
+    ],
+    "an earlier answer that is wrong": [
+        Cell("def codebook_loss(z_e, codes): return 3.0"),
+        check("codebook_loss"),
+        Cell("def commitment_loss(z_e, codes): return 5.0"),
+        check("commitment_loss"),
+        Cell("def vq_loss(z_e, codes, beta): return codebook_loss(z_e, codes) + beta * commitment_loss(z_e, codes)"),
+    ],
+    "an earlier lesson's answer pasted, and wrong": [
+        "def look_up(indices, codebook): return 0 * codebook[indices]\ndef nearest_code(z, codebook): return 3",
+        "def straight_through(z_e, z_q): return z_q",
+        VQ_LOSS,
+        check("vq_loss"),
+        REPAIR,
+    ],
+    "recalled": [
+        'look_up = vqtutor.recall("quantizer.look_up")\nnearest_code = vqtutor.recall("quantizer.nearest_code")',
+        'straight_through = vqtutor.recall("quantizer.straight_through")',
+        VQ_LOSS,
+        check("vq_loss"),
+        REPAIR,
+    ],
+    # -- what becomes of cells
+    "no check": [UNIT, "None"],
+    "no metadata": [UNIT.text],
+    "ids of another release": [Cell(UNIT.text, exercise="start.unit_range")],
+    "doubled, the first one open": [Cell("def to_unit_range(pixels):\n    ..."), UNIT],
+    "written below, the blank left": [Cell("def to_unit_range(pixels):\n    ..."), UNIT.text],
+    "doubled, the first one wrong": [Cell(PIXELS.format(3)), UNIT],
+    "tried again after the check": [UNIT, check("to_unit_range"), Cell(PIXELS.format(3), exercise="")],
+    "split over two cells": ["def half(pixels): return np.float32(pixels) / 510", Cell("def to_unit_range(p): return 2 * half(p)")],
+    "wrong": [Cell(PIXELS.format(256))],
+    "open": [Cell("def to_unit_range(pixels):\n    ...")],
+    "never defined": [Cell("# def to_unit_range(pixels): return 3")],
+}  # fmt: skip
+
+
+def exercise_of(cells):
+    names = [name for cell in cells for name in ID_OF if name in getattr(cell, "text", cell)]
+    last = [cell for cell in cells if isinstance(cell, Cell) and cell.role == "answer" and cell.exercise != ""] or cells
+    text = getattr(last[-1], "text", last[-1])
+    own = [name for name in names if f"def {name}(" in text or text.startswith((name, f"@twice\ndef {name}"))]
+    return EXERCISES[ID_OF[(own or names)[0]]]
+
+
+def notebook(cells):
+    """Return the notebook of a form, and its exercise."""
+    exercise = exercise_of(cells)
+    made = nbformat.v4.new_notebook()
+    if not any("vqtutor.check" in getattr(cell, "text", cell) and exercise.id in getattr(cell, "text", cell) for cell in cells):
+        cells = [*cells[:-1], *([] if cells[-1] == "None" else [cells[-1], check(exercise.name)])]
+    for cell in [IMPORTS, *cells]:
+        if isinstance(cell, str):
+            made.cells.append(nbformat.v4.new_code_cell(cell))
+            continue
+        new = {"code": nbformat.v4.new_code_cell, "markdown": nbformat.v4.new_markdown_cell, "raw": nbformat.v4.new_raw_cell}
+        name = next((name for name in ID_OF if f"def {name}" in cell.text), exercise.name)
+        id = ID_OF[name] if cell.exercise is None else cell.exercise
+        made.cells.append(new[cell.kind](cell.text, metadata={"vqtutor": {"role": cell.role, "exercise": id}} if id else {}))
+    return made, exercise
+
+
+def own_check(made, exercise, folder):
+    """Run a notebook from top to bottom, and return the (state, points) of its last check."""
+    config = Config()
+    config.HistoryManager.enabled = False
+    shell, log = InteractiveShell(config=config), folder / "log.jsonl"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("VQTUTOR_LOG", str(log))
+        patch.setattr(shell, "showtraceback", lambda *args, **options: None)
+        patch.setattr(shell, "showsyntaxerror", lambda *args, **options: None)
+        for cell in made.cells:
+            if cell.cell_type == "code":
+                shell.run_cell(cell.source)
+    verdicts = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    verdicts = [(one["state"], one["points"]) for one in verdicts if one["exercise"] == exercise.id]
+    if not verdicts and not any("vqtutor.check" in cell.source for cell in made.cells):
+        found = vqtutor.judge(exercise.id, shell.user_ns[exercise.name])
+        verdicts = [(found.state, found.points)]
+    return verdicts[-1] if verdicts else ("open", 0)
+
+
+def hand_in(made, exercise, folder):
+    (folder / "class").mkdir(exist_ok=True)
+    lesson = next(lesson for lesson in LESSONS if lesson.slug == exercise.lesson)
+    nbformat.write(made, folder / "class" / f"ada_{lesson.notebook}.ipynb")
+    (found,) = collect(folder / "class")
+    return found
+
+
+@pytest.fixture(scope="module")
+def grader(tmp_path_factory):
+    grader = Grader(Limits(seconds=2), memory=tmp_path_factory.mktemp("memory"))
+    yield grader
+    grader.close()
+
+
+@needs_sandbox
+@pytest.mark.parametrize("form", FORMS)
+def test_the_grader_gives_what_the_own_check_gave(form, grader, tmp_path):
+    made, exercise = notebook(FORMS[form])
+    own = own_check(made, exercise, tmp_path)
+    verdict = grader.judge(hand_in(made, exercise, tmp_path).answers[exercise.id])
+    assert (verdict["state"], verdict["points"]) == own, verdict["message"]
+    expected = {"wrong": "not yet", "open": "open", "never defined": "open"}
+    assert own[0] == expected.get(form, "passed")
+
+
+def table(folder):
+    """Print each form, with what its own check and the grader gave."""
+    from pathlib import Path
+    from tempfile import mkdtemp
+
+    grader = Grader(Limits(seconds=2), memory=Path(folder) / "memory")
+    for form, cells in FORMS.items():
+        made, exercise = notebook(cells)
+        folder = Path(mkdtemp())
+        try:
+            own = own_check(made, exercise, folder)
+        except Exception as error:
+            own = repr(error)
+        verdict = grader.judge(hand_in(made, exercise, folder).answers[exercise.id])
+        graded = verdict["state"], verdict["points"]
+        print("    " if graded == own else "****", f"{form:45} {own!s:20} {graded!s:20}", verdict["message"][:90].replace("\n", " | ") if graded != own else "", file=sys.stderr)
+    grader.close()
+
+
+if __name__ == "__main__":
+    table(sys.argv[1])
