@@ -20,7 +20,7 @@ from vqtutor import checking
 from vqtutor.grading.collect import collect
 from vqtutor.grading.grade import Grader
 from vqtutor.grading.pages import STOPPED
-from vqtutor.grading.sandbox import Limits
+from vqtutor.grading.sandbox import Limits, Outcome
 from vqtutor.lessons import EXERCISES, LESSONS
 
 IMPORTS = "import haiku as hk, jax, jax.numpy as jnp, numpy as np, vqtutor"
@@ -261,6 +261,10 @@ FORMS = {
 }  # fmt: skip
 
 
+# All others pass. `never checked`: the check failed before it was asked.
+UNFINISHED = {"wrong": "not yet", "open": "not written yet", "never defined": "never checked"}
+
+
 def exercise_of(cells):
     names = [name for cell in cells for name in ID_OF if name in getattr(cell, "text", cell)]
     last = [cell for cell in cells if isinstance(cell, Cell) and cell.role == "answer" and cell.exercise != ""] or cells
@@ -304,7 +308,7 @@ def own_check(made, exercise, folder):
     if not verdicts and not any("vqtutor.check" in cell.source for cell in made.cells):
         found = vqtutor.judge(exercise.id, shell.user_ns[exercise.name])
         verdicts = [(found.state, found.points)]
-    return verdicts[-1] if verdicts else ("open", 0)
+    return verdicts[-1] if verdicts else ("never checked", 0)
 
 
 def hand_in(made, exercise, folder):
@@ -328,9 +332,66 @@ def test_the_grader_gives_what_the_own_check_gave(form, grader, tmp_path):
     made, exercise = notebook(FORMS[form])
     own = own_check(made, exercise, tmp_path)
     verdict = grader.judge(hand_in(made, exercise, tmp_path).answers[exercise.id])
-    assert (verdict["state"], verdict["points"]) == own, verdict["message"]
-    expected = {"wrong": "not yet", "open": "open", "never defined": "open"}
-    assert own[0] == expected.get(form, "passed")
+    assert own[0] == UNFINISHED.get(form, "passed")
+    assert verdict["points"] == own[1], verdict["message"]
+    assert verdict["state"] == own[0] or own[0] == "never checked"
+    assert verdict["outcome"] != Outcome.APART
+
+
+# What no sandbox can know: the answer passes its own check, and is listed for a look by hand, with the reason.
+BY_HAND = {
+    "data of a file": (over("DATA[0]", "np.save('x.npy', [255])\nDATA = np.load('x.npy')"), "FileNotFoundError"),
+    "data of a file, read when it is called": (
+        ["np.save('x.npy', [255])", Cell(PIXELS.format("np.load('x.npy')"))], "FileNotFoundError"),
+    "data of the course": (over("most", "data = vqtutor.load_dataset('strokes')\nmost = data.train_images.max()"),
+        "AttributeError"),
+    "a module of its own": (["%%writefile mine.py\nMOST = 255", *over("MOST", "import sys; sys.path.append('.')",
+        "from mine import MOST")], "ModuleNotFoundError"),
+    "a star of a module of its own": (["%%writefile mine2.py\nMOST = 255", *over("MOST",
+        "import sys; sys.path.append('.')", "from mine2 import *")], "ModuleNotFoundError"),
+    "a name that is made by exec": (over("MOST", "exec('MOST = 255')"), "NameError"),
+    "a name that is made in globals()": (over("MOST", "globals()['MOST'] = 255"), "NameError"),
+}  # fmt: skip
+
+
+@needs_sandbox
+@pytest.mark.parametrize("form", BY_HAND)
+def test_what_cannot_run_apart_is_left_to_hands_and_says_why(form, grader, tmp_path):
+    cells, reason = BY_HAND[form]
+    made, exercise = notebook(cells)
+    assert own_check(made, exercise, tmp_path)[0] == "passed"
+    verdict = grader.judge(hand_in(made, exercise, tmp_path).answers[exercise.id])
+    assert verdict["points"] == 0 and reason in verdict["message"], verdict
+    assert "by hand" in (STOPPED.get(verdict["outcome"]) or STOPPED.get(verdict["problem"])), verdict
+
+
+# Cells that came to harm: what the own check gave cannot be told any more.
+HARMED = {
+    "a text cell": ([Cell(UNIT.text, "markdown")], 2, "text cell"),
+    "a text cell without metadata": ([Cell(UNIT.text, "markdown", exercise="")], 2, "text cell"),
+    "a text cell with fences": ([Cell(f"```python\n{UNIT.text}\n```", "markdown")], 2, "text cell"),
+    "a raw cell": ([Cell(UNIT.text, "raw")], 2, "text cell"),
+    "a text cell, and a blank": ([Cell("def to_unit_range(pixels):\n    ..."), Cell(UNIT.text, "markdown")], 2, "text cell"),
+    "words in a text cell": ([Cell("I divide to_unit_range by 255.", "markdown")], 0, "make it a code cell"),
+    "an answer that Python cannot read": ([Cell("def to_unit_range(pixels)\n    return 3")], 0, "cannot read"),
+    "a definition and its body in two cells": ([Cell("def to_unit_range(pixels):"), "    return pixels / 255"], 0,
+        "cannot read"),
+}  # fmt: skip
+
+
+@needs_sandbox
+@pytest.mark.parametrize("form", HARMED)
+def test_cells_that_came_to_harm_are_graded_or_named(form, grader, tmp_path):
+    cells, points, words = HARMED[form]
+    made, exercise = notebook(cells)
+    answer = hand_in(made, exercise, tmp_path).answers[exercise.id]
+    assert grader.judge(answer)["points"] == points
+    assert words in answer.note + answer.problem
+
+
+def test_exercises_of_another_release_are_named(tmp_path):
+    made, exercise = notebook([Cell(UNIT.text, exercise="start.unit_range")])
+    assert "start.unit_range" in hand_in(made, exercise, tmp_path).sentence
 
 
 def table(folder):
@@ -339,7 +400,7 @@ def table(folder):
     from tempfile import mkdtemp
 
     grader = Grader(Limits(seconds=2), memory=Path(folder) / "memory")
-    for form, cells in FORMS.items():
+    for form, cells in (FORMS | {form: cells for form, (cells, *_) in (BY_HAND | HARMED).items()}).items():
         made, exercise = notebook(cells)
         folder = Path(mkdtemp())
         try:

@@ -135,17 +135,19 @@ class _Effects:
 
     Attributes:
       changes: names whose value is changed in place: `x[i] = ...`, `x.a = ...`, `x.update(...)`, `global x`.
+      declares: those of them that are said to be global.
       calls: [(the name of what is called, its arguments that are names)].
     """
 
     def __init__(self, nodes: Iterator[ast.AST]):
         self.changes: set[str | None] = set()
+        self.declares: set[str] = set()
         self.calls: list[tuple[str, set[str]]] = []
         for node in nodes:
             if isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, (ast.Store, ast.Del)):
                 self.changes.add(_base(node))
             elif isinstance(node, ast.Global):
-                self.changes |= set(node.names)
+                self.declares |= set(node.names)
             elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
                 self._method(node.value.func)
             elif isinstance(node, ast.Call):
@@ -161,7 +163,7 @@ class _Effects:
                 self._method(one.func if isinstance(one, ast.Call) else one)  # @f.defjvp, @f.register
                 if isinstance(one, ast.Name):
                     self.calls.append((one.id, set()))
-        self.changes.discard(None)
+        self.changes = (self.changes | self.declares) - {None}
 
     def _method(self, called: ast.expr) -> None:
         if isinstance(called, ast.Attribute):
@@ -253,9 +255,10 @@ def cut(code: Sequence[Cell], cell: Cell, name: str, blanks: Container[str]) -> 
     checks = [i for i, one in enumerate(statements) if i > own and one.checks and name in one.needs | one.binds]
     end = checks[-1] if checks else 1 + max(i for i, (other, _) in enumerate(places) if other is cell)
     changes, bound = _changes(statements), defaultdict(list)
+    declared = set.union(set(), *(one.makes.declares for one in statements if one.makes))
     for place, one in enumerate(statements):
         later = place > own and (one.is_open() or not (checks or name in one.updates))
-        for target in one.binds - {name} if later or one.recalls else one.binds:
+        for target in () if one.checks else one.binds - {name} if later or one.recalls else one.binds:
             bound[target].append(place)
     externals: dict[str, str | None] = {}
     chosen: dict[int, list[int]] = {}  # place: the places below it of what it needs
@@ -277,6 +280,8 @@ def cut(code: Sequence[Cell], cell: Cell, name: str, blanks: Container[str]) -> 
             elif not below or target in statements[place].updates:
                 below.append(place)
         found += below
+        if not found and target in declared and target not in externals:
+            found = [place for place in changes[target] if place < when]  # `global x` in a function that is called
         if not found:
             externals.setdefault(target, None)
         elif not statements[found[0]].imports & {target}:
@@ -300,10 +305,12 @@ def cut(code: Sequence[Cell], cell: Cell, name: str, blanks: Container[str]) -> 
                 todo += [(other, place, place) for other in sorted(one.at_once | one.updates)]
                 todo += [(other, max(when, place + 1) if when < end else end, place) for other in sorted(one.later)]
     extra = [place for place, one in enumerate(statements) if one.future and place < end]
-    if any(id is None and target not in blanks for target, id in externals.items()):  # perhaps a star's
-        stars = [place for place, one in enumerate(statements) if one.star and not one.future]
-        extra += [place for place in stars if place >= end]
-        chosen |= {place: [] for place in stars if place < end}
+    missing = any(id is None and target not in blanks for target, id in externals.items())
+    for place, one in enumerate(statements):
+        if one.star and place < end and (missing or place > min(chosen)):  # it may bind any name
+            chosen[place] = []
+        elif one.star and missing:
+            extra.append(place)
     return _joined(statements, chosen, [*extra, *sorted(chosen)]), externals
 
 
