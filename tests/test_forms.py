@@ -1,27 +1,32 @@
 """An answer that passes its own check in a notebook gets the same from `vqtutor grade`, whatever form the notebook has.
 
-`python tests/test_forms.py` prints the table of forms with both scores. `python tests/test_forms.py start losses` grades
-every right answer of the catalogue in these lessons, which is too slow for every day.
+`python tests/test_forms.py` prints the table of forms with both scores; `python tests/test_forms.py start losses` grades
+every right answer of the catalogue in these lessons, which takes too long for every day.
 """
 
 import json
 import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import made_class
 import nbformat
-import numpy as np
 import pytest
-import vqtutor
+import written
 from IPython.core.interactiveshell import InteractiveShell
 from test_grading import needs_sandbox
 from traitlets.config import Config
 
-from vqtutor import checking
+import vqtutor
 from vqtutor.grading.collect import collect
 from vqtutor.grading.grade import Grader
 from vqtutor.grading.pages import STOPPED
 from vqtutor.grading.sandbox import Limits, Outcome
 from vqtutor.lessons import EXERCISES, LESSONS
+from vqtutor.lessons.answers import answer_of
 
 IMPORTS = "import haiku as hk, jax, jax.numpy as jnp, numpy as np, vqtutor"
 
@@ -142,7 +147,7 @@ FORMS = {
     "class attribute by setattr": over("Config.MAX", "class Config: MAX = 1", "setattr(Config, 'MAX', 255)"),
     "function attribute": [Cell(PIXELS.format("to_unit_range.most")), "to_unit_range.most = 255"],
     "a global counter": over(
-        "counter", "counter = 254", "def bump():\n    global counter\n    counter += 1", "bump()", "def unused(): bump()"
+        "n", "n = 254", "def bump():\n    global n\n    n += 1", "bump()", "def unused(): bump()"
     ),
     "a global made by a helper": over("MOST", "def setup():\n    global MOST\n    MOST = 255", "setup()"),
     "filled below the answer": [Cell(PIXELS.format("TABLE[1]")), "TABLE = {}", "TABLE[1] = 255"],
@@ -152,7 +157,7 @@ FORMS = {
     "built over cells": over("scale", "scale = 510.0", "scale /= 2"),
     "given again below the answer": [*over("N", "N = 1"), "N = 255"],
     "given again after the check": [*over("N", "N = 255"), check("to_unit_range"), "N = 1"],
-    "given again between two uses": over("M * N", "N = 51", "M = N", "N = 5"),
+    "given again between two uses": over("(M * N)", "N = 51", "M = N", "N = 5"),
     "kept in a function": over("most()", "N = 255", "M = N", "def most(n=M): return n", "M = 3"),
     "used by a helper that ran early": over("M", "N = 255", "def get(): return N", "M = get()", "N = 1"),
     "annotated only": over("N", "N: int", "N: int = 255", "N: int"),
@@ -177,7 +182,9 @@ FORMS = {
         Cell(PIXELS.format("Scale().of(1)")),
     ],
     "answer in an if": [Cell("if True:\n    " + UNIT.text)],
-    "answer in a try": [Cell("try:\n    import torch\nexcept ImportError:\n    torch = None\nfinally:\n    " + UNIT.text)],
+    "answer in a try": [
+        Cell("try:\n    import torch\nexcept ImportError:\n    torch = None\nfinally:\n    " + UNIT.text)
+    ],
     "nested functions": [
         Cell("def to_unit_range(pixels):\n    def f(x):\n        return g(x)\n    return f(pixels)"),
         "def g(x):\n    return (lambda y: h(y))(x)",
@@ -207,7 +214,9 @@ FORMS = {
     "such an import in a try": over(
         "N", "try:\n    import torch\n    N = 1\nexcept ImportError:\n    torch, N = None, 255"
     ),
-    "a helper that is for torch only": over("most()", "def most():\n    if 0: return torch.max()\n    return 255", "import torch"),
+    "a helper that is for torch only": over(
+        "most()", "def most():\n    if 0: return torch.max()\n    return 255", "import torch"
+    ),
     "pictures of the course elsewhere": ["from vqtutor.show import figures", "figures.nothing", UNIT],
     "an import that is shadowed": over("math", "import math", "math = 255"),
     # -- errors elsewhere
@@ -221,7 +230,7 @@ FORMS = {
         Cell("def look_up(indices, codebook): return to_unit_range(indices, codebook)"),
     ],
     "an own option of an earlier answer": [
-        Cell("def codebook_loss(z_e, codes, s=1.0):\n    return s * jnp.mean((jax.lax.stop_gradient(z_e) - codes) ** 2)"),
+        Cell("def codebook_loss(z_e, codes, s=1):\n    return s * jnp.mean((jax.lax.stop_gradient(z_e) - codes) ** 2)"),
         check("codebook_loss"),
         Cell("def vq_loss(z_e, codes, beta): return codebook_loss(z_e, codes) + codebook_loss(codes, z_e, s=beta)"),
     ],
@@ -254,7 +263,10 @@ FORMS = {
     "written below, the blank left": [Cell("def to_unit_range(pixels):\n    ..."), UNIT.text],
     "doubled, the first one wrong": [Cell(PIXELS.format(3)), UNIT],
     "tried again after the check": [UNIT, check("to_unit_range"), Cell(PIXELS.format(3), exercise="")],
-    "split over two cells": ["def half(pixels): return np.float32(pixels) / 510", Cell("def to_unit_range(p): return 2 * half(p)")],
+    "split over two cells": [
+        "def half(pixels): return np.float32(pixels) / 510",
+        Cell("def to_unit_range(pixels): return 2 * half(pixels)"),
+    ],
     "wrong": [Cell(PIXELS.format(256))],
     "open": [Cell("def to_unit_range(pixels):\n    ...")],
     "never defined": [Cell("# def to_unit_range(pixels): return 3")],
@@ -277,16 +289,24 @@ def notebook(cells):
     """Return the notebook of a form, and its exercise."""
     exercise = exercise_of(cells)
     made = nbformat.v4.new_notebook()
-    if not any("vqtutor.check" in getattr(cell, "text", cell) and exercise.id in getattr(cell, "text", cell) for cell in cells):
+    if not any(
+        "vqtutor.check" in getattr(cell, "text", cell) and exercise.id in getattr(cell, "text", cell) for cell in cells
+    ):
         cells = [*cells[:-1], *([] if cells[-1] == "None" else [cells[-1], check(exercise.name)])]
     for cell in [IMPORTS, *cells]:
         if isinstance(cell, str):
             made.cells.append(nbformat.v4.new_code_cell(cell))
             continue
-        new = {"code": nbformat.v4.new_code_cell, "markdown": nbformat.v4.new_markdown_cell, "raw": nbformat.v4.new_raw_cell}
+        new = {
+            "code": nbformat.v4.new_code_cell,
+            "markdown": nbformat.v4.new_markdown_cell,
+            "raw": nbformat.v4.new_raw_cell,
+        }
         name = next((name for name in ID_OF if f"def {name}" in cell.text), exercise.name)
         id = ID_OF[name] if cell.exercise is None else cell.exercise
-        made.cells.append(new[cell.kind](cell.text, metadata={"vqtutor": {"role": cell.role, "exercise": id}} if id else {}))
+        made.cells.append(
+            new[cell.kind](cell.text, metadata={"vqtutor": {"role": cell.role, "exercise": id}} if id else {})
+        )
     return made, exercise
 
 
@@ -297,6 +317,9 @@ def own_check(made, exercise, folder):
     shell, log = InteractiveShell(config=config), folder / "log.jsonl"
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        patch.setattr(sys, "path", [*sys.path])
+        patch.setattr(shell, "system", lambda command: None)  # it would fork, which JAX's threads forbid
+        patch.setattr(shell, "getoutput", lambda command, **options: [])
         patch.setenv("VQTUTOR_LOG", str(log))
         patch.setattr(shell, "showtraceback", lambda *args, **options: None)
         patch.setattr(shell, "showsyntaxerror", lambda *args, **options: None)
@@ -312,7 +335,7 @@ def own_check(made, exercise, folder):
 
 
 def hand_in(made, exercise, folder):
-    (folder / "class").mkdir(exist_ok=True)
+    (folder / "class").mkdir(parents=True, exist_ok=True)
     lesson = next(lesson for lesson in LESSONS if lesson.slug == exercise.lesson)
     nbformat.write(made, folder / "class" / f"ada_{lesson.notebook}.ipynb")
     (found,) = collect(folder / "class")
@@ -348,7 +371,8 @@ BY_HAND = {
     "a module of its own": (["%%writefile mine.py\nMOST = 255", *over("MOST", "import sys; sys.path.append('.')",
         "from mine import MOST")], "ModuleNotFoundError"),
     "a star of a module of its own": (["%%writefile mine2.py\nMOST = 255", *over("MOST",
-        "import sys; sys.path.append('.')", "from mine2 import *")], "ModuleNotFoundError"),
+        "import importlib, sys; importlib.invalidate_caches(); sys.path.append('.')", "from mine2 import *")],
+        "ModuleNotFoundError"),
     "a name that is made by exec": (over("MOST", "exec('MOST = 255')"), "NameError"),
     "a name that is made in globals()": (over("MOST", "globals()['MOST'] = 255"), "NameError"),
 }  # fmt: skip
@@ -371,7 +395,8 @@ HARMED = {
     "a text cell without metadata": ([Cell(UNIT.text, "markdown", exercise="")], 2, "text cell"),
     "a text cell with fences": ([Cell(f"```python\n{UNIT.text}\n```", "markdown")], 2, "text cell"),
     "a raw cell": ([Cell(UNIT.text, "raw")], 2, "text cell"),
-    "a text cell, and a blank": ([Cell("def to_unit_range(pixels):\n    ..."), Cell(UNIT.text, "markdown")], 2, "text cell"),
+    "a text cell, and a blank": ([Cell("def to_unit_range(pixels):\n    ..."), Cell(UNIT.text, "markdown")], 2,
+        "text cell"),
     "words in a text cell": ([Cell("I divide to_unit_range by 255.", "markdown")], 0, "make it a code cell"),
     "an answer that Python cannot read": ([Cell("def to_unit_range(pixels)\n    return 3")], 0, "cannot read"),
     "a definition and its body in two cells": ([Cell("def to_unit_range(pixels):"), "    return pixels / 255"], 0,
@@ -394,24 +419,40 @@ def test_exercises_of_another_release_are_named(tmp_path):
     assert "start.unit_range" in hand_in(made, exercise, tmp_path).sentence
 
 
-def table(folder):
-    """Print each form, with what its own check and the grader gave."""
-    from pathlib import Path
-    from tempfile import mkdtemp
+def every_right_answer(grader, folder, lessons):
+    """Print the right answers of the catalogue that do not get full points, and how many do, by lesson."""
+    for slug in lessons:
+        good = count = 0
+        for exercise in [one for id, one in EXERCISES.items() if id.startswith(f"{slug}.")]:
+            cells = [("the last hint", answer_of(exercise.id)), *written.right(exercise)]
+            for name, cell in cells:
+                made = made_class.notebook(made_class.lesson_of(exercise), {exercise.id: cell})
+                verdict = grader.judge(hand_in(made, exercise, folder / slug).answers[exercise.id])
+                count, good = count + 1, good + (verdict["points"] == exercise.points)
+                if verdict["points"] < exercise.points:
+                    print(exercise.id, name, verdict["points"], verdict["message"])
+        print(f"{slug}: {good} of {count} right answers have full points", flush=True)
 
-    grader = Grader(Limits(seconds=2), memory=Path(folder) / "memory")
-    for form, cells in (FORMS | {form: cells for form, (cells, *_) in (BY_HAND | HARMED).items()}).items():
+
+def table(grader):
+    """Print each form, with what its own check and the grader gave."""
+    left = {form: cells for form, (cells, *_) in (BY_HAND | HARMED).items()}
+    for form, cells in (FORMS | left).items():
         made, exercise = notebook(cells)
-        folder = Path(mkdtemp())
-        try:
-            own = own_check(made, exercise, folder)
-        except Exception as error:
-            own = repr(error)
-        verdict = grader.judge(hand_in(made, exercise, folder).answers[exercise.id])
-        graded = verdict["state"], verdict["points"]
-        print("    " if graded == own else "****", f"{form:45} {own!s:20} {graded!s:20}", verdict["message"][:90].replace("\n", " | ") if graded != own else "", file=sys.stderr)
-    grader.close()
+        with TemporaryDirectory() as folder, redirect_stdout(StringIO()):
+            own = own_check(made, exercise, Path(folder))
+            verdict = grader.judge(hand_in(made, exercise, Path(folder)).answers[exercise.id])
+        why = STOPPED.get(verdict["outcome"]) or STOPPED.get(verdict["problem"], "")
+        print(
+            f"{form:45} own: {own[0]:16}{own[1]}  graded: {verdict['state']:16}{verdict['points']}  {why}", flush=True
+        )
 
 
 if __name__ == "__main__":
-    table(sys.argv[1])
+    with TemporaryDirectory() as place:
+        judges = Grader(Limits(seconds=6), memory=Path(place) / "memory")
+        if sys.argv[1:]:
+            every_right_answer(judges, Path(place), sys.argv[1:])
+        else:
+            table(judges)
+        judges.close()

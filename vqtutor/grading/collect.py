@@ -49,7 +49,7 @@ class Answer:
       given: (name, id) of earlier exercises whose references are used under these names.
       problem: why it cannot be run, in a sentence; else "".
       note: a remark for instructors on the cell that was chosen.
-      others: (source, given, whether only an error is a reason) to run where it does not pass: with other earlier answers.
+      others: (source, given, whether only an error is a reason) to run when it does not pass, on other earlier answers.
     """
 
     exercise: str
@@ -501,8 +501,8 @@ def _find(code: list[Cell], texts: list[tuple[str, dict[str, str]]], exercise: E
         note = "found in a text cell, which does not run: make it a code cell"
     if cell.error:
         return Answer(id, cell=cell.text, problem=f"Python cannot read the cell: {cell.error}", note=note)
-    # As in the student's own check, a name of an earlier lesson may be a helper of the student's. And earlier answers of
-    # the student's own may do more than they have to.
+    # As in the student's own check, a name of an earlier lesson is replaced only if the answer fails otherwise; and the
+    # student's own earlier answers can do more than they have to.
     (source, given), replaced, own = (
         _cut(code, cell, exercise, blanks) for blanks in (earlier_blanks(id), earlier_exercises(id), ())
     )
