@@ -1,7 +1,7 @@
 """An answer that passes its own check in a notebook gets the same from `vqtutor grade`, whatever form the notebook has.
 
-`python tests/test_forms.py` prints the table of forms with both scores; `python tests/test_forms.py start losses` grades
-every right answer of the catalogue in these lessons, which takes too long for every day.
+`python tests/test_forms.py` prints the table of forms with both scores. `python tests/test_forms.py start losses`
+grades every right answer of the catalogue in these lessons, which takes too long for every day.
 """
 
 import json

@@ -23,7 +23,7 @@ def _entries(slug: str) -> tuple[dict[str, dict[str, dict[str, ast.expr]]], str,
             parts = {part.arg: part.value for part in call.keywords}
             entries[call.args[0].value] = {kind: _items(parts[kind], constants) for kind in ("wrong", "right")}
         elif not (isinstance(one, ast.ImportFrom) and one.module.startswith("vqtutor")):
-            helpers.append(Cell(ast.get_source_segment(text, one)))
+            helpers.append(Cell(ast.unparse(one)))  # with its decorators
             if isinstance(one, ast.Assign) and isinstance(one.targets[0], ast.Name):
                 constants[one.targets[0].id] = one.value
     return entries, text, helpers, module

@@ -8,6 +8,7 @@ import re
 import symtable
 from collections import defaultdict
 from collections.abc import Container, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 # Imports of every lesson, which an answer may use without importing them.
@@ -264,6 +265,7 @@ def cut(code: Sequence[Cell], cell: Cell, name: str, blanks: Container[str]) -> 
     chosen: dict[int, list[int]] = {}  # place: the places below it of what it needs
     seen: set[tuple[str | int, int]] = set()
 
+    @cache
     def defined(target: str, when: int) -> tuple[list[int], list[int]]:
         """Return the places of what gives a name its value at a time, and those of them that come only later."""
         found, below = [], []
