@@ -160,6 +160,7 @@ class Sandbox:
         source: str,
         limits: Limits,
         given: tuple[tuple[str, str], ...] = (),
+        seed: int | None = None,
     ) -> "Reply":
         """Run an answer with its exercise's probes.
 
@@ -168,14 +169,17 @@ class Sandbox:
           source: Python that defines the answer under the exercise's name.
           limits: on the answer.
           given: (name, id) of earlier exercises whose references are defined under these names.
+          seed: run it shaken, see `checking.probe.shaken`.
         """
-        return self._ask(exercise, request(exercise, source, given), limits, limits.seconds * exercise.seconds)[0]
+        what = request(exercise, source, given) | {"seed": seed}
+        return self._ask(exercise, what, limits, limits.seconds * exercise.seconds)[0]
 
-    def run_own(self, exercise: Exercise, number: int, limits: Limits) -> tuple["Reply", bytes]:
+    def run_own(
+        self, exercise: Exercise, number: int, limits: Limits, seed: int | None = None
+    ) -> tuple["Reply", bytes]:
         """Run an answer of the course itself, see `Exercise.catalogue`; return also the text that `unpack` reads."""
-        return self._ask(
-            exercise, {"exercise": exercise.id, "number": number, "at": str(PACKAGE.parent)}, limits, 120.0
-        )
+        what = {"exercise": exercise.id, "number": number, "at": str(PACKAGE.parent), "seed": seed}
+        return self._ask(exercise, what, limits, 120.0)
 
     def _ask(self, exercise: Exercise, what: dict[str, Any], limits: Limits, seconds: float) -> tuple["Reply", bytes]:
         if self._process is None:

@@ -126,7 +126,7 @@ def run_answer(frame: bytes, seconds: float) -> list[dict]:
     """
     request = json.loads(frame)
     if "number" in request:
-        return run_own(request["exercise"], request["number"], request["at"], seconds)
+        return run_own(request["exercise"], request["number"], request["at"], request["seed"], seconds)
     sys.meta_path.insert(0, Library(request["library"]))
     probe, name = import_module("vqtutor.checking.probe"), request["exercise"].split(".")[1]
     exercise = SimpleNamespace(
@@ -153,10 +153,12 @@ def run_answer(frame: bytes, seconds: float) -> list[dict]:
         return [{"whole": "open", "sentence": ""}]
     if sentence := probe.misfit(exercise, answer):
         return [{"whole": "misfit", "sentence": sentence}]
+    if request["seed"] is not None:
+        answer = probe.shaken(answer, request["seed"])
     return [plain(observation) for observation in probe.observe(exercise, answer, seconds)]
 
 
-def run_own(id: str, number: int, at: str, seconds: float) -> list[dict]:
+def run_own(id: str, number: int, at: str, seed: int | None, seconds: float) -> list[dict]:
     """Run an answer of the course's own catalogue; the course is in the sandbox or in the folder `at`."""
     import jax
 
@@ -164,8 +166,9 @@ def run_own(id: str, number: int, at: str, seconds: float) -> list[dict]:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 1e9)
     sys.path.insert(0, COURSE if os.path.isdir(COURSE) else at)
     exercise = import_module("vqtutor.lessons").EXERCISES[id]
-    observe = import_module("vqtutor.checking.probe").observe
-    return [plain(observation) for observation in observe(exercise, exercise.catalogue[number], seconds)]
+    probe, answer = import_module("vqtutor.checking.probe"), exercise.catalogue[number]
+    answer = answer if seed is None else probe.shaken(answer, seed)
+    return [plain(observation) for observation in probe.observe(exercise, answer, seconds)]
 
 
 def plain(observation) -> dict:
