@@ -204,6 +204,20 @@ def test_an_attack_costs_its_own_exercise_only(name, grader, tmp_path):
 
 
 @needs_sandbox
+def test_a_clone_beside_the_interpreter_is_not_to_be_seen(grader):
+    """As in a container whose Python and course share a folder."""
+    clone = Path(sys.prefix) / "clone-of-a-test"
+    clone.mkdir()
+    try:
+        (clone / "solution.py").write_text("")
+        source = f"open({str(clone / 'solution.py')!r})\n{RIGHT}"
+        assert "FileNotFoundError" in grader.judge(Answer(QUICK.id, source))["message"]
+    finally:
+        shutil.rmtree(clone)
+    assert grader.judge(Answer(QUICK.id, f"open({sys.executable!r}, 'rb')\n{RIGHT}"))["state"] == "passed"
+
+
+@needs_sandbox
 def test_nothing_passes_from_one_answer_to_the_next(grader):
     leave = (
         "import builtins, sys, os, jax, numpy, threading\n"

@@ -80,18 +80,21 @@ def bubblewrap() -> str:
     return path
 
 
+_PARTS = ("bin", "lib", "lib64", "pyvenv.cfg")
+
+
 def _command(bwrap: str, programs: Path, own: bool) -> list[str]:
     """Return the command that starts worker.py inside bubblewrap."""
-    folders = {sys.prefix, sys.base_prefix, *map(str, map(sysconfig.get_path, ("purelib", "platlib", "stdlib")))}
-    folders = sorted(folder for folder in folders if not folder.startswith("/usr/"))
+    # Of the interpreter's folder only its programs and libraries: a clone of the course may lie in it.
+    places = [Path(prefix, part) for prefix in (sys.prefix, sys.base_prefix) for part in _PARTS]
+    places += map(Path, map(sysconfig.get_path, ("purelib", "platlib", "stdlib")))
+    places += [Path("/", part) for part in ("etc/ld.so.cache", "proc/cpuinfo", "sys/devices/system/cpu")]
+    places += [Path(root, part) for root in ("/", "/usr", "/usr/local") for part in _PARTS[:3]]
     command = [bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--cap-add", "CAP_SYS_ADMIN"]
     command += ["--uid", "65534", "--gid", "65534", "--dev", "/dev", "--tmpfs", worker.SCRATCH]
     # No /proc, which would show the worker; only the files of /proc and /sys that XLA's kernels read.
-    system = ["/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/proc/cpuinfo", "/sys/devices/system/cpu"]
-    for folder in system:
-        command += ["--ro-bind-try", folder, folder]
-    for folder in folders:
-        command += ["--ro-bind", folder, folder]
+    for place in sorted(set(places)):
+        command += ["--ro-bind-try", str(place), str(place)]
     for site in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
         if (Path(site) / "vqtutor").is_dir():  # hide the answers of an installed course
             command += ["--tmpfs", str(Path(site) / "vqtutor"), "--remount-ro", str(Path(site) / "vqtutor")]
