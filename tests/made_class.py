@@ -164,6 +164,17 @@ ATTACKS: dict[str, str] = {
         "        try: open(folder + '/planted', 'w').write('x'); return args[0]\n        except OSError: pass\n"
         "    raise PermissionError('nothing to be had')"
     ),
+    "shared memory": (
+        "import ctypes; get = ctypes.CDLL(None, use_errno=True).shmget\n"
+        "    if get(0, 1 << 20, 0o1600) < 0: raise OSError(ctypes.get_errno(), 'nothing to be had')\n"
+        "    return np.float32(args[0]) / 255"
+    ),
+    "a file in memory": "import os; os.memfd_create('x'); return np.float32(args[0]) / 255",
+    "calls by their other numbers": (
+        "import ctypes; system = ctypes.CDLL(None, use_errno=True)\n"
+        "    if system.syscall(0x40000027) < 0 and ctypes.get_errno() == 1: raise PermissionError('not to be had')\n"
+        "    return np.float32(args[0]) / 255"
+    ),
     "network": "import socket; socket.create_connection(('127.0.0.1', PORT), 2); return args[0]",
 }
 

@@ -11,8 +11,8 @@ import pytest
 
 from vqtutor.checking import judge
 from vqtutor.checking.judge import _look as catalogue
-from vqtutor.checking.judge import judge_observations
-from vqtutor.checking.probe import is_open, misfit, observe
+from vqtutor.checking.judge import agree, judge_observations
+from vqtutor.checking.probe import is_open, misfit, observe, shaken
 from vqtutor.checking.tried import behaves_as, fingerprints
 from vqtutor.lessons import EXERCISES, LESSONS, QUESTIONS, inputs, lesson_of
 from vqtutor.lessons.entries import edit
@@ -49,6 +49,18 @@ def test_misconception_is_rejected_by_name(exercise, name, wrong):
 def test_right_answer_written_differently_passes(exercise, answer):
     verdict = judge(exercise, answer)
     assert verdict.passed, str(verdict)
+
+
+@pytest.mark.parametrize("id", ["ema.restart_dead_codes", "gated.complete", "vqvae.make_train_step"])
+def test_right_answers_agree_when_shaken_alike(id):
+    """Grading compares them on such inputs. Of each exercise one is graded; here are all of those that could differ:
+    where something is drawn at random, and where a function is made."""
+    exercise = EXERCISES[id]
+    for seed in (1, 2):
+        right = observe(exercise, shaken(exercise.reference, seed), 120)
+        assert not agree(right, exercise.tried.right)
+        for name, answer in exercise.alternatives.items():
+            assert agree(right, observe(exercise, shaken(answer, seed), 120)), (name, seed)
 
 
 def _with_more_options(right):

@@ -91,7 +91,7 @@ def test_what_goes_in_holds_no_answer_to_itself_or_to_what_comes_later(id):
 def test_only_what_an_answer_uses_of_earlier_ones_goes_in():
     id = "ema.update_codebook"
     request = sandbox.request(EXERCISES[id], answer_of(id), (("smooth_counts", "ema.smooth_counts"),))
-    assert request["earlier"] == [answer_of("ema.smooth_counts")] and len(request["library"]) <= 6
+    assert request["earlier"] == [answer_of("ema.smooth_counts")] and len(request["library"]) <= 7
 
 
 # Imports every lesson's library as the sandbox does, and tries what is in it as an answer to each later exercise.
@@ -201,6 +201,20 @@ def test_an_attack_costs_its_own_exercise_only(name, grader, tmp_path):
     with pytest.raises(BlockingIOError):
         listener.accept()
     assert grader.judge(Answer(QUICK.id, RIGHT))["state"] == "passed"  # in the same sandbox, right after
+
+
+@needs_sandbox
+def test_a_clone_beside_the_interpreter_is_not_to_be_seen(grader):
+    """As in a container whose Python and course share a folder."""
+    clone = Path(sys.prefix) / "clone-of-a-test"
+    clone.mkdir()
+    try:
+        (clone / "solution.py").write_text("")
+        source = f"open({str(clone / 'solution.py')!r})\n{RIGHT}"
+        assert "FileNotFoundError" in grader.judge(Answer(QUICK.id, source))["message"]
+    finally:
+        shutil.rmtree(clone)
+    assert grader.judge(Answer(QUICK.id, f"open({sys.executable!r}, 'rb')\n{RIGHT}"))["state"] == "passed"
 
 
 @needs_sandbox
@@ -519,17 +533,53 @@ def test_helpers_of_other_cells_come_along_and_nothing_else_does(grader, tmp_pat
 
 @needs_sandbox
 @pytest.mark.parametrize("id", EXERCISES)
-def test_the_same_verdict_as_the_students_own_check(id, patient, tmp_path):
+def test_a_right_answer_passes_as_in_the_students_own_check(id, patient, tmp_path):
     exercise, lesson = EXERCISES[id], made_class.lesson_of(EXERCISES[id])
-    (_, right), (name, wrong) = written.right(exercise)[0], written.wrong(exercise)[0]
-    for i, cell in enumerate((right, wrong)):
-        nbformat.write(made_class.notebook(lesson, {id: cell}), tmp_path / f"s{i}_{lesson}.ipynb")
-    right, wrong = (patient.judge(found.answers[id]) for found in collect(tmp_path))
-    assert (right["state"], right["points"], right["message"]) == ("passed", exercise.points, exercise.can), right
+    (_, cell), *_ = written.right(exercise)
+    nbformat.write(made_class.notebook(lesson, {id: cell}), tmp_path / f"ada_{lesson}.ipynb")
+    (found,) = collect(tmp_path)
+    graded = patient.judge(found.answers[id])
+    assert (graded["state"], graded["points"], graded["message"]) == ("passed", exercise.points, exercise.can), graded
+
+
+@needs_sandbox
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.slug)
+def test_a_wrong_answer_is_told_what_the_students_own_check_tells(lesson, patient, tmp_path):
+    exercise = EXERCISES[f"{lesson.slug}.{lesson.exercises[-1]}"]
+    (name, cell), *_ = written.wrong(exercise)
+    nbformat.write(made_class.notebook(lesson.notebook, {exercise.id: cell}), tmp_path / f"ada_{lesson.notebook}.ipynb")
+    (found,) = collect(tmp_path)
+    graded = patient.judge(found.answers[exercise.id])
     own = checking.judge(exercise, exercise.misconceptions[0].answer, seconds=60)
     assert own.misconception == name
     for what in ("state", "points", "max_points", "misconception", "message"):
-        assert wrong[what] == getattr(own, what), (what, wrong, own)
+        assert graded[what] == getattr(own, what), (what, graded, own)
+
+
+REMEMBERS = """
+TABLE = {table}
+
+def to_unit_range(pixels):
+    return np.array(TABLE[pixels.shape, pixels.tobytes()], np.float32).reshape(pixels.shape)
+"""
+
+
+@needs_sandbox
+def test_results_that_are_written_down_earn_nothing(grader, monkeypatch):
+    """The check's inputs can be read in the package, so an answer could hold their results, and no computation."""
+    table = {}
+
+    def recorded(pixels):
+        result = QUICK.reference(pixels)
+        table[pixels.shape, np.asarray(pixels).tobytes()] = np.ravel(result).tolist()
+        return result
+
+    checking.observe(QUICK, recorded)
+    source = REMEMBERS.format(table=table)
+    verdict = grader.judge(Answer(QUICK.id, source))
+    assert (verdict["state"], verdict["points"]) == ("not yet", 0) and "remember" in verdict["message"]
+    monkeypatch.setattr(Grader, "_computes", lambda *_: True)
+    assert grader.judge(Answer(QUICK.id, source))["state"] == "passed"
 
 
 @needs_sandbox

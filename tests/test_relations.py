@@ -67,7 +67,11 @@ TOLD = {
     "a line": ([A], [2 * A + 5], "the right ones times 2, and then +5"),
     "cut off": ([A], [np.minimum(A, 0.3)], "cut off above 0.3"),
     "the same in all rows": ([A], [np.tile(B.ravel()[:4], (3, 1))], "the same all along axis 0"),
-    "some rows right": ([B], [B * np.array([[1], [3], [1], [0.2], [7]])], "0, 2 come out right; 1, 3, 4 do"),
+    "some rows right": (
+        [B],
+        [B * np.array([[1], [3], [1], [0.2], [7]])],
+        "only these places come out right: 0, 2. These do not: 1, 3, 4.",
+    ),
     "the right order": ([A], [A**3 + A], "their order is right"),
     "one number for all": ([np.float32(2), np.float32(3)], [np.float32(1), np.float32(1)], "1 each time"),
     "only the second has a relation": ([A, B], [np.sin(9 * A) + A @ np.ones((4, 4)), 2 * B], "times 2"),

@@ -78,8 +78,10 @@ def _test(options) -> int:
     pytest = [sys.executable, "-m", "pytest"]
     if options.rest:
         return subprocess.run([*pytest, *options.rest], cwd=folder).returncode
-    # In parallel, because compiling uses one core; the longest tests first. More than four would fill the memory.
-    pytest += ["--numprocesses", "auto", "--maxprocesses", "4", "--dist", "loadscope", "--no-loadscope-reorder"]
+    # In parallel, because compiling uses one core, and one more than there are cores, because tests wait for kernels;
+    # the longest tests first. More than four would fill the memory.
+    workers = str(min((os.cpu_count() or 1) + 1, 4))
+    pytest += ["--numprocesses", workers, "--dist", "loadscope", "--no-loadscope-reorder"]
     pytest += ["-p", "no:cacheprovider"]
     if options.quick:
         files = [str(Path("tests") / f"test_{name}.py") for name in _QUICK]

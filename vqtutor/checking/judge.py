@@ -132,6 +132,11 @@ def _difference(expected: Observation, actual: Observation) -> str | None:
     return None
 
 
+def agree(expected: Sequence[Observation], actual: Sequence[Observation]) -> bool:
+    """Whether two answers' observations are the same, to rounding."""
+    return not any(map(_difference, expected, actual))
+
+
 def _remark(expected: Observation, actual: Observation) -> str:
     for name, array in expected.arrays.items():
         kind = actual.arrays[name].dtype
@@ -179,7 +184,7 @@ def judge_observations(exercise: Exercise, observations: Sequence[Observation], 
     results: list[ProbeVerdict] = []
     kept = {one.probe: one for one in exercise.tried.right}
     references = [kept[probe.name] for probe in exercise.probes if probe.name in kept]
-    if len(references) != len(observations) or any(map(_difference, references, observations)):
+    if len(references) != len(observations) or not agree(references, observations):
         references = look(exercise, exercise.reference)
     for probe, expected, observation in zip(exercise.probes, references, observations, strict=True):
         difference = _difference(expected, observation)

@@ -156,6 +156,37 @@ def _run(probe, answer) -> Observation:
     return Observation(probe.name, arrays)
 
 
+def shaken(answer: Any, seed: int) -> Any:
+    """Return an answer that gets other arrays: examples in another order, each number up to two percent larger.
+
+    Whole numbers are drawn from those that an array holds. All is drawn from the seed, and the same in every call. What
+    comes back can be held against what the right answer gives when it is shaken alike; what was written down
+    beforehand, for the probes' own numbers, does not agree. Keys, masks, functions and single numbers stay.
+    """
+
+    def shake(leaf):
+        if not isinstance(leaf, (jax.Array, np.ndarray)) or not leaf.shape or not leaf.size:
+            return leaf
+        rng = np.random.default_rng([seed, *leaf.shape])
+        if jax.numpy.issubdtype(leaf.dtype, np.integer):
+            return leaf.reshape(-1)[rng.integers(0, leaf.size, leaf.shape)]
+        if not jax.numpy.issubdtype(leaf.dtype, np.floating):
+            return leaf  # a mask, or keys
+        rows = rng.permutation(len(leaf)) if len(leaf.shape) > 1 else slice(None)
+        return leaf[rows] * rng.uniform(1, 1.02, leaf.shape).astype(leaf.dtype)
+
+    shake_all = partial(jax.tree.map, shake)
+    if isinstance(answer, partial):
+        return partial(shaken(answer.func, seed), *answer.args, **answer.keywords)
+    call = answer.__call__ if inspect.isclass(answer) else answer
+
+    def called(*arguments, **options):
+        result = call(*shake_all(arguments), **shake_all(options))
+        return shaken(result, seed) if callable(result) else result  # an answer may make a function
+
+    return type(answer)(answer.__name__, (answer,), {"__call__": called}) if inspect.isclass(answer) else called
+
+
 class Patience:
     """Decides whether an answer never returns, or is only slow or on a busy machine.
 

@@ -403,7 +403,7 @@ def _some_slices(pairs: Sequence[Pair]) -> str | None:
         right = ~wrong & np.any(expected, axis=others)  # 0 comes out right too easily
         if 2 < len(wrong) <= 12 and right.any() and 1 < wrong.sum() == off.sum() / off.size * len(wrong):
             places = [", ".join(map(str, np.flatnonzero(which))) for which in (~wrong, wrong)]
-            return f"Along axis {axis}, {places[0]} come out right; {places[1]} do not."
+            return f"Along axis {axis}, only these places come out right: {places[0]}. These do not: {places[1]}."
     return None
 
 

@@ -1,6 +1,7 @@
 """vqtutor grade: run every answer of a class in a sandbox, judge it outside, and store its verdict at once."""
 
 import hashlib
+import secrets
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -15,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from vqtutor.checking import Exercise, Observation, State, Verdict
-from vqtutor.checking.judge import judge_observations
+from vqtutor.checking.judge import agree, judge_observations
 from vqtutor.grading import pages
 from vqtutor.grading.collect import Answer, collect
 from vqtutor.grading.gradebook import Gradebook
@@ -25,6 +26,10 @@ from vqtutor.lessons import EXERCISES
 from vqtutor.storage import cache_folder, whole_file
 
 _APART = "Something that your answer needs does not run apart from its notebook; your instructor looks at it by hand."
+_REMEMBERED = (
+    "Your code is right with the numbers of its check, and wrong with others that were drawn for this run: "
+    "does it compute its result, or remember it?"
+)
 IN_FLIGHT = 4  # tasks that wait for each worker: enough to keep it busy, with little memory
 
 
@@ -79,6 +84,8 @@ class Grader:
         self._locks: dict[tuple[Exercise, int], threading.Lock] = {}
         self._lock = threading.Lock()
         self._observations: dict[tuple[Exercise, int], tuple[Observation, ...]] = {}
+        self._seed = secrets.randbits(32)  # no answer can know it
+        self._shaken: dict[str, tuple[Observation, ...]] = {}
 
     @contextmanager
     def box(self, own: bool = False) -> Iterator[Sandbox]:
@@ -158,6 +165,8 @@ class Grader:
                 reply = box.run(exercise, answer.source, self.limits, answer.given)
         if reply.outcome == Outcome.OBSERVED:
             verdict = judge_observations(exercise, reply.observations, self.look)
+            if verdict.passed and not self._computes(exercise, answer):
+                verdict = Verdict(exercise.id, State.NOT_YET, 0, exercise.points, message=_REMEMBERED)
         else:
             state = State.OPEN if reply.outcome in (Outcome.OPEN, Outcome.MISSING) else State.NOT_YET
             verdict = Verdict(exercise.id, state, 0, exercise.points, message=reply.sentence)
@@ -167,6 +176,20 @@ class Grader:
             outcome = Outcome.APART
             verdict = replace(verdict, misconception=None, message=f"{_APART}\n{reply.sentence}")
         return asdict(verdict) | {"outcome": outcome, "problem": problems[0] if problems else ""}
+
+    def _computes(self, exercise: Exercise, answer: Answer) -> bool:
+        """Whether an answer that passed is right as well on numbers drawn for this run."""
+        with self._lock:
+            lock = self._locks.setdefault((exercise, -1), threading.Lock())
+        with lock:
+            if exercise.id not in self._shaken:
+                with self.box(own=True) as box:
+                    self._shaken[exercise.id] = box.run_own(exercise, 0, self.limits, self._seed)[0].observations
+        with self.box() as box:
+            reply = box.run(exercise, answer.source, self.limits, answer.given, self._seed)
+        if reply.outcome != Outcome.OBSERVED or not self._shaken[exercise.id]:
+            raise RuntimeError(f"the second look ended otherwise: {reply.sentence}")
+        return agree(self._shaken[exercise.id], reply.observations)
 
 
 # -- workers -----------------------------------------------------------------------------------------------------------

@@ -80,18 +80,21 @@ def bubblewrap() -> str:
     return path
 
 
+_PARTS = ("bin", "lib", "lib64", "pyvenv.cfg")
+
+
 def _command(bwrap: str, programs: Path, own: bool) -> list[str]:
     """Return the command that starts worker.py inside bubblewrap."""
-    folders = {sys.prefix, sys.base_prefix, *map(str, map(sysconfig.get_path, ("purelib", "platlib", "stdlib")))}
-    folders = sorted(folder for folder in folders if not folder.startswith("/usr/"))
+    # Of the interpreter's folder only its programs and libraries: a clone of the course may lie in it.
+    places = [Path(prefix, part) for prefix in (sys.prefix, sys.base_prefix) for part in _PARTS]
+    places += map(Path, map(sysconfig.get_path, ("purelib", "platlib", "stdlib")))
+    places += [Path("/", part) for part in ("etc/ld.so.cache", "proc/cpuinfo", "sys/devices/system/cpu")]
+    places += [Path(root, part) for root in ("/", "/usr", "/usr/local") for part in _PARTS[:3]]
     command = [bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--cap-add", "CAP_SYS_ADMIN"]
     command += ["--uid", "65534", "--gid", "65534", "--dev", "/dev", "--tmpfs", worker.SCRATCH]
     # No /proc, which would show the worker; only the files of /proc and /sys that XLA's kernels read.
-    system = ["/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/proc/cpuinfo", "/sys/devices/system/cpu"]
-    for folder in system:
-        command += ["--ro-bind-try", folder, folder]
-    for folder in folders:
-        command += ["--ro-bind", folder, folder]
+    for place in sorted(set(places)):
+        command += ["--ro-bind-try", str(place), str(place)]
     for site in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
         if (Path(site) / "vqtutor").is_dir():  # hide the answers of an installed course
             command += ["--tmpfs", str(Path(site) / "vqtutor"), "--remount-ro", str(Path(site) / "vqtutor")]
@@ -160,6 +163,7 @@ class Sandbox:
         source: str,
         limits: Limits,
         given: tuple[tuple[str, str], ...] = (),
+        seed: int | None = None,
     ) -> "Reply":
         """Run an answer with its exercise's probes.
 
@@ -168,14 +172,17 @@ class Sandbox:
           source: Python that defines the answer under the exercise's name.
           limits: on the answer.
           given: (name, id) of earlier exercises whose references are defined under these names.
+          seed: run it shaken, see `checking.probe.shaken`.
         """
-        return self._ask(exercise, request(exercise, source, given), limits, limits.seconds * exercise.seconds)[0]
+        what = request(exercise, source, given) | {"seed": seed}
+        return self._ask(exercise, what, limits, limits.seconds * exercise.seconds)[0]
 
-    def run_own(self, exercise: Exercise, number: int, limits: Limits) -> tuple["Reply", bytes]:
+    def run_own(
+        self, exercise: Exercise, number: int, limits: Limits, seed: int | None = None
+    ) -> tuple["Reply", bytes]:
         """Run an answer of the course itself, see `Exercise.catalogue`; return also the text that `unpack` reads."""
-        return self._ask(
-            exercise, {"exercise": exercise.id, "number": number, "at": str(PACKAGE.parent)}, limits, 120.0
-        )
+        what = {"exercise": exercise.id, "number": number, "at": str(PACKAGE.parent), "seed": seed}
+        return self._ask(exercise, what, limits, 120.0)
 
     def _ask(self, exercise: Exercise, what: dict[str, Any], limits: Limits, seconds: float) -> tuple["Reply", bytes]:
         if self._process is None:
