@@ -30,7 +30,8 @@ from vqtutor.lessons import EXERCISES
 
 ID, NAME = "start.to_unit_range", "00_start_here.ipynb"
 RIGHT = "def to_unit_range(pixels):\n    return pixels.astype('float32') / 255\n"
-BOUNDED = settings(max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+# The same examples each time, so that a run of the suite says something about the code and not about luck.
+BOUNDED = settings(max_examples=25, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 
 def code(source, metadata=None):
@@ -286,7 +287,16 @@ FOLDERS = {"plain": "{}", "Moodle": "{}_111_assignsubmission_file_", "its other"
 
 
 @BOUNDED
-@given(st.sets(st.tuples(st.sampled_from(CONFUSED), st.sampled_from(list(FOLDERS))), min_size=1, max_size=8), st.data())
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(CONFUSED), st.sampled_from(list(FOLDERS))),
+        min_size=1,
+        max_size=8,
+        # A number of Moodle's belongs to one name: with it, "ada" and "ada " are the same person.
+        unique_by=lambda one: (one[0] if one[1] == "plain" else displayed(one[0]), one[1]),
+    ),
+    st.data(),
+)
 def test_nobody_replaces_anybody(stub, students, data):
     """Whatever students are called, and whatever names they give to their files, each has what they handed in."""
     stub(b"")
