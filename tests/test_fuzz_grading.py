@@ -31,7 +31,9 @@ from vqtutor.lessons import EXERCISES
 ID, NAME = "start.to_unit_range", "00_start_here.ipynb"
 RIGHT = "def to_unit_range(pixels):\n    return pixels.astype('float32') / 255\n"
 # The same examples each time, so that a run of the suite says something about the code and not about luck.
-BOUNDED = settings(max_examples=25, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+BOUNDED = settings(
+    max_examples=25, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+)
 
 
 def code(source, metadata=None):
