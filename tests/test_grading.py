@@ -210,11 +210,12 @@ def test_a_clone_beside_the_interpreter_is_not_to_be_seen(grader):
     clone.mkdir()
     try:
         (clone / "solution.py").write_text("")
-        source = f"open({str(clone / 'solution.py')!r})\n{RIGHT}"
-        assert "FileNotFoundError" in grader.judge(Answer(QUICK.id, source))["message"]
+        reads = RIGHT.replace("\n", f"\n    open({str(clone / 'solution.py')!r})\n", 1)
+        assert "FileNotFoundError" in grader.judge(Answer(QUICK.id, reads))["message"]
     finally:
         shutil.rmtree(clone)
-    assert grader.judge(Answer(QUICK.id, f"open({sys.executable!r}, 'rb')\n{RIGHT}"))["state"] == "passed"
+    reads = RIGHT.replace("\n", f"\n    open({sys.executable!r}, 'rb')\n", 1)
+    assert grader.judge(Answer(QUICK.id, reads))["state"] == "passed"
 
 
 @needs_sandbox
