@@ -217,7 +217,7 @@ def _compile(step, prepare, data, batch_size, state, metrics) -> Callable[..., t
 
         return jax.lax.fori_loop(0, number, body, (state, {name: jnp.zeros(room) for name in metrics}))
 
-    jit = quick_jit if "VQTUTOR_MAX_STEPS" in os.environ else steady_jit
+    jit = quick_jit if os.environ.get("VQTUTOR_MAX_STEPS") else steady_jit
     compiled = jit(many).lower(state, data, order, 0, 1).compile()
     return lambda state, order, first, number: compiled(state, data, order, first, number)
 

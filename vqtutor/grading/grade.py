@@ -81,11 +81,10 @@ class Grader:
     def __post_init__(self):
         self.memory = (self.memory or cache_folder() / "grading") / course_version()
         self._idle: dict[bool, list[Sandbox]] = {True: [], False: []}
-        self._locks: dict[tuple[Exercise, int], threading.Lock] = {}
+        self._locks: dict[tuple[Exercise, int, int | None], threading.Lock] = {}
         self._lock = threading.Lock()
-        self._observations: dict[tuple[Exercise, int], tuple[Observation, ...]] = {}
+        self._observations: dict[tuple[Exercise, int, int | None], tuple[Observation, ...]] = {}
         self._seed = secrets.randbits(32)  # no answer can know it
-        self._shaken: dict[str, tuple[Observation, ...]] = {}
 
     @contextmanager
     def box(self, own: bool = False) -> Iterator[Sandbox]:
@@ -107,29 +106,33 @@ class Grader:
         for box in sum(self._idle.values(), []):
             box.close()
 
-    def look(self, exercise: Exercise, answer: Any) -> tuple[Observation, ...]:
-        """Return the observations of the reference or of a misconception's answer, which are made once and stored."""
-        number = exercise.catalogue.index(answer)
-        with self._lock:
-            lock = self._locks.setdefault((exercise, number), threading.Lock())
-        with lock:
-            if (exercise, number) not in self._observations:
-                self._observations[exercise, number] = self._look(exercise, number)
-            return self._observations[exercise, number]
+    def look(self, exercise: Exercise, answer: Any, seed: int | None = None) -> tuple[Observation, ...]:
+        """Return the observations of the reference or of a misconception's answer, which are made once.
 
-    def _look(self, exercise: Exercise, number: int) -> tuple[Observation, ...]:
+        They are stored for later runs, but for those that are shaken by the seed of this one.
+        """
+        key = exercise, exercise.catalogue.index(answer), seed
+        with self._lock:
+            lock = self._locks.setdefault(key, threading.Lock())
+        with lock:
+            if key not in self._observations:
+                self._observations[key] = self._look(*key)
+            return self._observations[key]
+
+    def _look(self, exercise: Exercise, number: int, seed: int | None) -> tuple[Observation, ...]:
         file = self.memory / f"{exercise.id}-{number}.json"
-        if file.exists():
+        if seed is None and file.exists():
             return unpack(exercise, file.read_bytes()).observations
         with self.box(own=True) as box:
-            reply, text = box.run_own(exercise, number, self.limits)
+            reply, text = box.run_own(exercise, number, self.limits, seed)
         if reply.outcome != Outcome.OBSERVED:
             raise SandboxError(
                 f"The course's own answer to {exercise.id} does not run here ({reply.sentence}) "
                 "It may need more: --memory 8."
             )
-        with whole_file(file) as part:
-            part.write(text)
+        if seed is None:
+            with whole_file(file) as part:
+                part.write(text)
         return reply.observations
 
     def prepare(self, exercise: Exercise) -> None:
@@ -179,17 +182,12 @@ class Grader:
 
     def _computes(self, exercise: Exercise, answer: Answer) -> bool:
         """Whether an answer that passed is right as well on numbers drawn for this run."""
-        with self._lock:
-            lock = self._locks.setdefault((exercise, -1), threading.Lock())
-        with lock:
-            if exercise.id not in self._shaken:
-                with self.box(own=True) as box:
-                    self._shaken[exercise.id] = box.run_own(exercise, 0, self.limits, self._seed)[0].observations
+        right = self.look(exercise, exercise.reference, self._seed)
         with self.box() as box:
             reply = box.run(exercise, answer.source, self.limits, answer.given, self._seed)
-        if reply.outcome != Outcome.OBSERVED or not self._shaken[exercise.id]:
+        if reply.outcome != Outcome.OBSERVED:
             raise RuntimeError(f"the second look ended otherwise: {reply.sentence}")
-        return agree(self._shaken[exercise.id], reply.observations)
+        return agree(right, reply.observations)
 
 
 # -- workers -----------------------------------------------------------------------------------------------------------
