@@ -1,5 +1,6 @@
 """Questions of lesson 06."""
 
+from vqtutor.checking import FreeText
 from vqtutor.lessons.entries import question
 
 q_suspects = question(
@@ -51,4 +52,11 @@ q_condition = question(
         "Which of ten digits is meant.": "That is just what it says.",
         "How likely each code is.": "Through the gates it changes every logit.",
     },
+)
+
+left_half = FreeText(
+    "gated.left_half",
+    "You want to complete the *left* half of a picture, with the right half known. `complete` runs, and the result is "
+    "poor. Why, and what would you change? Four sentences are enough.",
+    points=3,
 )
