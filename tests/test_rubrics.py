@@ -1,6 +1,8 @@
 """Every free-text question has a model answer and a rubric, which instructors see, and students do not."""
 
 import re
+from copy import deepcopy
+from functools import partial
 
 import haiku as hk
 import jax
@@ -45,7 +47,7 @@ def test_no_part_of_one_is_in_what_students_get():
 @each_lesson
 def test_nbgrader_takes_them_out_as_well(name):
     clearsolutions = pytest.importorskip("nbgrader.preprocessors.clearsolutions")
-    made, _ = clearsolutions.ClearSolutions(code_stub={"python": "..."}).preprocess(SOLUTIONS[name].copy(), {})
+    made, _ = clearsolutions.ClearSolutions(code_stub={"python": "..."}).preprocess(deepcopy(SOLUTIONS[name]), {})
     text = "\n".join(cell.source for cell in made.cells)
     assert not [line for id in RUBRICS for line in lines(id) if line in text]
 
@@ -98,16 +100,14 @@ def test_what_lesson_02_says_of_the_broken_layer_is_so():
 
     network, optimizer = hk.without_apply_rng(hk.transform(toy)), optax.adam(0.02)
 
-    @jax.jit
+    @partial(jax.jit, static_argnums=2)
     def step(params, state, frozen):
         (loss, watched), gradients = jax.value_and_grad(network.apply, has_aux=True)(params, vectors)
-        gradients = {
-            name: jax.tree.map(lambda x, by=frozen.get(name, 1): by * x, part) for name, part in gradients.items()
-        }
+        gradients |= {name: jax.tree.map(jnp.zeros_like, gradients[name]) for name in frozen}
         updates, state = optimizer.update(gradients, state)
         return optax.apply_updates(params, updates), state, loss, watched
 
-    def train(**frozen):
+    def train(*frozen):
         params = network.init(jax.random.key(1), vectors)
         state, seen = optimizer.init(params), []
         for _ in range(200):
@@ -118,5 +118,5 @@ def test_what_lesson_02_says_of_the_broken_layer_is_so():
     (loss, reconstruction, vq, codes), (loss_after, reconstruction_after, vq_after, codes_after) = train()
     assert reconstruction_after < 0.9 * reconstruction and loss_after > 10 * loss and vq_after > 10 * vq
     assert (codes == codes_after).all()
-    assert train(decoder=0)[1][1] > 0.95 * reconstruction  # without the decoder it does not fall,
-    assert train(encoder=0)[1][1] < 0.9 * reconstruction  # and without the encoder it does
+    assert train("decoder")[1][1] > 0.95 * reconstruction  # without the decoder it does not fall,
+    assert train("encoder")[1][1] < 0.9 * reconstruction  # and without the encoder it does
