@@ -33,7 +33,7 @@ ROLES = {
 }
 _DERIVED = ("badges", "setup", "picture")
 _PICTURE_BYTES = 60_000
-NO_TEXT = "*Write your answer here.*"
+FREE_TEXT_HEADING, NO_TEXT = "### In your own words", "*Write your answer here.*"
 _RUBRIC = re.compile(
     r"\*\*A model answer\.\*\* (?P<model>.+?)\n\n"
     r"(?P<rubric>\*\*What earns points\.\*\*\n\n(?P<points>.+?)\n\n"
