@@ -13,6 +13,7 @@ from typing import Any
 
 # Imports of every lesson, which an answer may use without importing them.
 PREAMBLE = "import haiku as hk, jax, jax.numpy as jnp, numpy as np, optax, math"
+_LIBRARIES = {"hk", "jax", "jnp", "np", "optax", "math"}
 
 # Below such lines, the cell is Python; IPython wants them on top, but takes blank lines above.
 _TIMED = re.compile(r"\A(\s*(#.*)?\n)*\s*%%(time|timeit|capture|prun|debug|memit)\b.*\n")
@@ -131,10 +132,40 @@ def _base(node: ast.AST) -> str | None:
     return node.id if isinstance(node, ast.Name) else None
 
 
+# Methods and functions that give another view of the same memory, or a part of it.
+_VIEWS = {
+    *("reshape", "ravel", "view", "transpose", "swapaxes", "squeeze", "items", "values", "get", "setdefault"),
+    *("asarray", "enumerate", "zip", "reversed", "iter"),
+}
+
+
+def _same(value: ast.AST) -> set[str]:
+    """Return the names whose memory the value of an expression can share: `x`, `x[0]`, `x.T`, `x.reshape(-1)`."""
+    if isinstance(value, ast.Name):
+        return {value.id} - _LIBRARIES
+    if isinstance(value, (ast.Attribute, ast.Subscript, ast.Starred)):
+        return _same(value.value)
+    if isinstance(value, (ast.Tuple, ast.List)):
+        return set().union(*map(_same, value.elts))
+    if isinstance(value, ast.IfExp):
+        return _same(value.body) | _same(value.orelse)
+    if isinstance(value, ast.NamedExpr):
+        return {value.target.id} | _same(value.value)
+    if isinstance(value, ast.Call) and getattr(value.func, "attr", getattr(value.func, "id", "")) in _VIEWS:
+        of = [value.func.value] if isinstance(value.func, ast.Attribute) else []
+        return set().union(*map(_same, [*of, *value.args]))
+    return set()
+
+
+def _targets(node: ast.AST) -> set[str]:
+    return {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
+
+
 class _Effects:
     """What running some nodes changes.
 
     Attributes:
+      same: [names that can share their memory from here on], as after `x = y`.
       changes: names whose value is changed in place: `x[i] = ...`, `x.a = ...`, `x.update(...)`, `global x`.
       declares: those of them that are said to be global.
       calls: [(the name of what is called, its arguments that are names)].
@@ -144,7 +175,9 @@ class _Effects:
         self.changes: set[str | None] = set()
         self.declares: set[str] = set()
         self.calls: list[tuple[str, set[str]]] = []
+        self.same: list[set[str]] = []
         for node in nodes:
+            self._alias(node)
             if isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, (ast.Store, ast.Del)):
                 self.changes.add(_base(node))
             elif isinstance(node, ast.Global):
@@ -165,6 +198,27 @@ class _Effects:
                 if isinstance(one, ast.Name):
                     self.calls.append((one.id, set()))
         self.changes = (self.changes | self.declares) - {None}
+
+    def _alias(self, node: ast.AST) -> None:
+        if isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr)) and node.value:
+            to = node.targets if isinstance(node, ast.Assign) else [node.target]
+            value = node.value
+        elif isinstance(node, (ast.For, ast.comprehension)):
+            to, value = [node.target], node.iter
+        elif isinstance(node, ast.withitem) and node.optional_vars:
+            to, value = [node.optional_vars], node.context_expr
+        else:
+            return
+        shared = _same(value) | (set().union(*map(_targets, to)) if len(to) > 1 else set())
+        for target in set().union(*map(_targets, to)) if shared else ():
+            self.same.append({target} | shared)
+
+    def sharing(self, names: set[str]) -> set[str]:
+        """Return these names and those that can share their memory, as far as these nodes show."""
+        size = 0
+        while size < (size := len(names)):
+            names = names.union(*(group for group in self.same if group & names))
+        return names
 
     def _method(self, called: ast.expr) -> None:
         if isinstance(called, ast.Attribute):
@@ -215,8 +269,9 @@ def _changes(statements: Sequence[Statement]) -> dict[str, list[int]]:
         if one.makes:
             name = one.node.name
             calls[name] += [(called, given, one.locals) for called, given in one.makes.calls]
-            made[name] |= one.makes.changes - one.locals - {name}
-            if one.makes.changes & one.locals:
+            changed = one.makes.sharing(one.makes.changes)
+            made[name] |= changed - one.locals - {name}
+            if changed & one.locals:
                 alters.add(name)
     size = -1
     while size != (size := sum(map(len, made.values())) + len(alters)):  # until calls of calls are known
@@ -227,10 +282,21 @@ def _changes(statements: Sequence[Statement]) -> dict[str, list[int]]:
                 if found & own:
                     alters.add(name)
     places = defaultdict(list)
+    shares: dict[str, set[str]] = defaultdict(
+        set
+    )  # names that can share their memory, while this goes from top to bottom
     for place, one in enumerate(statements):
+        for name in one.sure:
+            for other in shares.pop(name, ()):
+                shares[other].discard(name)
+        for group in one.effects.same:
+            group = group.union(*(shares[name] for name in group))
+            for name in group:
+                shares[name] |= group - {name}
         names = set(one.effects.changes)
         for called, given in one.effects.calls:
             names |= made.get(called, set()) | (given if called in alters else set())
+        names = names.union(*(shares[name] for name in names)) if names else names
         for name in names - one.sure:
             places[name].append(place)
     return places
