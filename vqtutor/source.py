@@ -13,7 +13,7 @@ from typing import Any
 
 # Imports of every lesson, which an answer may use without importing them.
 PREAMBLE = "import haiku as hk, jax, jax.numpy as jnp, numpy as np, optax, math"
-_LIBRARIES = {"hk", "jax", "jnp", "np", "optax", "math"}
+PREAMBLED = {"hk", "jax", "jnp", "np", "optax", "math"}
 
 # Below such lines, the cell is Python; IPython wants them on top, but takes blank lines above.
 _TIMED = re.compile(r"\A(\s*(#.*)?\n)*\s*%%(time|timeit|capture|prun|debug|memit)\b.*\n")
@@ -25,6 +25,24 @@ _AT_ONCE = ("listcomp", "setcomp", "dictcomp", "genexpr")
 _CHANGERS = {
     *("setattr", "delattr", "shuffle", "copyto", "put", "place", "putmask", "fill_diagonal"),
     *("heapify", "heappush", "heappop", "insort"),
+}
+# What makes names that no text shows, and magics that make none.
+_MAKERS = {
+    "exec",
+    "eval",
+    "globals",
+    "locals",
+    "vars",
+    "setattr",
+    "builtins",
+    "__builtins__",
+    "__import__",
+    "importlib",
+}
+_HARMLESS = {
+    *("matplotlib", "config", "load_ext", "reload_ext", "autoreload", "time", "timeit", "prun", "memit", "capture"),
+    *("pip", "conda", "cd", "pwd", "ls", "env", "set_env", "who", "whos", "html", "HTML", "javascript", "markdown"),
+    *("latex", "svg", "bash", "sh", "system", "writefile", "file", "debug", "pdb", "xmode", "precision", "history"),
 }
 _CHANGING = {"append", "extend", "insert", "add", "update", "setdefault", "pop", "popitem", "remove", "fill", "sort"}
 
@@ -142,7 +160,7 @@ _VIEWS = {
 def _same(value: ast.AST) -> set[str]:
     """Return the names whose memory the value of an expression can share: `x`, `x[0]`, `x.T`, `x.reshape(-1)`."""
     if isinstance(value, ast.Name):
-        return {value.id} - _LIBRARIES
+        return {value.id} - PREAMBLED
     if isinstance(value, (ast.Attribute, ast.Subscript, ast.Starred)):
         return _same(value.value)
     if isinstance(value, (ast.Tuple, ast.List)):
@@ -296,10 +314,21 @@ def _changes(statements: Sequence[Statement]) -> dict[str, list[int]]:
         names = set(one.effects.changes)
         for called, given in one.effects.calls:
             names |= made.get(called, set()) | (given if called in alters else set())
-        names = names.union(*(shares[name] for name in names)) if names else names
+        names = names.union(*(shares[name] for name in names | _augmented(one.node)))  # arrays change in place by +=
         for name in names - one.sure:
             places[name].append(place)
     return places
+
+
+def makes_names(code: Sequence[Cell]) -> bool:
+    """Whether a notebook can make names in ways that its text does not show: a star, exec, globals(), %run."""
+    return any(one.star or one.needs & _MAKERS or _magics(one.node) - _HARMLESS for c in code for one in c.statements)
+
+
+def _magics(node: ast.AST) -> set[str]:
+    calls = [one for one in ast.walk(node) if isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute)]
+    calls = [call for call in calls if call.func.attr in ("run_line_magic", "run_cell_magic") and call.args]
+    return {str(getattr(call.args[0], "value", "")) for call in calls}
 
 
 def cut(code: Sequence[Cell], cell: Cell, name: str, blanks: Container[str]) -> tuple[str, dict[str, str | None]]:
