@@ -74,12 +74,19 @@ def train_codec(
     params, state = run.state[:2]
     (codebook,) = (own["codebook"] for own in state.values())
 
+    # The parameters are arguments: as constants they would make each codec's programs programs of their own.
     @steady_jit
-    def indices(pixels):
+    def indices(params, state, pixels):
         return network.apply(params, state, autoencoder.prepare(pixels), False)[0]["indices"]
 
     @steady_jit
-    def decoded(indices):
-        return autoencoder.decode(params, codebook[indices], decoder) + 0.5
+    def decoded(params, codes):
+        return autoencoder.decode(params, codes, decoder) + 0.5
 
-    return Codec(num_codes, codebook, run, indices, decoded)
+    return Codec(
+        num_codes,
+        codebook,
+        run,
+        lambda pixels: indices(params, state, pixels),
+        lambda indices: decoded(params, codebook[indices]),
+    )
