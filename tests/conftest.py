@@ -14,7 +14,9 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 # Workers compile side by side: each on one core. Programs that run a few times do without the slow fusion emitters.
 FLAGS = "--xla_cpu_parallel_codegen_split_count=1"
-HASTY = f"{FLAGS} --xla_cpu_use_fusion_emitters=false"# For kernels that train a few steps only: nothing is worth optimising then.
+HASTY = f"{FLAGS} --xla_cpu_use_fusion_emitters=false"
+
+# For kernels that train a few steps only: nothing is worth optimising then.
 HURRY = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
 
 
