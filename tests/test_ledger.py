@@ -36,13 +36,15 @@ def test_the_newest_row_of_a_system_and_data_set_counts():
     ledger.record("k-means", dataset="strokes", bits=343, distortion=0.2)
     ledger.record("PCA", dataset="strokes", bits=343, distortion=0.1, used=None)
     ledger.record("k-means", dataset="mnist", bits=343, distortion=0.3)
+    ledger.record("VQ-VAE", dataset="strokes", bits=343, distortion=0.1)
     ledger.record("k-means", dataset="strokes", bits=np.float32(300), distortion=np.float32(0.07), used=np.int64(128))
     rows = ledger.rows("strokes")
     assert [(row["system"], row["bits"], round(row["distortion"], 3)) for row in rows] == [
         ("k-means", 300, 0.07),
         ("PCA", 343, 0.1),
+        ("VQ-VAE", 343, 0.1),
     ]
-    assert rows[0]["used"] == 128 and rows[0]["theirs"] is True and len(ledger.rows()) == 3
+    assert rows[0]["used"] == 128 and rows[0]["theirs"] is True and len(ledger.rows()) == 4
     assert ledger.rows("mnist")[0]["distortion"] == 0.3
 
 

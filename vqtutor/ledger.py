@@ -69,7 +69,7 @@ def record(
         _cut_short.update(entries)
     else:
         _cut_short.pop(f"{name}/{system}", None)
-        _table.save(_table.merge(_table.memory, entries))
+        _table.save(_table.merge(_table.load(), entries))  # older systems first
     return row
 
 
