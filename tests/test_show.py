@@ -231,3 +231,11 @@ def test_a_small_codebook_is_laid_out_by_pca_and_by_t_sne_and_says_who_keeps_his
     monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
     alone = figures.code_planes(codes, np.full(10, 0.1))
     assert "tsne" not in alone.data and "pip install scikit-learn" in alone.alt
+
+
+def test_results_of_several_seeds_are_said_as_mean_and_range():
+    picture = figures.spreads({"lost": {"a": [0.1, 0.2, 0.3], "b": [0.05, 0.05, 0.05]}}, "codebook")
+    assert "3 runs" in picture.alt and "a 0.2 (0.1 to 0.3), b 0.05 (0.05 to 0.05)" in picture.alt
+    np.testing.assert_allclose(picture.data["lost, a"], [0.1, 0.2, 0.3])
+    axis = picture._figure.axes[0]
+    assert axis.get_ylim()[0] == 0 and [text.get_text() for text in axis.get_xticklabels()] == ["a", "b"]

@@ -224,6 +224,37 @@ def panels_of_curves(panels: Mapping[str, Mapping[str, Sequence[float]]], xlabel
     return Picture(figure, alt, data if len(panels) > 1 else next(iter(panels.values())))
 
 
+def spreads(panels: Mapping[str, Mapping[str, Sequence[float]]], what: str) -> Picture:
+    """Draw results of several runs each, a panel for each quantity: a dot for a run, a line for their mean.
+
+    Args:
+      panels: quantity -> name -> values, one a run (a seed). All are in the alternative text, as mean and range.
+      what: what the names are, such as "codebook".
+    """
+    figure, axes = _figure(2.8, 1, len(panels))
+    marks, texts, data = "osD^vP*X", [], {}
+    with rc_context(STYLE):
+        for axis, (quantity, results) in zip(axes.flat, panels.items(), strict=True):
+            parts = []
+            for i, (name, values) in enumerate(results.items()):
+                values = np.asarray(values, np.float64)
+                axis.plot([i - 0.25, i + 0.25], [values.mean()] * 2, color="black", linewidth=1)
+                axis.plot(
+                    [i] * len(values), values, marks[i % 8], color=PALETTE[i % 7], markeredgecolor="black", alpha=0.8
+                )
+                around = f" ({values.min():.3g} to {values.max():.3g})" if len(values) > 1 else ""
+                parts.append(f"{name} {values.mean():.3g}{around}")
+                data[f"{quantity}, {name}"] = values
+            axis.set_xticks(range(len(results)), list(results))
+            axis.set(xlabel=what, ylabel=quantity, xlim=(-0.6, len(results) - 0.4))
+            axis.set_ylim(bottom=0)
+            texts.append(f"{quantity}: {', '.join(parts)}")
+    runs = len(next(iter(next(iter(panels.values())).values())))
+    dots = f"a dot for each of {runs} runs and a line for their mean" if runs > 1 else "one run each"
+    alt = f"Results by {what}, {dots}. {'; '.join(texts)}."
+    return Picture(figure, alt, data)
+
+
 def steps_and_slopes(x: np.ndarray, values: np.ndarray, slopes: np.ndarray, xlabel: str, alt: str) -> Picture:
     """Draw a function above its slope, both [N] over x [N]."""
     figure, axes = _figure(3.6, 2, 1, sharex=True)
