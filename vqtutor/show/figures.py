@@ -436,8 +436,10 @@ def code_planes(codes: np.ndarray, usage: np.ndarray) -> Picture:
             axis.scatter(*points.T, s=150 + 900 * usage, color=PALETTE[4], alpha=0.6, edgecolors="black")
             for k, (x, y) in enumerate(points):
                 axis.text(x, y, str(k), ha="center", va="center_baseline", fontweight="bold", fontsize=9)
-            axis.set(title=title, xticks=[], yticks=[])
+            axis.set_aspect("equal", "datalim")
             axis.margins(0.15)
+            _bare(axis)
+            axis.set_title(title)
             kept = int(np.sum(_neighbours(points) == _neighbours(codes)))
             notes.append(f"{title}: {kept} codes beside the neighbour that is nearest in {codes.shape[1]} dimensions")
     alt = f"{len(codes)} numbered codes on the plane, larger when used more. {'; '.join(notes)}."
