@@ -76,7 +76,7 @@ TRAININGS = {
         "dict(network.apply(params, test[:8]), loss=run.history['loss'])",
     ),
     "04_ema_codebook": (
-        ("imports", "recalled", "data", "gradient-network", "ema-network", "ema-step", "train", "train-revival"),
+        ("imports", "recalled", "data", "gradient-network", "ema-network", "ema-step", "train"),
         "{f'{name} {i}': x for name, run in runs.items() for i, x in enumerate(jax.tree.leaves(run.state[:2]))}",
     ),
     "05_pixelcnn_prior": (
@@ -138,7 +138,7 @@ PLANTED = {
     "ema.repair_start": "def repair_start(codebook):\n    return jnp.zeros(len(codebook)), codebook",
     "ema.EMAVectorQuantizer": (
         "class EMAVectorQuantizer(hk.Module):\n"
-        "    def __init__(self, num_codes, code_dim):\n"
+        "    def __init__(self, num_codes, code_dim, decay=0.9):\n"
         "        super().__init__()\n        self.shape = num_codes, code_dim\n"
         "    def __call__(self, z_e, is_training):\n"
         "        codebook = hk.get_state('codebook', self.shape, init=hk.initializers.RandomNormal())\n"
@@ -218,6 +218,8 @@ def trained(name, monkeypatch, exercise="", source=""):
             exec(source, space)
         elif cell.id in wanted or about.get("role") == "answer":  # without checks, which would stop a wrong answer
             exec(cell.source, space)
+        if "SEEDS" in space:
+            space["SEEDS"] = (0,)
         if cell.id == "blocks":
             space["blocks"].__defaults__ = None, 8, 2  # two of the five, which compile in half of the time
     return {name: np.asarray(value) for name, value in eval(look, space).items()}
