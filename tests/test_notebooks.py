@@ -138,7 +138,7 @@ PLANTED = {
     "ema.repair_start": "def repair_start(codebook):\n    return jnp.zeros(len(codebook)), codebook",
     "ema.EMAVectorQuantizer": (
         "class EMAVectorQuantizer(hk.Module):\n"
-        "    def __init__(self, num_codes, code_dim):\n"
+        "    def __init__(self, num_codes, code_dim, decay=0.9):\n"
         "        super().__init__()\n        self.shape = num_codes, code_dim\n"
         "    def __call__(self, z_e, is_training):\n"
         "        codebook = hk.get_state('codebook', self.shape, init=hk.initializers.RandomNormal())\n"

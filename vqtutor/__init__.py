@@ -3,6 +3,7 @@
 vqtutor.check("quantizer.nearest_code", nearest_code)   # judge your answer and show its card
 vqtutor.hint("quantizer.nearest_code")                  # show the next hint
 vqtutor.load_dataset("mnist")                           # images to learn from
+vqtutor.ledger.show(data)                               # bits and distortion of what you built so far
 vqtutor.fit(step, state, images, epochs=5)              # train any compiled step
 vqtutor.quick_jit(network.init)(key, x)                 # jax.jit with fast compilation
 vqtutor.train_codec(images)                             # images to code maps and back
@@ -21,6 +22,7 @@ _HOME = {
     "recall": "tutor",
     "CheckFailed": "checking",
     "Verdict": "checking",
+    "ledger": "ledger",
     "load_dataset": "data",
     "Dataset": "data",
     "fit": "training",
@@ -47,6 +49,7 @@ __all__ = [
     "fit",
     "hint",
     "judge",
+    "ledger",
     "load_dataset",
     "progress",
     "quick_jit",
@@ -59,7 +62,8 @@ def __getattr__(name: str):
     """Import each part when it is first used, so that `import vqtutor` is fast."""
     if name not in _HOME:
         raise AttributeError(f"vqtutor has no {name!r}; it has {', '.join(__all__)}.")
-    value = getattr(import_module(f"vqtutor.{_HOME[name]}"), name)
+    home = import_module(f"vqtutor.{_HOME[name]}")
+    value = home if _HOME[name] == name else getattr(home, name)  # `ledger` is a module
     globals()[name] = value  # `vqtutor.progress` must stay the function after later imports
     return value
 
