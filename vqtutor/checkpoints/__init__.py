@@ -10,6 +10,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,19 +57,15 @@ def read(name: str, folder: Path = FOLDER) -> tuple[dict[str, Any], dict[str, np
     return about, {key: array.astype(wide[array.dtype.kind]) for key, array in arrays.items()}
 
 
-def parameters(function: Callable, *inputs: Any) -> list[tuple[str, str, tuple[int, ...]]]:
-    """Return (module, name, shape) of a Haiku function's parameters, in the order of their making."""
+def parameters(network: hk.Transformed, *inputs: Any) -> list[tuple[str, str, tuple[int, ...]]]:
+    """Return (module, name, shape) of a network's parameters, in the order of their making."""
     made = []
 
-    def note(creator, shape, dtype, init, context):
-        made.append((context.module.module_name if context.module else "~", context.name, tuple(shape)))
-        return creator(shape, dtype, init)
+    def init(key):
+        params = network.init(key, *inputs)  # a plain dict, in order; leaving a traced function would sort it
+        made.extend((module, name, leaf.shape) for module, own in params.items() for name, leaf in own.items())
 
-    def forward(*inputs):
-        with hk.custom_creator(note):
-            return function(*inputs)
-
-    jax.eval_shape(hk.transform_with_state(forward).init, jax.random.key(0), *inputs)
+    jax.eval_shape(init, jax.random.key(0))
     return made
 
 
@@ -95,16 +92,24 @@ def placed(made: Sequence[tuple[str, str, tuple[int, ...]]], units: Sequence[Uni
     return params
 
 
-def _running(function: Callable, units: Sequence[Unit], probe: Sequence[Any], expected: np.ndarray) -> Callable | None:
-    """Return a Haiku function with these weights in it, or None where it does not fit, or computes something else."""
+def _fitted(
+    network: hk.Transformed, units: Sequence[Unit], probe: Sequence[Any], expected: np.ndarray
+) -> hk.Params | None:
+    """Return the weights as a network's parameters, or None where they do not fit or it computes something else."""
     try:
-        network = hk.without_apply_rng(hk.transform(function))
-        params = placed(parameters(function, *probe), units)
+        params = placed(parameters(network, *probe), units)
         found = quick_jit(network.apply)(params, *probe)
         near = found.shape == expected.shape and np.allclose(found, expected, atol=0.02 * np.std(expected))
     except Exception:  # a student's code can stop in any way
         return None
-    return (lambda *inputs: network.apply(params, *inputs)) if near else None
+    return params if near else None
+
+
+def _running(function: Callable, *weights: Any) -> Callable | None:
+    """Return a Haiku function with weights in it, or None; see `_fitted`."""
+    network = hk.without_apply_rng(hk.transform(function))
+    params = _fitted(network, *weights)
+    return params and partial(network.apply, params)
 
 
 def _layer(layer: Callable, codebook: Array) -> Callable[[Array], Array]:
@@ -123,6 +128,7 @@ def _layer(layer: Callable, codebook: Array) -> Callable[[Array], Array]:
 
 
 def _quantizing(layer: Callable, codebook: Array, z_e: np.ndarray, expected: np.ndarray) -> Callable | None:
+    """Return a quantizer with this codebook as a function, or None where it does not choose what it should."""
     try:
         indices = _layer(layer, codebook)
         same = np.mean(np.asarray(quick_jit(indices)(z_e)) == expected)
@@ -131,17 +137,12 @@ def _quantizing(layer: Callable, codebook: Array, z_e: np.ndarray, expected: np.
     return indices if same > 0.97 else None  # float16 makes near ties
 
 
-def _tell(about: dict[str, Any], data: Dataset, what: str, fits: dict[str, bool], parts: dict[str, Any]) -> None:
+def _tell(about: dict[str, Any], data: Dataset, what: str, yours: Sequence[str], others: Sequence[str]) -> None:
     """Show whose code runs with the weights."""
     lines = [] if about["data"] == data.name else [f"There are none for {data.title}: these are of {about['title']}."]
-    course = {name for name, part in parts.items() if getattr(part, "__module__", "").startswith("vqtutor.")}
-    yours = [name for name, fit in fits.items() if fit and name not in course]
-    if yours:
-        lines.append(f"With them runs your own code: {', '.join(yours)}.")
-    if others := [name for name, fit in fits.items() if not fit]:
-        lines.append(f"Yours has other parameters, so the course's own stands in: {', '.join(others)}.")
-    steps = about[f"{what}_steps"]
-    card.show(card.Note(f"{what}: weights of {steps:,} steps, {about['title']}", tuple(lines)))
+    lines += [f"Your own code runs with them: {', '.join(yours)}."] if yours else []
+    lines += [f"The course's own stands in where yours has other parameters: {', '.join(others)}."] if others else []
+    card.show(card.Note(f"{what}: weights of {about[f'{what}_steps']:,} steps, {about['title']}", tuple(lines)))
 
 
 def _checkpoint(data: Dataset) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -172,64 +173,64 @@ def trained_codec(
       encoder, decoder, quantizer: your Encoder, Decoder, and VectorQuantizer or EMAVectorQuantizer.
     """
     about, arrays = _checkpoint(data)
-    codebook = jnp.asarray(arrays["codebook"])
-    own = {"vqvae.Encoder": encoder, "vqvae.Decoder": decoder, "ema.EMAVectorQuantizer": quantizer}
-    course = {id: reference(id) for id in own}
-    own = {id: part or course[id] for id, part in own.items()}
+    codebook, indices = jnp.asarray(arrays["codebook"]), arrays["probe/indices"]
     image = autoencoder.prepare(jnp.asarray(arrays["probe/images"], jnp.uint8))
-    made, fits = {}, {}
-
-    def first(id, build):
-        made[id] = build(own[id])
-        fits[id.split(".")[1]] = made[id] is not None
-        made[id] = made[id] or build(course[id])
-
-    dim = codebook.shape[1]
     z_e, x_hat = arrays["probe/z_e"], arrays["probe/x_hat"]
-    first("vqvae.Encoder", lambda part: _running(lambda x: part(dim)(x), units(arrays, "encoder"), (image,), z_e))
-    codes = codebook[arrays["probe/indices"]]
-    first("vqvae.Decoder", lambda part: _running(lambda z: part()(z), units(arrays, "decoder"), (codes,), x_hat))
-    first("ema.EMAVectorQuantizer", lambda part: _quantizing(part, codebook, z_e, arrays["probe/indices"]))
-    _tell(about, data, "autoencoder", fits, {id.split(".")[1]: part for id, part in own.items()})
-    encode, decode, indices = (made[id] for id in ("vqvae.Encoder", "vqvae.Decoder", "ema.EMAVectorQuantizer"))
+    build = {
+        "Encoder": lambda part: _running(lambda x: part(codebook.shape[1])(x), units(arrays, "encoder"), (image,), z_e),
+        "EMAVectorQuantizer": lambda part: _quantizing(part, codebook, z_e, indices),
+        "Decoder": lambda part: _running(
+            lambda codes: part()(codes), units(arrays, "decoder"), (codebook[indices],), x_hat
+        ),
+    }
+    own = dict(zip(build, (encoder, quantizer, decoder), strict=True))
+    ids = {"Encoder": "vqvae.Encoder", "EMAVectorQuantizer": "ema.EMAVectorQuantizer", "Decoder": "vqvae.Decoder"}
+    made = {name: part and build[name](part) for name, part in own.items()}
+    given = [name for name, part in own.items() if part and not part.__module__.startswith("vqtutor.")]
+    _tell(about, data, "autoencoder", *([name for name in given if bool(made[name]) == fits] for fits in (True, False)))
+    encode, index, decode = (made[name] or build[name](reference(ids[name])) for name in build)
     return Codec(
         len(codebook),
         codebook,
         None,
-        steady_jit(lambda pixels: indices(encode(autoencoder.prepare(pixels)))),
+        steady_jit(lambda pixels: index(encode(autoencoder.prepare(pixels)))),
         steady_jit(lambda indices: decode(codebook[indices]) + 0.5),
     )
 
 
-def network(
-    indices: Array, label: Array, *, block: Callable, num_codes: int, channels: int, blocks: int, embedding: int = 16
-) -> Array:
-    """Return the logits of lesson 06's prior: int [B, H, W] and labels int [B] -> [B, H, W, K]."""
-    told = jax.nn.one_hot(label, 10)
-    x = hk.Linear(embedding)(jax.nn.one_hot(indices, num_codes))
-    vertical, horizontal = block(channels, 7, "A", residual=False)(x, x, told)
-    for _ in range(blocks - 1):
-        vertical, horizontal = block(channels, 3, "B", residual=True)(vertical, horizontal, told)
-    return hk.Linear(num_codes)(jax.nn.relu(hk.Linear(64)(jax.nn.relu(horizontal))))
+def gated_prior(*, num_codes: int, channels: int, blocks: int) -> hk.Transformed:
+    """Return lesson 06's prior, made of the course's own blocks: (indices int [B, H, W], labels int [B]) -> logits."""
+    block = reference("gated.GatedBlock")
+
+    def forward(indices, label):
+        x, told = hk.Linear(16)(jax.nn.one_hot(indices, num_codes)), jax.nn.one_hot(label, 10)
+        vertical, horizontal = block(channels, 7, "A", residual=False)(x, x, told)
+        for _ in range(blocks - 1):
+            vertical, horizontal = block(channels, 3, "B", residual=True)(vertical, horizontal, told)
+        return hk.Linear(num_codes)(jax.nn.relu(hk.Linear(64)(jax.nn.relu(horizontal))))
+
+    return hk.without_apply_rng(hk.transform(forward))
 
 
-def trained_prior(data: Dataset, block: Callable | None = None) -> Callable[[Array, Array], Array]:
-    """Return lesson 06's prior with shipped weights: indices int [B, 7, 7], labels int [B] -> logits [B, 7, 7, K].
+def trained_prior(
+    data: Dataset, network: hk.Transformed | None = None
+) -> tuple[Callable[[hk.Params, Array, Array], Array], hk.Params]:
+    """Return lesson 06's prior with shipped weights, over the code maps of `trained_codec`, as (apply, params).
 
-    It is a prior over the code maps of `trained_codec`.
+    `apply(params, indices, labels)` takes int [B, 7, 7] and int [B], and returns logits [B, 7, 7, K].
 
     Args:
       data: as for `trained_codec`.
-      block: your GatedBlock. It runs with the weights where it has the parameter shapes of the course's.
+      network: yours, made of your GatedBlock. It runs with the weights where it has the parameter shapes of the
+        course's; a card says so.
     """
     about, arrays = _checkpoint(data)
-    course, indices = reference("gated.GatedBlock"), arrays["probe/indices"]
-    probe = jnp.asarray(indices), jnp.arange(len(indices)) % 10
-
-    def build(block):
-        function = lambda indices, label: network(indices, label, block=block, **about["sizes"])  # noqa: E731
-        return _running(function, units(arrays, "prior"), probe, arrays["probe/logits"])
-
-    logits = build(block or course)
-    _tell(about, data, "prior", {"GatedBlock": logits is not None}, {"GatedBlock": block or course})
-    return logits or build(course)
+    indices = arrays["probe/indices"]
+    weights = units(arrays, "prior"), (jnp.asarray(indices), jnp.arange(len(indices))), arrays["probe/logits"]
+    params = network and _fitted(network, *weights)
+    yours = ["the network"] if network else []
+    _tell(about, data, "prior", *((yours, []) if params else ([], yours)))
+    if not params:
+        network = gated_prior(**about["sizes"])
+        params = _fitted(network, *weights)
+    return network.apply, params
