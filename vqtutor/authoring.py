@@ -69,11 +69,12 @@ def course_folder() -> Path:
 def quiet(folder: Path, anew: bool = False) -> dict[str, str]:
     """Return environment variables for a run on the built-in data that does not change the user's progress file.
 
-    With `anew`, the progress of the last such run is forgotten: cards say how far a lesson has come.
+    With `anew`, progress and ledger of the last such run are forgotten: cards say how far a lesson has come.
     """
     progress = folder / "build" / "reference-progress.json"
     if anew:
-        progress.unlink(missing_ok=True)
+        for file in (progress, progress.with_suffix(".ledger.json")):
+            file.unlink(missing_ok=True)
     return {"VQTUTOR_DATASET": "strokes", "VQTUTOR_PROGRESS": str(progress), "VQTUTOR_PROGRESS_BAR": "off"}
 
 

@@ -51,14 +51,14 @@ def train_codec(
     decoder: Callable[[], Any] = autoencoder.Decoder,
     quantizer: Callable[[int, int], Any] = ema.EMAVectorQuantizer,
     restart: Callable[..., tuple[Array, Array, Array]] = ema.restart_dead_codes,
-    steps: int = 300,
-    batch_size: int = 64,
+    steps: int = 900,
+    batch_size: int = 16,
     seed: int = 0,
 ) -> Codec:
     """Train R1's autoencoder with an EMA codebook and restarts of dead codes; you can give your own parts.
 
-    A recipe for a few hundred steps: the codebook begins on encodings of the first images, the rate falls from 5e-3
-    to 0 along a cosine, and the decay is 0.9. The published settings are made for thousands of steps.
+    A recipe for a quarter of a minute: the codebook begins on encodings of the first images, the rate falls from 5e-3
+    to 0 along a cosine, the decay is 0.9, and batches are small: many small steps do more here than few large ones.
 
     Args:
       images: uint8 [N, 28, 28, 1].
@@ -70,7 +70,7 @@ def train_codec(
     network = ema.ema_vqvae(num_codes, code_dim, encoder, decoder, quick)
     optimizer = optax.adam(optax.cosine_decay_schedule(5e-3, steps))
     variance = float(np.var(images[:5000] / 255.0))
-    first = autoencoder.prepare(jnp.asarray(images[:batch_size]))
+    first = autoencoder.prepare(jnp.asarray(images[:64]))
 
     @quick_jit
     def begin(key):
