@@ -28,7 +28,7 @@ from vqtutor.models import autoencoder, pixelcnn
 from vqtutor.storage import whole_file
 
 # What the lessons do, for longer.
-CODEC_STEPS = {"strokes": 3000, "mnist": 4000}
+CODEC_STEPS, CODEC_BATCH = {"strokes": 5000, "mnist": 5000}, 32
 PRIOR = dict(num_codes=64, channels=48, blocks=5)
 PRIOR_STEPS = {"strokes": 10_000, "mnist": 10_000}
 PRIOR_RATE, PRIOR_BATCH = 3e-3, 16
@@ -78,7 +78,9 @@ def make(name: str, work: Path) -> None:
     if data.name != name:
         raise SystemExit(f"{name} is not here: set VQTUTOR_DATA to a folder that has it.")
     layers = {part: reference(f"vqvae.{part.title()}") for part in ("encoder", "decoder")}
-    trained = train_codec(data.train_images, num_codes=PRIOR["num_codes"], steps=CODEC_STEPS[name], **layers)
+    trained = train_codec(
+        data.train_images, num_codes=PRIOR["num_codes"], steps=CODEC_STEPS[name], batch_size=CODEC_BATCH, **layers
+    )
     codebook = rounded(trained.codebook)
     own = {part: {k: v for k, v in trained.run.state[0].items() if k.split("/")[0] == part} for part in layers}
     own = rounded(own)

@@ -48,6 +48,24 @@ q_blind = question(
     },
 )
 
+q_edges = question(
+    "pixelcnn.q_edges",
+    "Every layer is 3 x 3. Of what comes before a place, where is the largest share never seen, however many layers there are?",
+    best="a",
+    choices={
+        "At the left edge.": (
+            "The blind spot lies up and to the right, and there the most places are up and to the right. Nothing of "
+            "the zeros beyond the rim helps."
+        ),
+        "At the right edge.": (
+            "There the slope leaves the map after a place: nothing is farther right. What is seen is all that there is."
+        ),
+        "Nowhere: with enough layers all is seen everywhere.": (
+            "One row up is still one place to the right, after any number of layers."
+        ),
+    },
+)
+
 q_temperature = question(
     "pixelcnn.q_temperature",
     "You draw with a temperature of 0.1. What do you expect?",
