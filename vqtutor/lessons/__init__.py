@@ -117,7 +117,7 @@ LESSONS = (
             "nats_to_bits_per_image",
             "sample",
         ),
-        questions=("q_suspects", "q_edges", "q_once", "q_blind", "q_temperature"),
+        questions=("q_suspects", "q_edges", "q_depth", "q_once", "q_blind", "q_temperature"),
     ),
     Lesson(
         number=6,

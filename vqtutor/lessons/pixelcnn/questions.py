@@ -66,6 +66,24 @@ q_edges = question(
     },
 )
 
+q_depth = question(
+    "pixelcnn.q_depth",
+    "A prior sees four rows up and no more. What does it get wrong in a map of seven rows?",
+    best="b",
+    choices={
+        "The first rows, which it draws with nothing to go by.": (
+            "There it sees the rim above, and knows just where it is: digits begin with background."
+        ),
+        "The last rows: it cannot tell the sixth from the seventh.": (
+            "From both it sees four rows of codes and no rim, so it cannot know that the map ends here. Digits leave "
+            "the last row empty; this prior puts strokes there now and then, and in the corners."
+        ),
+        "Nothing: four rows are more than any stroke needs.": (
+            "A stroke may not need more. But to know when to stop you have to know where you are."
+        ),
+    },
+)
+
 q_temperature = question(
     "pixelcnn.q_temperature",
     "You draw with a temperature of 0.1. What do you expect?",
