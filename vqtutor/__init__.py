@@ -7,6 +7,8 @@ vqtutor.ledger.show(data)                               # bits and distortion of
 vqtutor.fit(step, state, images, epochs=5)              # train any compiled step
 vqtutor.quick_jit(network.init)(key, x)                 # jax.jit with fast compilation
 vqtutor.train_codec(images)                             # images to code maps and back
+vqtutor.train_reader(images, labels)                    # a network that reads drawn digits
+vqtutor.trained_codec(data), vqtutor.trained_prior(data)  # what a longer training gives, with layers of your own
 vqtutor.Conv2D, vqtutor.Conv2DTranspose                 # Haiku's layers, also fast on a CPU
 vqtutor.convolve(x, w)                                  # the same with weights of your own
 """
@@ -30,6 +32,9 @@ _HOME = {
     "Run": "training",
     "Codec": "codec",
     "train_codec": "codec",
+    "train_reader": "reader",
+    "trained_codec": "checkpoints",
+    "trained_prior": "checkpoints",
     "Conv2D": "models.convolutions",
     "Conv2DTranspose": "models.convolutions",
     "convolve": "models.convolutions",
@@ -55,6 +60,9 @@ __all__ = [
     "quick_jit",
     "recall",
     "train_codec",
+    "train_reader",
+    "trained_codec",
+    "trained_prior",
 ]
 
 

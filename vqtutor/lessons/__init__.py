@@ -117,7 +117,7 @@ LESSONS = (
             "nats_to_bits_per_image",
             "sample",
         ),
-        questions=("q_suspects", "q_once", "q_blind", "q_temperature"),
+        questions=("q_suspects", "q_edges", "q_depth", "q_once", "q_blind", "q_temperature"),
     ),
     Lesson(
         number=6,
@@ -130,7 +130,7 @@ LESSONS = (
             "GatedBlock",
             "complete",
         ),
-        questions=("q_suspects", "q_one_way", "q_condition"),
+        questions=("q_suspects", "q_equal_time", "q_labels", "q_one_way", "q_condition"),
     ),
 )
 
