@@ -7,7 +7,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from vqtutor.checking.exercise import Exercise, Question
+from vqtutor.checking.exercise import Exercise, FreeText, Question
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Lesson:
       slug: its folder here, and the first part of its ids.
       notebook: its notebook's name.
       title: its heading.
-      exercises, questions: their names, in the notebook's order.
+      exercises, questions, free_texts: their names, in the notebook's order.
     """
 
     number: int
@@ -28,6 +28,7 @@ class Lesson:
     title: str
     exercises: tuple[str, ...]
     questions: tuple[str, ...]
+    free_texts: tuple[str, ...] = ()
 
     def module(self, name: str) -> ModuleType:
         """Return a module of the lesson's folder: "exercises", "questions" or "probes"."""
@@ -57,6 +58,7 @@ LESSONS = (
             "gradient_reach",
         ),
         questions=("q_leak", "q_flat", "q_distance"),
+        free_texts=("borders",),
     ),
     Lesson(
         number=2,
@@ -74,6 +76,7 @@ LESSONS = (
             "perplexity",
         ),
         questions=("q_beta_zero", "q_perplexity", "q_constant"),
+        free_texts=("at_whose_cost",),
     ),
     Lesson(
         number=3,
@@ -88,6 +91,7 @@ LESSONS = (
             "make_train_step",
         ),
         questions=("q_discrete", "q_shape", "q_codes", "q_use"),
+        free_texts=("one_code",),
     ),
     Lesson(
         number=4,
@@ -103,6 +107,7 @@ LESSONS = (
             "restart_dead_codes",
         ),
         questions=("q_decay", "q_debias", "q_one_latent"),
+        free_texts=("ten_times",),
     ),
     Lesson(
         number=5,
@@ -118,6 +123,7 @@ LESSONS = (
             "sample",
         ),
         questions=("q_suspects", "q_edges", "q_depth", "q_once", "q_blind", "q_temperature"),
+        free_texts=("never_a_nine",),
     ),
     Lesson(
         number=6,
@@ -131,6 +137,7 @@ LESSONS = (
             "complete",
         ),
         questions=("q_suspects", "q_equal_time", "q_labels", "q_one_way", "q_condition"),
+        free_texts=("left_half",),
     ),
 )
 
@@ -155,6 +162,7 @@ class _ById(Mapping):
 
 EXERCISES: Mapping[str, Exercise] = _ById(Exercise, lambda lesson: lesson.exercises, "exercises")
 QUESTIONS: Mapping[str, Question] = _ById(Question, lambda lesson: lesson.questions, "questions")
+FREE_TEXTS: Mapping[str, FreeText] = _ById(FreeText, lambda lesson: lesson.free_texts, "questions")
 
 
 def find(id: str) -> Exercise:

@@ -1,5 +1,6 @@
 """Questions of lesson 06."""
 
+from vqtutor.checking import FreeText
 from vqtutor.lessons.entries import question
 
 q_suspects = question(
@@ -85,4 +86,11 @@ q_labels = question(
             "A network that learns badly may gain more for a while. A perfect one cannot."
         ),
     },
+)
+
+left_half = FreeText(
+    "gated.left_half",
+    "You want to complete the *left* half of a picture, with the right half known. `complete` runs, and the result is "
+    "poor. Why, and what would you change? Four sentences are enough.",
+    points=3,
 )

@@ -1,5 +1,6 @@
 """Questions of lesson 05."""
 
+from vqtutor.checking import FreeText
 from vqtutor.lessons.entries import question
 
 q_suspects = question(
@@ -97,4 +98,11 @@ q_temperature = question(
             "Dividing the logits changes the distribution; it costs no time at all."
         ),
     },
+)
+
+never_a_nine = FreeText(
+    "pixelcnn.never_a_nine",
+    "Suppose the prior were trained on code maps of digits 0 to 8 only, and you drew a thousand maps. Would you ever "
+    "see a 9? How would you find out, without looking at a thousand pictures? Four sentences are enough.",
+    points=3,
 )

@@ -1,5 +1,6 @@
 """Questions of lesson 01."""
 
+from vqtutor.checking import FreeText
 from vqtutor.lessons.entries import question
 
 q_leak = question(
@@ -53,4 +54,12 @@ q_distance = question(
             "|z|^2 is the same for all codes and decides nothing; without |e|^2 long codes win unfairly."
         ),
     },
+)
+
+borders = FreeText(
+    "quantizer.borders",
+    "Two encoders feed the same codebook. One puts its vectors right at the borders between cells, the other close to "
+    "the codes. Whose gradients does the straight-through estimator distort more, and why? Three sentences are "
+    "enough.",
+    points=2,
 )
