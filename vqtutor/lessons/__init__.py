@@ -15,19 +15,22 @@ class Lesson:
     """A lesson. Its modules are imported when one of its exercises or questions is first used.
 
     Args:
-      number: its place in the course.
       slug: its folder here, and the first part of its ids.
-      notebook: its notebook's name.
+      notebook: its notebook's name, which begins with its number.
       title: its heading.
       exercises, questions: their names, in the notebook's order.
     """
 
-    number: int
     slug: str
     notebook: str
     title: str
     exercises: tuple[str, ...]
     questions: tuple[str, ...]
+
+    @property
+    def number(self) -> str:
+        """Its place in the course: "00", "00b", "01"."""
+        return self.notebook.split("_")[0]
 
     def module(self, name: str) -> ModuleType:
         """Return a module of the lesson's folder: "exercises", "questions" or "probes"."""
@@ -36,7 +39,6 @@ class Lesson:
 
 LESSONS = (
     Lesson(
-        number=0,
         slug="start",
         notebook="00_start_here",
         title="Start here",
@@ -44,7 +46,30 @@ LESSONS = (
         questions=("q_fewer", "q_discrete"),
     ),
     Lesson(
-        number=1,
+        slug="primer",
+        notebook="00b_primer",
+        title="A primer",
+        exercises=(
+            "all_differences",
+            "weighted_mean",
+            "drop_some",
+            "slide",
+            "mean_nats",
+            "Counted",
+            "descend",
+        ),
+        questions=(
+            "q_shapes",
+            "q_gradient",
+            "q_jit",
+            "q_key",
+            "q_convolution",
+            "q_nats",
+            "q_transform",
+            "q_step",
+        ),
+    ),
+    Lesson(
         slug="quantizer",
         notebook="01_quantizer",
         title="The quantizer",
@@ -59,7 +84,6 @@ LESSONS = (
         questions=("q_leak", "q_flat", "q_distance"),
     ),
     Lesson(
-        number=2,
         slug="losses",
         notebook="02_losses",
         title="The losses",
@@ -76,7 +100,6 @@ LESSONS = (
         questions=("q_beta_zero", "q_perplexity", "q_constant"),
     ),
     Lesson(
-        number=3,
         slug="vqvae",
         notebook="03_vqvae",
         title="The VQ-VAE",
@@ -90,7 +113,6 @@ LESSONS = (
         questions=("q_discrete", "q_shape", "q_codes", "q_use"),
     ),
     Lesson(
-        number=4,
         slug="ema",
         notebook="04_ema_codebook",
         title="The EMA codebook",
@@ -105,7 +127,6 @@ LESSONS = (
         questions=("q_decay", "q_debias", "q_one_latent"),
     ),
     Lesson(
-        number=5,
         slug="pixelcnn",
         notebook="05_pixelcnn_prior",
         title="A prior over code maps",
@@ -120,7 +141,6 @@ LESSONS = (
         questions=("q_suspects", "q_once", "q_blind", "q_temperature"),
     ),
     Lesson(
-        number=6,
         slug="gated",
         notebook="06_gated_pixelcnn",
         title="Two stacks, gates, and digits on demand",
