@@ -267,7 +267,8 @@ mean_nats = exercise(
             "You average first and take the logarithm after; one outcome thought impossible would hardly show.",
             "First the surprise of each outcome, then the mean."),
         "entropy of the forecast": (
-            edit("-jnp.mean(jnp.log(given))", "-jnp.mean(jnp.sum(jax.scipy.special.xlogy(probabilities, probabilities), 1))"),
+            edit("-jnp.mean(jnp.log(given))",
+                 "-jnp.mean(jnp.sum(jax.scipy.special.xlogy(probabilities, probabilities), 1))"),
             "This is the forecast's own entropy: it does not depend on what came.",
             "Only the probability of the outcome that came counts."),
         "every outcome counted": (edit("jnp.log(given)", "jnp.log(jnp.maximum(probabilities, 1e-30))"),
@@ -280,7 +281,8 @@ mean_nats = exercise(
         "all pairs": (edit(_GIVEN, "probabilities[:, outcomes]"),
             "Each row meets the outcomes of all rows: [N, N] numbers.",
             "Row 0 goes with outcome 0, row 1 with outcome 1."),
-        "softmax once more": (edit("jnp.log(given)", "jax.nn.log_softmax(probabilities)[jnp.arange(len(outcomes)), outcomes]"),
+        "softmax once more": (
+            edit("jnp.log(given)", "jax.nn.log_softmax(probabilities)[jnp.arange(len(outcomes)), outcomes]"),
             "The probabilities go through a softmax, which is for logits; they are probabilities already.",
             "Each row adds up to 1 as it comes."),
         "one number an outcome": (edit("-jnp.mean(jnp.log(given))", "-jnp.log(given)"),
@@ -363,7 +365,7 @@ Counted = exercise(
         "length of the last axis": edit("x.shape[-1:]", "[x.shape[-1]]"),
     },
     hints=(
-        '`hk.get_parameter("scale", [channels], init=jnp.ones)` makes the scale at the first call and returns it after.',
+        '`hk.get_parameter("scale", [channels], init=jnp.ones)` makes the scale at first and returns it after.',
         '`hk.get_state("calls", [], init=jnp.zeros)` reads the count; `hk.set_state("calls", ...)` writes it.',
     ),
 )  # fmt: skip
@@ -392,8 +394,8 @@ descend = exercise(
             "The step is proportional to the gradient itself."),
         "gradient scaled to length one": (
             edit(_STEP, "p - learning_rate * g / jnp.linalg.norm(g)"),
-            edit("    return jax", "    gradients = jax.tree.map(lambda g: g / optax.global_norm(gradients), gradients)\n"
-                 "    return jax"),
+            edit("    return jax",
+                 "    gradients = jax.tree.map(lambda g: g / optax.global_norm(gradients), gradients)\n    return jax"),
             "The gradient is divided by its length, so a steep slope and a gentle one give steps of one length.",
             "Use the gradient as it comes."),
         "divided by the learning rate": (edit(_STEP, "p - g / learning_rate"),
@@ -431,7 +433,8 @@ descend = exercise(
     },
     hints=(
         "`jax.grad(loss_fn)(params, x)` has the structure of params: a gradient for every array in it.",
-        "params is a dict of dicts, so `params - gradients` does not work: jax.tree.map goes through the arrays in pairs.",
+        "params is a dict of dicts, so `params - gradients` does not work: jax.tree.map goes through the arrays in "
+        "pairs.",
     ),
 )  # fmt: skip
 

@@ -139,7 +139,9 @@ def _step(answer, rate=0.1, steps=1):
     params = _PARAMS
     for _ in range(steps):
         params = answer(_loss, params, _BATCH, rate)
-    return {f"{name}, rate {rate}, step {steps}": leaf for name, leaf in zip("bws", jax.tree.leaves(params), strict=True)}
+    return {
+        f"{name}, rate {rate}, step {steps}": leaf for name, leaf in zip("bws", jax.tree.leaves(params), strict=True)
+    }
 
 
 # -- slide ------------------------------------------------------------------------------------------------------------
@@ -159,8 +161,8 @@ def _slid(answer):
 
 # -- mean_nats --------------------------------------------------------------------------------------------------------
 
-_LOGITS = _rng.normal(size=(5, 4))
-_P = jnp.asarray((np.exp(_LOGITS) / np.exp(_LOGITS).sum(axis=1, keepdims=True)).astype(np.float32))
+_LOGITS = normal(_rng, 5, 4)
+_P = jax.nn.softmax(_LOGITS)
 _OUTCOMES = jnp.array([2, 0, 3, 3, 1])
 
 PROBES = {
@@ -197,15 +199,22 @@ PROBES = {
         ),
         Probe(
             "gradients",
-            lambda answer: dict(zip(("to the signal", "to the kernel"), pull_back(answer, _SIGNAL, _KERNEL), strict=True)),
+            lambda answer: dict(
+                zip(("to the signal", "to the kernel"), pull_back(answer, _SIGNAL, _KERNEL), strict=True)
+            ),
         ),
     ),
     "mean_nats": (
-        Probe("values", lambda answer: {"5 outcomes": answer(_P, _OUTCOMES), "1 outcome": answer(_P[:1], _OUTCOMES[:1])}),
+        Probe(
+            "values", lambda answer: {"5 outcomes": answer(_P, _OUTCOMES), "1 outcome": answer(_P[:1], _OUTCOMES[:1])}
+        ),
         Probe(
             "sure of it",
             lambda answer: {"certain and right": answer(jnp.array([[0.0, 1.0, 0.0]]), jnp.array([1]))},
         ),
-        Probe("gradient", lambda answer: {"to the probabilities": jax.grad(lambda p: answer(p, _OUTCOMES))(_P)}),
+        Probe(
+            "gradient",
+            lambda answer: {"to logits": pull_back(lambda x: answer(jax.nn.softmax(x), _OUTCOMES), _LOGITS)[0]},
+        ),
     ),
 }

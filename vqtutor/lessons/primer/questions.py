@@ -52,9 +52,7 @@ q_key = question(
         "Six different numbers: the key moves on with each call.": (
             "NumPy's generators move on; a JAX key is a value, and stays what it is. Do part 3."
         ),
-        "The same three numbers twice.": (
-            "Yes. Whoever wants other numbers splits the key, and uses each part once."
-        ),
+        "The same three numbers twice.": ("Yes. Whoever wants other numbers splits the key, and uses each part once."),
         "An error: a key can be used only once.": (
             "It should be used only once, but nobody stops you, and that is how the same noise comes twice. Do part 3."
         ),
@@ -66,7 +64,8 @@ q_key = question(
 
 q_convolution = question(
     "primer.q_convolution",
-    "An image of 28 x 28 with one channel goes through a convolution with 32 kernels of 3 x 3, stride 2 and padding SAME. "
+    "An image of 28 x 28 with one channel goes through a convolution with 32 kernels of 3 x 3, stride 2 and padding "
+    "SAME. "
     "What comes out?",
     best="a",
     choices={
@@ -113,7 +112,8 @@ q_transform = question(
 
 q_step = question(
     "primer.q_step",
-    "`updates, opt_state = adam.update(gradients, opt_state)`. By mistake the new opt_state is thrown away at each step. "
+    "`updates, opt_state = adam.update(gradients, opt_state)`. By mistake the new opt_state is thrown away at each "
+    "step. "
     "What happens?",
     best="d",
     choices={
