@@ -101,7 +101,7 @@ q_transform = question(
         "Inside the layers, as attributes.": (
             "Layers are made anew at every call; what they hold is gone after it. Do part 6."
         ),
-        "Nowhere yet: `network.init` makes them, and `network.apply` wants them as an argument.": (
+        "Nowhere: `network.init` makes them, and `network.apply` takes them.": (
             "Yes. Both are pure functions, which is what jax.grad and jax.jit want."
         ),
         "In a store of Haiku's, under the layers' names.": (
