@@ -2,6 +2,7 @@
 
 vqtutor.check("quantizer.nearest_code", nearest_code)   # judge your answer and show its card
 vqtutor.hint("quantizer.nearest_code")                  # show the next hint
+vqtutor.glossary("nats")                                # say what a word of the course means
 vqtutor.load_dataset("mnist")                           # images to learn from
 vqtutor.fit(step, state, images, epochs=5)              # train any compiled step
 vqtutor.quick_jit(network.init)(key, x)                 # jax.jit with fast compilation
@@ -17,6 +18,7 @@ _HOME = {
     "judge": "tutor",
     "hint": "tutor",
     "progress": "tutor",
+    "glossary": "terms",
     "answer": "tutor",
     "recall": "tutor",
     "CheckFailed": "checking",
@@ -45,6 +47,7 @@ __all__ = [
     "check",
     "convolve",
     "fit",
+    "glossary",
     "hint",
     "judge",
     "load_dataset",
