@@ -52,7 +52,9 @@ def test_right_answer_written_differently_passes(exercise, answer):
     assert verdict.passed, str(verdict)
 
 
-@pytest.mark.parametrize("id", ["ema.restart_dead_codes", "gated.complete", "vqvae.make_train_step"])
+@pytest.mark.parametrize(
+    "id", ["ema.restart_dead_codes", "gated.complete", "primer.drop_some", "vqvae.make_train_step"]
+)
 def test_right_answers_agree_when_shaken_alike(id):
     """Grading compares them on such inputs. Of each exercise one is graded; here are all of those that could differ:
     where something is drawn at random, and where a function is made."""
