@@ -66,6 +66,10 @@ def test_a_notebook_runs_from_top_to_bottom_with_every_blank_open(name, tmp_path
 
 # For each lesson that trains: the cells its training needs, and what to look at afterwards.
 TRAININGS = {
+    "00b_primer": (
+        ("imports", "dropping-at-work", "reader", "training"),
+        "{f'{name} {i}': x for name, run in runs.items() for i, x in enumerate(jax.tree.leaves(run.state[0]))}",
+    ),
     "01_quantizer": (("imports", "ring", "toy-network", "toy-training", "stages"), "toy_picture.data"),
     "02_losses": (
         ("imports", "recalled", "plane", "toy-network", "toy-training"),
@@ -91,6 +95,12 @@ TRAININGS = {
 }
 # Wrong answers, or right ones that can be told from the course's own, for every part that trains.
 PLANTED = {
+    "primer.mean_nats": "def mean_nats(probabilities, outcomes):\n    return jnp.mean(probabilities**2)",
+    "primer.Counted": (
+        "class Counted(hk.Module):\n    def __call__(self, x):\n"
+        "        return x * hk.get_parameter('scale', x.shape[-1:], init=hk.initializers.RandomNormal())"
+    ),
+    "primer.descend": "def descend(loss_fn, params, x, learning_rate):\n    return params",
     "quantizer.nearest_code": "def nearest_code(z, codebook):\n    return jnp.zeros(z.shape[:-1], jnp.int32)",
     "quantizer.look_up": "def look_up(indices, codebook):\n    return codebook[indices] + 1.0",
     "quantizer.straight_through": "def straight_through(z_e, z_q):\n    return jax.lax.stop_gradient(z_q)",
@@ -191,6 +201,7 @@ for _id in ("vqvae.Encoder", "vqvae.Decoder"):
     exec(PLANTED[_id], SMALL | {"hk": hk, "vqtutor": vqtutor}, SMALL)
 CODECS = {}  # by lesson: none of its answers has a part in it, so it is trained once
 LESSON_OF = {
+    "primer": "00b_primer",
     "gated": "06_gated_pixelcnn",
     "pixelcnn": "05_pixelcnn_prior",
     "ema": "04_ema_codebook",

@@ -2,6 +2,8 @@
 
 vqtutor.check("quantizer.nearest_code", nearest_code)   # judge your answer and show its card
 vqtutor.hint("quantizer.nearest_code")                  # show the next hint
+vqtutor.glossary("nats")                                # say what a word of the course means
+vqtutor.compare("distortion", 0.3, distortion)           # put a guess beside the result
 vqtutor.load_dataset("mnist")                           # images to learn from
 vqtutor.ledger.show(data)                               # bits and distortion of what you built so far
 vqtutor.fit(step, state, images, epochs=5)              # train any compiled step
@@ -20,7 +22,9 @@ _HOME = {
     "judge": "tutor",
     "hint": "tutor",
     "progress": "tutor",
+    "glossary": "terms",
     "answer": "tutor",
+    "compare": "tutor",
     "recall": "tutor",
     "CheckFailed": "checking",
     "Verdict": "checking",
@@ -49,9 +53,11 @@ __all__ = [
     "Run",
     "Verdict",
     "answer",
+    "compare",
     "check",
     "convolve",
     "fit",
+    "glossary",
     "hint",
     "judge",
     "ledger",

@@ -148,7 +148,7 @@ def stamp(notebook: NotebookNode, name: str, folder: Path) -> NotebookNode:
         metadata={"vqtutor": {"role": "setup"}},
     )
     opening = sum(about(cell).get("role") == "opening" for cell in cells[:1])
-    notebook.cells = [*cells[:opening], *_picture(notebook), top, setup, *cells[opening:]]
+    notebook.cells = [*cells[:opening], *_picture(notebook, folder), top, setup, *cells[opening:]]
     for cell in notebook.cells:
         cell.metadata.pop("nbgrader", None)
         if graded := _nbgrader(cell):
@@ -156,14 +156,18 @@ def stamp(notebook: NotebookNode, name: str, folder: Path) -> NotebookNode:
     return notebook
 
 
-def _picture(notebook: NotebookNode) -> list[NotebookNode]:
-    """Return a cell with the lesson's final picture, taken from its outputs; no cell if there is no such output yet.
+def _picture(notebook: NotebookNode, folder: Path) -> list[NotebookNode]:
+    """Return a cell with the picture that opens a lesson, taken from outputs; no cell if there is no such output yet.
 
+    The opening's metadata name the cell that draws it: "cell", or "lesson/cell" of another lesson.
     It is a data: link in Markdown, which Colab, Jupyter and nbconvert show, also offline. Colab does not show
     attachments, and the output of code would not be visible before it runs.
     """
-    ids = {about(cell).get("shows") for cell in notebook.cells if about(cell).get("role") == "opening"}
-    outputs = [output for cell in notebook.cells if cell.id in ids for output in cell.get("outputs", [])]
+    shows = next((about(cell).get("shows", "") for cell in notebook.cells if about(cell).get("role") == "opening"), "")
+    lesson, _, id = shows.rpartition("/")
+    other = folder / "solutions" / f"{lesson}.ipynb"
+    cells = (read(other).cells if other.is_file() else []) if lesson else notebook.cells
+    outputs = [output for cell in cells if cell.id == id for output in cell.get("outputs", [])]
     for output in outputs:
         if "image/png" not in output.get("data", {}):
             continue
@@ -248,7 +252,7 @@ def faults(notebook: NotebookNode) -> Iterator[str]:
             yield from (f"{metadata['question']} must show: {text}" for text in texts if text not in cell.source)
         elif role in ("free_text_header", "free_text"):
             yield from _faults_of_free_text(cell, role)
-        elif role == "opening" and metadata.get("shows") not in ids:
+        elif role == "opening" and metadata.get("shows", "") not in ids and "/" not in metadata.get("shows", ""):
             yield f"the opening shows the cell {metadata.get('shows')!r}, which does not exist."
 
 

@@ -122,7 +122,8 @@ def _table(rows: list[tuple[str, ...]]) -> str:
 
 def _write_index(out: Path, pages: list[tuple[str, NotebookNode]], rows: list[tuple[str, ...]]) -> None:
     links = "\n".join(
-        f'<li><a href="{name}.html">{html.escape(notebook.cells[0].source.splitlines()[0].lstrip("# "))}</a></li>'
+        f'<li><a href="{name}.html">{name.split("_")[0]}: '
+        f"{html.escape(notebook.cells[0].source.splitlines()[0].lstrip('# '))}</a></li>"
         for name, notebook in pages
     )
     body = "\n".join(
@@ -141,7 +142,7 @@ img{{max-width:100%}}</style></head>
 <h1>Vector-quantized autoencoders, built by hand</h1>
 <p>The reference course as it just ran here: {len(pages)} lessons, {questions} questions.</p>
 <h2>Lessons</h2>
-<ol start="0">{links}</ol>
+<ul>{links}</ul>
 <h2>R1's autoencoder after two epochs on the built-in digits</h2>
 <img src="reconstructions.png" alt="Ten test images, and below them what the autoencoder makes of their 49 codes.">
 <h2>What was judged</h2>
