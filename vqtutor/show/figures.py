@@ -51,11 +51,18 @@ class Picture:
             self._figure.savefig(file, format="png", bbox_inches="tight", metadata={"Software": None})
         return file.getvalue()
 
+    @property
+    def kind(self) -> str:
+        """Either "photo", with grey images in it, or "chart", which a dark theme may turn dark."""
+        shown = [image for axis in self._figure.axes for image in axis.images]
+        return "photo" if any(image.cmap.name == "gray" for image in shown) else "chart"
+
     def save(self, path: str | Path) -> None:
         Path(path).write_bytes(self.png)
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        return {"image/png": self.png, "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
+        metadata = {"image/png": {"alt": self.alt, "kind": self.kind}}
+        return {"image/png": self.png, "text/plain": self.alt}, metadata
 
     def __repr__(self) -> str:
         return f"Picture({self.alt!r})"
