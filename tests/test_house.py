@@ -148,4 +148,5 @@ def test_the_package_stays_small():
         if "lessons" not in path.parts:
             room = path.parent.name if path.parent.name == "grading" else "rest"
             size["workshop" if path.stem in workshop else room] += lines_of_code(path)
-    assert size["rest"] < 4_000 and size["grading"] < 1_600 and size["workshop"] < 1_200, size
+    # 4,000 and 200 for explorers that talk to a browser.
+    assert size["rest"] < 4_200 and size["grading"] < 1_600 and size["workshop"] < 1_200, size
