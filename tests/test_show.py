@@ -1,6 +1,7 @@
 """Pictures say what they show and keep their numbers; widgets move what they should and leave a picture behind."""
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -39,6 +40,20 @@ def test_every_picture_has_ink_text_and_data(name):
     data, metadata = picture._repr_mimebundle_()
     assert data["text/plain"] == metadata["image/png"]["alt"] == picture.alt and picture.alt
     assert picture.data
+
+
+def test_live_notebooks_get_the_alternative_text_and_stored_outputs_only_one_copy(monkeypatch):
+    picture = figures.curves({"loss": [3, 2, 1]}, "step", "loss", alt="A loss that falls 'fast' & <far>.")
+    (tag,) = re.findall(r"<img [^>]*>", picture._repr_mimebundle_()[0]["text/html"])
+    assert "alt='A loss that falls &#x27;fast&#x27; &amp; &lt;far&gt;.'" in tag
+    monkeypatch.setenv("VQTUTOR_PICTURES", "png")
+    assert set(picture._repr_mimebundle_()[0]) == {"image/png", "text/plain"}
+
+
+def test_what_a_dark_theme_may_turn_dark():
+    kinds = {name: PICTURES[name]().kind for name in PICTURES}
+    photos = {"rows_of_images", "reconstructions", "code_maps"}
+    assert kinds == {name: "photo" if name in photos else "chart" for name in PICTURES}
 
 
 def test_a_picture_says_the_numbers_it_shows():

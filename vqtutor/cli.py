@@ -104,8 +104,8 @@ def _test(options) -> int:
 def _lab(_) -> int:
     from vqtutor import authoring
 
-    notebooks = authoring.course_folder() / "notebooks"
-    return subprocess.run([sys.executable, "-m", "jupyter", "lab", str(notebooks)]).returncode
+    command, environment = authoring.lab(authoring.course_folder())
+    return subprocess.run(command, env=os.environ | environment).returncode
 
 
 def _release(options) -> int:

@@ -19,7 +19,10 @@ html_theme = "furo"  # contents, previous and next, search, light and dark; all 
 html_title = project
 html_static_path = ["static"]
 html_css_files = ["course.css"]
-html_show_sphinx = html_show_copyright = html_copy_source = html_show_sourcelink = False
+html_show_sphinx = html_show_copyright = html_use_index = html_domain_indices = html_copy_source = (
+    html_show_sourcelink
+) = False
+html_show_search_summary = False  # which a browser may not fetch from pages that are opened as files
 html_theme_options = {"navigation_with_keys": True}
 pygments_dark_style = "github-dark"
 templates_path = []

@@ -3,9 +3,12 @@
 Every function takes plain arrays and returns a `Picture`, which also holds the arrays that are drawn.
 """
 
+import base64
 import io
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +64,21 @@ class Picture:
         Path(path).write_bytes(self.png)
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        metadata = {"image/png": {"alt": self.alt, "kind": self.kind}}
-        return {"image/png": self.png, "text/plain": self.alt}, metadata
+        data = {"image/png": self.png, "text/plain": self.alt}
+        if os.environ.get("VQTUTOR_PICTURES") != "png":  # pages that are made of outputs take it from the metadata
+            data["text/html"] = self._html()
+        return data, {"image/png": {"alt": self.alt, "kind": self.kind}}
+
+    def _html(self) -> str:
+        """Return the picture for live notebooks, which know no alternative text of a PNG, and have dark themes."""
+        source = base64.b64encode(self.png).decode()
+        image = (
+            f"<img class='vq-{self.kind}' alt='{escape(self.alt, quote=True)}' src='data:image/png;base64,{source}'>"
+        )
+        dark = ("[data-jp-theme-light='false']", ".vscode-dark", "html[theme='dark']")
+        rules = {"chart": "invert(.92) hue-rotate(180deg)", "photo": "brightness(.85)"}
+        style = ",".join(f"{theme} .vq-{self.kind}" for theme in dark) + f"{{filter:{rules[self.kind]}}}"
+        return f"<style>.vq-{self.kind}{{max-width:100%;border-radius:6px}}{style}</style>{image}"
 
     def __repr__(self) -> str:
         return f"Picture({self.alt!r})"
