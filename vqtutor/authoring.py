@@ -14,6 +14,7 @@ import hashlib
 import io
 import os
 import re
+import sys
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
@@ -85,7 +86,18 @@ def quiet(folder: Path, anew: bool = False) -> dict[str, str]:
     if anew:
         for file in (progress, progress.with_suffix(".ledger.json")):
             file.unlink(missing_ok=True)
-    return {"VQTUTOR_DATASET": "strokes", "VQTUTOR_PROGRESS": str(progress), "VQTUTOR_PROGRESS_BAR": "off"}
+    names = {"VQTUTOR_DATASET": "strokes", "VQTUTOR_PROGRESS_BAR": "off", "VQTUTOR_PICTURES": "png"}
+    return names | {"VQTUTOR_PROGRESS": str(progress)}
+
+
+def lab(folder: Path) -> tuple[list[str], dict[str, str]]:
+    """Return the command that opens the first lesson in JupyterLab, and the variables it needs.
+
+    JupyterLab's settings for the course, which ask about no news, come before others' and after the student's own.
+    """
+    first = folder / "notebooks" / f"{LESSONS[0].notebook}.ipynb"
+    path = [str(Path(__file__).with_name("jupyter")), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
+    return [sys.executable, "-m", "jupyter", "lab", str(first)], {"JUPYTER_CONFIG_PATH": os.pathsep.join(path)}
 
 
 def lessons(folder: Path) -> list[Path]:

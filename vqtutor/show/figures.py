@@ -3,9 +3,12 @@
 Every function takes plain arrays and returns a `Picture`, which also holds the arrays that are drawn.
 """
 
+import base64
 import io
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +54,31 @@ class Picture:
             self._figure.savefig(file, format="png", bbox_inches="tight", metadata={"Software": None})
         return file.getvalue()
 
+    @property
+    def kind(self) -> str:
+        """Either "photo", with grey images in it, or "chart", which a dark theme may turn dark."""
+        shown = [image for axis in self._figure.axes for image in axis.images]
+        return "photo" if any(image.cmap.name == "gray" for image in shown) else "chart"
+
     def save(self, path: str | Path) -> None:
         Path(path).write_bytes(self.png)
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        return {"image/png": self.png, "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
+        data = {"image/png": self.png, "text/plain": self.alt}
+        if os.environ.get("VQTUTOR_PICTURES") != "png":  # pages that are made of outputs take it from the metadata
+            data["text/html"] = self._html()
+        return data, {"image/png": {"alt": self.alt, "kind": self.kind}}
+
+    def _html(self) -> str:
+        """Return the picture for live notebooks, which know no alternative text of a PNG, and have dark themes."""
+        source = base64.b64encode(self.png).decode()
+        image = (
+            f"<img class='vq-{self.kind}' alt='{escape(self.alt, quote=True)}' src='data:image/png;base64,{source}'>"
+        )
+        dark = ("[data-jp-theme-light='false']", ".vscode-dark", "html[theme='dark']")
+        rules = {"chart": "invert(.92) hue-rotate(180deg)", "photo": "brightness(.85)"}
+        style = ",".join(f"{theme} .vq-{self.kind}" for theme in dark) + f"{{filter:{rules[self.kind]}}}"
+        return f"<style>.vq-{self.kind}{{max-width:100%;border-radius:6px}}{style}</style>{image}"
 
     def __repr__(self) -> str:
         return f"Picture({self.alt!r})"
