@@ -14,6 +14,7 @@ import hashlib
 import io
 import os
 import re
+import sys
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
@@ -79,12 +80,24 @@ def course_folder() -> Path:
 def quiet(folder: Path, anew: bool = False) -> dict[str, str]:
     """Return environment variables for a run on the built-in data that does not change the user's progress file.
 
-    With `anew`, the progress of the last such run is forgotten: cards say how far a lesson has come.
+    With `anew`, progress and ledger of the last such run are forgotten: cards say how far a lesson has come.
     """
     progress = folder / "build" / "reference-progress.json"
     if anew:
-        progress.unlink(missing_ok=True)
-    return {"VQTUTOR_DATASET": "strokes", "VQTUTOR_PROGRESS": str(progress), "VQTUTOR_PROGRESS_BAR": "off"}
+        for file in (progress, progress.with_suffix(".ledger.json")):
+            file.unlink(missing_ok=True)
+    names = {"VQTUTOR_DATASET": "strokes", "VQTUTOR_PROGRESS_BAR": "off", "VQTUTOR_PICTURES": "png"}
+    return names | {"VQTUTOR_PROGRESS": str(progress)}
+
+
+def lab(folder: Path) -> tuple[list[str], dict[str, str]]:
+    """Return the command that opens the first lesson in JupyterLab, and the variables it needs.
+
+    JupyterLab's settings for the course, which ask about no news, come before others' and after the student's own.
+    """
+    first = folder / "notebooks" / f"{LESSONS[0].notebook}.ipynb"
+    path = [str(Path(__file__).with_name("jupyter")), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
+    return [sys.executable, "-m", "jupyter", "lab", str(first)], {"JUPYTER_CONFIG_PATH": os.pathsep.join(path)}
 
 
 def lessons(folder: Path) -> list[Path]:
@@ -147,7 +160,7 @@ def stamp(notebook: NotebookNode, name: str, folder: Path) -> NotebookNode:
         metadata={"vqtutor": {"role": "setup"}},
     )
     opening = sum(about(cell).get("role") == "opening" for cell in cells[:1])
-    notebook.cells = [*cells[:opening], *_picture(notebook), top, setup, *cells[opening:]]
+    notebook.cells = [*cells[:opening], *_picture(notebook, folder), top, setup, *cells[opening:]]
     for cell in notebook.cells:
         cell.metadata.pop("nbgrader", None)
         if graded := _nbgrader(cell):
@@ -155,14 +168,18 @@ def stamp(notebook: NotebookNode, name: str, folder: Path) -> NotebookNode:
     return notebook
 
 
-def _picture(notebook: NotebookNode) -> list[NotebookNode]:
-    """Return a cell with the lesson's final picture, taken from its outputs; no cell if there is no such output yet.
+def _picture(notebook: NotebookNode, folder: Path) -> list[NotebookNode]:
+    """Return a cell with the picture that opens a lesson, taken from outputs; no cell if there is no such output yet.
 
+    The opening's metadata name the cell that draws it: "cell", or "lesson/cell" of another lesson.
     It is a data: link in Markdown, which Colab, Jupyter and nbconvert show, also offline. Colab does not show
     attachments, and the output of code would not be visible before it runs.
     """
-    ids = {about(cell).get("shows") for cell in notebook.cells if about(cell).get("role") == "opening"}
-    outputs = [output for cell in notebook.cells if cell.id in ids for output in cell.get("outputs", [])]
+    shows = next((about(cell).get("shows", "") for cell in notebook.cells if about(cell).get("role") == "opening"), "")
+    lesson, _, id = shows.rpartition("/")
+    other = folder / "solutions" / f"{lesson}.ipynb"
+    cells = (read(other).cells if other.is_file() else []) if lesson else notebook.cells
+    outputs = [output for cell in cells if cell.id == id for output in cell.get("outputs", [])]
     for output in outputs:
         if "image/png" not in output.get("data", {}):
             continue
@@ -247,7 +264,7 @@ def faults(notebook: NotebookNode) -> Iterator[str]:
             yield from (f"{metadata['question']} must show: {text}" for text in texts if text not in cell.source)
         elif role in ("free_text_header", "free_text"):
             yield from _faults_of_free_text(cell, role)
-        elif role == "opening" and metadata.get("shows") not in ids:
+        elif role == "opening" and metadata.get("shows", "") not in ids and "/" not in metadata.get("shows", ""):
             yield f"the opening shows the cell {metadata.get('shows')!r}, which does not exist."
 
 

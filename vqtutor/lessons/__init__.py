@@ -15,20 +15,23 @@ class Lesson:
     """A lesson. Its modules are imported when one of its exercises or questions is first used.
 
     Args:
-      number: its place in the course.
       slug: its folder here, and the first part of its ids.
-      notebook: its notebook's name.
+      notebook: its notebook's name, which begins with its number.
       title: its heading.
       exercises, questions, free_texts: their names, in the notebook's order.
     """
 
-    number: int
     slug: str
     notebook: str
     title: str
     exercises: tuple[str, ...]
     questions: tuple[str, ...]
     free_texts: tuple[str, ...] = ()
+
+    @property
+    def number(self) -> str:
+        """Its place in the course: "00", "00b", "01"."""
+        return self.notebook.split("_")[0]
 
     def module(self, name: str) -> ModuleType:
         """Return a module of the lesson's folder: "exercises", "questions" or "probes"."""
@@ -37,7 +40,6 @@ class Lesson:
 
 LESSONS = (
     Lesson(
-        number=0,
         slug="start",
         notebook="00_start_here",
         title="Start here",
@@ -45,7 +47,30 @@ LESSONS = (
         questions=("q_fewer", "q_discrete"),
     ),
     Lesson(
-        number=1,
+        slug="primer",
+        notebook="00b_primer",
+        title="A primer",
+        exercises=(
+            "all_differences",
+            "weighted_mean",
+            "drop_some",
+            "slide",
+            "mean_nats",
+            "Counted",
+            "descend",
+        ),
+        questions=(
+            "q_shapes",
+            "q_gradient",
+            "q_jit",
+            "q_key",
+            "q_convolution",
+            "q_nats",
+            "q_transform",
+            "q_step",
+        ),
+    ),
+    Lesson(
         slug="quantizer",
         notebook="01_quantizer",
         title="The quantizer",
@@ -61,7 +86,6 @@ LESSONS = (
         free_texts=("borders",),
     ),
     Lesson(
-        number=2,
         slug="losses",
         notebook="02_losses",
         title="The losses",
@@ -79,7 +103,6 @@ LESSONS = (
         free_texts=("at_whose_cost",),
     ),
     Lesson(
-        number=3,
         slug="vqvae",
         notebook="03_vqvae",
         title="The VQ-VAE",
@@ -94,7 +117,6 @@ LESSONS = (
         free_texts=("one_code",),
     ),
     Lesson(
-        number=4,
         slug="ema",
         notebook="04_ema_codebook",
         title="The EMA codebook",
@@ -110,7 +132,6 @@ LESSONS = (
         free_texts=("ten_times",),
     ),
     Lesson(
-        number=5,
         slug="pixelcnn",
         notebook="05_pixelcnn_prior",
         title="A prior over code maps",
@@ -122,11 +143,10 @@ LESSONS = (
             "nats_to_bits_per_image",
             "sample",
         ),
-        questions=("q_suspects", "q_once", "q_blind", "q_temperature"),
+        questions=("q_suspects", "q_edges", "q_depth", "q_once", "q_blind", "q_temperature"),
         free_texts=("never_a_nine",),
     ),
     Lesson(
-        number=6,
         slug="gated",
         notebook="06_gated_pixelcnn",
         title="Two stacks, gates, and digits on demand",
@@ -136,7 +156,7 @@ LESSONS = (
             "GatedBlock",
             "complete",
         ),
-        questions=("q_suspects", "q_one_way", "q_condition"),
+        questions=("q_suspects", "q_equal_time", "q_labels", "q_one_way", "q_condition"),
         free_texts=("left_half",),
     ),
 )
