@@ -8,7 +8,7 @@ import re
 import symtable
 from collections import defaultdict
 from collections.abc import Container, Iterator, Sequence
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 # Imports of every lesson, which an answer may use without importing them.
@@ -83,13 +83,13 @@ class Statement:
                 return call if isinstance(call.args[0], ast.Constant) else None
         return None
 
-    @property
+    @cached_property
     def recalls(self) -> str | None:
         """The exercise's id, where this is `name = vqtutor.check("id", name)` or `vqtutor.recall("id")`."""
         call = self._call("check", "recall") if isinstance(self.node, ast.Assign) else None
         return str(call.args[0].value) if call else None
 
-    @property
+    @cached_property
     def checks(self) -> tuple[str, str] | None:
         """(the exercise's id, the checked expression), where this is a check."""
         call = self._call("check")
@@ -97,6 +97,7 @@ class Statement:
             return None
         return str(call.args[0].value), ast.unparse((*call.args[1:], *(one.value for one in call.keywords))[0])
 
+    @cached_property
     def is_open(self) -> bool:
         """Whether it has a blank that is unchanged."""
         return any(
@@ -273,7 +274,7 @@ class Cell:
 
     def is_open(self, name: str) -> bool:
         """Whether the blank is unchanged, as far as its text shows."""
-        return not self.error and any(one.is_open() for one in self.defining(name))
+        return not self.error and any(one.is_open for one in self.defining(name))
 
 
 def _statements(source: str) -> list[Statement]:
@@ -353,7 +354,7 @@ def cut(code: Sequence[Cell], cell: Cell, name: str, blanks: Container[str]) -> 
     changes, bound = _changes(statements), defaultdict(list)
     declared = set.union(set(), *(one.makes.declares for one in statements if one.makes))
     for place, one in enumerate(statements):
-        later = place > own and (one.is_open() or not (checks or name in one.updates))
+        later = place > own and (one.is_open or not (checks or name in one.updates))
         for target in () if one.checks else one.binds - {name} if later or one.recalls else one.binds:
             bound[target].append(place)
     externals: dict[str, str | None] = {}

@@ -102,7 +102,7 @@ class Grader:
         try:
             yield box
         except BaseException:
-            box.close()  # a reply may be left in it; it starts anew with the next answer
+            box.stop()  # a reply may be left in it
             raise
         finally:
             with self._lock:
