@@ -19,7 +19,7 @@ NUMBERS = {
     "00_start_here": {},
     "01_quantizer": {"3.2": PUBLISHED},
     "02_losses": {"0.25": SETTING, "0.1": PUBLISHED},
-    "03_vqvae": {"-0.5": SETTING, "0.5": SETTING, "0.001": PUBLISHED, "0.0001": PUBLISHED, "0.002": SETTING},
+    "03_vqvae": {"-0.5": SETTING, "0.5": SETTING, "0.001": PUBLISHED, "0.0001": PUBLISHED},
     "04_ema_codebook": {
         "0.99": SETTING,
         "0.9": SETTING,
