@@ -39,7 +39,7 @@ def chart(rows: Sequence[dict[str, Any]], title: str) -> Picture:
             for value, hollow in zip(bits, (True, False) if len(bits) == 2 else (scale,), strict=True):
                 face = dict(markerfacecolor="white", markeredgecolor="black" if scale else colour) if hollow else {}
                 named = dict(label=label) if value == bits[-1] else {}
-                axis.plot(value, height, linestyle="", **look, **face, **named)
+                axis.plot(value, height, linestyle="", **look | face, **named)
             places.append((bits[-1], height))
             data[row["system"]] = np.array([*bits, row["distortion"]])
             under = "" if prior is None else f", {prior:,.0f} under its prior"
