@@ -26,6 +26,7 @@ from vqtutor.grading import sandbox
 from vqtutor.grading.collect import Answer, Damage, Submission, collect
 from vqtutor.grading.grade import Grader, grade
 from vqtutor.grading.gradebook import Gradebook
+from vqtutor.grading.owners import read_name
 from vqtutor.grading.sandbox import Limits, Outcome, unpack
 from vqtutor.lessons import EXERCISES, LESSONS, earlier_exercises
 from vqtutor.lessons.answers import BEGIN, END, answer_of, cell_of
@@ -363,6 +364,22 @@ def test_whose_a_notebook_is(file, student, tmp_path):
     (found,) = collect(tmp_path)
     assert (found.student, found.lesson) == (student, "start")
     assert bool(found.note) == (student == "Copy of 00_start_here")
+
+
+@pytest.mark.parametrize(
+    ("name", "lesson"),
+    [
+        ("ada_00_start_here", "start"),
+        ("ada_00b_primer", "primer"),
+        ("Ada - Copy of 00B_Primer (1)", "primer"),
+        ("ada_00b_renamed", "primer"),
+        ("ada_00_begin", "start"),
+        ("ada_01_bonus", "quantizer"),
+    ],
+)
+def test_the_lesson_is_read_from_the_number_in_a_name(name, lesson):
+    found = read_name(name)
+    assert (found.lesson, found.who.casefold()) == (lesson, "ada")
 
 
 def hand_in(place, *names):

@@ -256,7 +256,7 @@ def test_nbgraders_validate_fails_on_whatever_has_not_passed(answer, tmp_path):
     assert all(output.output_type != "error" for output in done.cells[-1].outputs)
 
 
-def test_a_guess_is_put_beside_the_result(capsys):
+def test_a_guess_is_put_beside_the_result(tutor, capsys):
     tutor.compare("codes used", 20, 10)
     assert "You said 20; it is 10." in (shown := capsys.readouterr().out) and "too high" in shown
     tutor.compare("codes used", 1.0, 10)
