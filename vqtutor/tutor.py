@@ -332,10 +332,10 @@ def compare(what: str, guess: Any, found: float) -> None:
     """
     found = float(found)
     if guess is ...:
-        lines = (f"It is {found:.3g}.", "You made no guess. Make one next time: a wrong guess teaches more than none.")
+        lines = (f"It is {found:.4g}.", "You made no guess. Make one next time: a wrong guess teaches more than none.")
     else:
         off = abs(float(guess) - found) / max(abs(found), 1e-12)
         miss = f"That is too {'high' if float(guess) > found else 'low'}. What did you not expect?"
         near = "That is close." if off < 0.15 else miss
-        lines = (f"You said {float(guess):.3g}; it is {found:.3g}.", near)
+        lines = (f"You said {float(guess):.4g}; it is {found:.4g}.", near)
     card.show(card.Note(what, lines))

@@ -217,18 +217,18 @@ def window(mask: np.ndarray, shape: tuple[int, int], place: tuple[int, int]) -> 
     order = np.arange(shape[0] * shape[1]).reshape(shape)
     top, left = row - mask.shape[0] // 2, column - mask.shape[1] // 2
     used = np.zeros(shape, bool)
-    figure, ((axis,),) = _figure(4.2, width=5.6)
+    figure, ((axis,),) = _figure(5.4, width=7.4)  # large, because animations are shown smaller
     with rc_context(STYLE):
         _places(axis, np.where(order < order[place], 1, 0), ["white", PALETTE[4]])
         for (i, j), n in np.ndenumerate(order):
-            axis.text(j - 0.42, i - 0.32, str(n + 1), ha="left", va="center", fontsize=6.5, color="#666666")
+            axis.text(j - 0.42, i - 0.32, str(n + 1), ha="left", va="center", fontsize=10, color="#666666")
         for (i, j), tap in np.ndenumerate(mask):
             a, b = top + i, left + j
             inside = 0 <= a < shape[0] and 0 <= b < shape[1]
             if inside and tap:
                 used[a, b] = True
             mark = "\u00d7" if (a, b) == place else "\u2022" if tap else "0"
-            axis.text(b, a + 0.06, mark, ha="center", va="center", fontsize=15 if mark != "0" else 10,
+            axis.text(b, a + 0.06, mark, ha="center", va="center", fontsize=22 if mark != "0" else 15,
                       color="black" if inside else "#aaaaaa", fontweight="bold" if mark != "0" else None)  # fmt: skip
         axis.add_patch(
             Rectangle((left - 0.5, top - 0.5), *mask.shape[::-1], fill=False, edgecolor=PALETTE[5], linewidth=2.5)
@@ -236,11 +236,12 @@ def window(mask: np.ndarray, shape: tuple[int, int], place: tuple[int, int]) -> 
         half = np.array(mask.shape) // 2 + 0.5  # of the window, so that it stays whole at the border
         axis.set(xlim=(-half[1], shape[1] - 1 + half[1]), ylim=(shape[0] - 1 + half[0], -half[0]))
         axis.set_title(
-            f"place {order[place] + 1} of {order.size}: {used.sum()} of {int((order < order[place]).sum())} before it"
+            f"place {order[place] + 1} of {order.size}: reads {used.sum()} of the {order[place]} before it",
+            fontsize=13,
         )
         axis.set_xlabel(
             "\u2022 read   0 masked   \u00d7 predicted   coloured: known already   grey: zeros beyond the map",
-            fontsize=8.5,
+            fontsize=11,
         )
     alt = (
         f"A map of {shape[0]} by {shape[1]} places, numbered in raster order, with a window of {mask.shape[0]} by "
@@ -454,7 +455,7 @@ def lives(
             left.set(
                 xlim=(-edge, edge), ylim=(-edge, edge), aspect="equal", title=f"{what}{', ' if what else ''}step {step}"
             )
-            left.legend(loc="upper right", fontsize=8)
+            left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2, fontsize=8)
             for y, name, colour, line in (
                 (used, "codes used", FORWARD, "-"),
                 (np.exp(entropy), "perplexity", BACK, "--"),
