@@ -109,6 +109,15 @@ def test_05_temperature_trades_variety_for_readable_digits():
     assert read[0.1] > read[1.0]
 
 
+def test_05_a_network_that_does_not_know_where_it_is_draws_at_the_rim():
+    steps, _, flat = found(
+        PLAIN, "depth", r"one block, (\d+) steps: (\d+)% of 100 are read, and (\d+)% have ink at the rim"
+    )
+    deep, rebuilt = found(PLAIN, "depth", r"whole network: (\d+)%; rebuilt test pictures: (\d+)%")
+    assert flat > deep + 4 and rebuilt <= deep + 2
+    assert steps < int(re.search(r"train_prior\(network, (\d+)\)", cells(PLAIN)["train"].source)[1])  # "shorter"
+
+
 def test_05_the_longer_training_is_better():
     error, long_error = found(PLAIN, "long", r"of their variance: ([\d.]+), and ([\d.]+) after")
     drawn, long_drawn = found(PLAIN, "long", r"are read: (\d+)% of 400, and (\d+)% of 100")
