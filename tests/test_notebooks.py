@@ -76,7 +76,7 @@ TRAININGS = {
         "dict(network.apply(params, test[:8]), loss=run.history['loss'])",
     ),
     "04_ema_codebook": (
-        ("imports", "recalled", "data", "gradient-network", "ema-network", "ema-step", "train", "train-revival"),
+        ("imports", "recalled", "data", "gradient-network", "ema-network", "ema-step", "train"),
         "{f'{name} {i}': x for name, run in runs.items() for i, x in enumerate(jax.tree.leaves(run.state[:2]))}",
     ),
     "05_pixelcnn_prior": (
@@ -224,6 +224,8 @@ def trained(name, monkeypatch, exercise="", source=""):
             exec(source, space)
         elif cell.id in wanted or about.get("role") == "answer":  # without checks, which would stop a wrong answer
             exec(cell.source, space)
+        if "SEEDS" in space:
+            space["SEEDS"] = (0,)
         for network, few in SMALLER.get((name, cell.id), {}).items():
             space[network].__defaults__ = few
     return {name: np.asarray(value) for name, value in eval(look, space).items()}

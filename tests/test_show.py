@@ -1,6 +1,8 @@
 """Pictures say what they show and keep their numbers; widgets move what they should and leave a picture behind."""
 
 import io
+import re
+import sys
 
 import numpy as np
 import pytest
@@ -208,3 +210,32 @@ def test_a_widget_leaves_a_picture_where_widgets_cannot_run(make):
     data, metadata = make()._repr_mimebundle_()
     assert data["image/png"].startswith(b"\x89PNG") and "application/vnd.jupyter.widget-view+json" in data
     assert len(metadata["image/png"]["alt"]) > 20
+
+
+def test_a_small_codebook_is_laid_out_by_pca_and_by_t_sne_and_says_who_keeps_his_neighbour(monkeypatch):
+    rng = np.random.default_rng(0)
+    codes = np.concatenate([rng.normal(size=(5, 64)), rng.normal(size=(5, 64)) + 9])
+    picture = figures.code_planes(codes, np.full(10, 0.1))
+
+    def near(points):
+        others = [np.delete(np.arange(10), i) for i in range(10)]
+        return np.array(
+            [other[np.linalg.norm(points[other] - points[i], axis=1).argmin()] for i, other in enumerate(others)]
+        )
+
+    for name, title in (("pca", "PCA"), ("tsne", "t-SNE")):
+        kept = int((near(picture.data[name]) == near(codes)).sum())
+        assert re.search(rf"{title} \(.*?\): {kept} codes beside the neighbour", picture.alt)
+        groups = picture.data[name][:5].mean(0), picture.data[name][5:].mean(0)
+        assert np.linalg.norm(groups[0] - groups[1]) > np.std(picture.data[name][:5])
+    monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
+    alone = figures.code_planes(codes, np.full(10, 0.1))
+    assert "tsne" not in alone.data and "pip install scikit-learn" in alone.alt
+
+
+def test_results_of_several_seeds_are_said_as_mean_and_range():
+    picture = figures.spreads({"lost": {"a": [0.1, 0.2, 0.3], "b": [0.05, 0.05, 0.05]}}, "codebook")
+    assert "3 runs" in picture.alt and "a 0.2 (0.1 to 0.3), b 0.05 (0.05 to 0.05)" in picture.alt
+    np.testing.assert_allclose(picture.data["lost, a"], [0.1, 0.2, 0.3])
+    axis = picture._figure.axes[0]
+    assert axis.get_ylim()[0] == 0 and [text.get_text() for text in axis.get_xticklabels()] == ["a", "b"]
