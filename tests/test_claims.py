@@ -52,7 +52,7 @@ def numbers(pattern, name, cell):
     found = re.findall(pattern, said(name, cell))
     assert found, f"{name}, {cell}: no {pattern!r} in {said(name, cell)!r}"
     found = [one if isinstance(one, tuple) else (one,) for one in found]
-    return [tuple(float(number.replace(",", "")) for number in one) for one in found]
+    return [tuple(float(number.replace(",", "").rstrip(".")) for number in one) for one in found]
 
 
 def number(pattern, name, cell):

@@ -192,7 +192,7 @@ PLANTED = {
 SMALL = {id: {"source": PLANTED[id]} for id in ("vqvae.Encoder", "vqvae.Decoder")}
 # Fewer blocks and filters than in the lessons, which compile in half of the time.
 SMALLER = {
-    ("05_pixelcnn_prior", "network"): {"prior": (64, 8, 1, 16)},  # num_codes, filters, blocks, embedding
+    ("05_pixelcnn_prior", "network"): {"prior": (64, 8, 1, 16, True)},  # num_codes, filters, blocks, embedding, places
     ("06_gated_pixelcnn", "network"): {"gated": (8, 2)},  # filters, count
 }
 # Encoder and decoder as lessons after 03 recall them here: of one layer each, they compile in a moment.

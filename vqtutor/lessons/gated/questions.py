@@ -83,7 +83,7 @@ q_equal_time = question(
     best="c",
     choices={
         "The plain one: it takes more steps in that time.": (
-            "A quarter more steps buys little here; what its network cannot see it never learns."
+            "A quarter more steps buy little here, and what its network cannot see it never learns."
         ),
         "They end alike: what the plain one does not see is far away.": (
             "Far away in the map is often the same stroke, and no other network layer brings it near."
@@ -97,7 +97,7 @@ q_equal_time = question(
 
 q_labels = question(
     "gated.q_labels",
-    "A prior that is told the digit saves nats on each picture. At most how many, on average, for ten equally frequent digits?",
+    "A prior is told which of ten equally frequent digits it is. How many nats can that save, on average, at most?",
     best="b",
     choices={
         "2.3 nats a code: ln 10.": "It is told once a picture, not once a code.",

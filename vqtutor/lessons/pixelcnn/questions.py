@@ -74,7 +74,7 @@ q_blind = question(
 
 q_edges = question(
     "pixelcnn.q_edges",
-    "Every layer is 3 x 3. Of what comes before a place, where is the largest share never seen, however many layers there are?",
+    "Layers of 3 x 3, as many as you like. Where is the largest share of what comes before a place never seen?",
     best="a",
     choices={
         "At the left edge.": (
