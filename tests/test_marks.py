@@ -23,7 +23,7 @@ from vqtutor.grading.grade import Grader, grade
 from vqtutor.grading.gradebook import Gradebook, Mark
 from vqtutor.lessons import FREE_TEXTS
 
-ID, OTHER = "quantizer.borders", "losses.at_whose_cost"
+ID, OTHER = "quantizer.borders", "losses.two_measures"
 BOUNDED = settings(
     max_examples=40,
     derandomize=True,
