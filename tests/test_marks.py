@@ -23,7 +23,7 @@ from vqtutor.grading.grade import Grader, grade
 from vqtutor.grading.gradebook import Gradebook, Mark
 from vqtutor.lessons import FREE_TEXTS
 
-ID, OTHER = "quantizer.borders", "losses.at_whose_cost"
+ID, OTHER = "quantizer.borders", "losses.two_measures"
 BOUNDED = settings(
     max_examples=40,
     derandomize=True,
@@ -139,7 +139,7 @@ def test_marks_come_back_in_points_and_pages(report):
     )
     assert "Not marked yet" in (report / "report" / "feedback" / "Bo, the 2nd.html").read_text()
     index = (report / "report" / "index.html").read_text()
-    assert "1 free-text answers are not marked yet" in index and "0.8 of 2" in index  # of two that have points
+    assert "not marked yet and add nothing: 1." in index and "0.8 of 2" in index  # of two that have points
     before = {path: path.read_bytes() for path in (report / "report").rglob("*.*") if path.suffix != ".sqlite"}
     assert said(report) == []
     assert {path: path.read_bytes() for path in before} == before
@@ -427,7 +427,7 @@ def test_the_absent_count_in_no_figure(report, tmp_path):
     again(report, roster=Roster({name: () for name in names}))
     index = (report / "report" / "index.html").read_text()
     assert "4 students" in index and "Median 2, from 0 to 2" in index  # of 2, 2, 2 and 0
-    assert "3 more of whom nothing could be graded" in index
+    assert "as nothing of theirs could be graded: 3." in index
     apart = index[index.index("Of whom nothing could be graded") :]
     assert all(f">{name}</a>" in apart for name in ("Dee", "Eve", "Finn")) and ">Ada</a>" not in apart
     found = points(report)

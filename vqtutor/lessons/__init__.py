@@ -100,7 +100,7 @@ LESSONS = (
             "perplexity",
         ),
         questions=("q_beta_zero", "q_perplexity", "q_constant"),
-        free_texts=("at_whose_cost",),
+        free_texts=("two_measures",),
     ),
     Lesson(
         slug="vqvae",
