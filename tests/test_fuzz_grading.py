@@ -234,7 +234,7 @@ def answered(reply):
 
     @contextmanager
     def box(self, own=False):
-        yield SimpleNamespace(run=lambda exercise, source, limits, given=(): unpack(exercise, reply))
+        yield SimpleNamespace(run=lambda exercise, source, limits, given=(), seed=None: unpack(exercise, reply))
 
     return box
 
