@@ -9,13 +9,16 @@ TESTS := $(VENV)/.tests
 VQTUTOR := $(VENV)/bin/vqtutor
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check colab lab release bench mutants nbgrader-demo doctor clean
+.PHONY: help run site test check colab lab release bench mutants nbgrader-demo doctor clean
 
 help:  ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(COURSE)  ## execute the reference course; its pages come to build/course/index.html
 	$(VQTUTOR) run
+
+site: $(COURSE)  ## the same pages without running anything, from the outputs that solutions/ keep
+	$(VQTUTOR) site
 
 test: $(TESTS)  ## run every test, and nbval on the solutions
 	$(VQTUTOR) test
@@ -51,7 +54,7 @@ clean:  ## remove what was built, and .venv
 $(COURSE): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it: make PYTHON=/path/to/python run"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[lab]"
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[lab,site]"
 	@touch $@
 
 $(TESTS): $(COURSE)

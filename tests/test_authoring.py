@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from vqtutor import authoring, course
-from vqtutor.lessons import EXERCISES, QUESTIONS
+from vqtutor.lessons import EXERCISES, FREE_TEXTS, QUESTIONS
 
 ROOT = Path(__file__).parents[1]
 LESSONS = authoring.lessons(ROOT)
@@ -145,9 +145,9 @@ def test_every_exercise_and_question_is_asked_once():
         authoring.about(cell).get("exercise") or authoring.about(cell).get("question")
         for notebook in SOLUTIONS.values()
         for cell in notebook.cells
-        if authoring.about(cell).get("role") in ("answer", "question")
+        if authoring.about(cell).get("role") in ("answer", "question", "free_text")
     ]
-    assert sorted(asked) == sorted([*EXERCISES, *QUESTIONS])
+    assert sorted(asked) == sorted([*EXERCISES, *QUESTIONS, *FREE_TEXTS])
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,7 @@ def test_lessons_are_declared_as_they_are_written():
         for kind, names, module in (
             ("Exercise", lesson.exercises, "exercises"),
             ("Question", lesson.questions, "questions"),
+            ("FreeText", lesson.free_texts, "questions"),
         ):
             written = [one.id for one in vars(lesson.module(module)).values() if type(one).__name__ == kind]
             assert written == [f"{lesson.slug}.{name}" for name in names]

@@ -22,7 +22,7 @@ def home(tmp_path, monkeypatch):
 
 
 def new_session(monkeypatch):
-    monkeypatch.setattr(progress, "_memory", {})
+    monkeypatch.setattr(progress.TABLE, "memory", {})
     monkeypatch.setattr(progress, "_notices", set())
 
 

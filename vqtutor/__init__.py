@@ -5,9 +5,12 @@ vqtutor.hint("quantizer.nearest_code")                  # show the next hint
 vqtutor.glossary("nats")                                # say what a word of the course means
 vqtutor.compare("distortion", 0.3, distortion)          # put a guess beside the result
 vqtutor.load_dataset("mnist")                           # images to learn from
+vqtutor.ledger.show(data)                               # bits and distortion of what you built so far
 vqtutor.fit(step, state, images, epochs=5)              # train any compiled step
 vqtutor.quick_jit(network.init)(key, x)                 # jax.jit with fast compilation
 vqtutor.train_codec(images)                             # images to code maps and back
+vqtutor.train_reader(images, labels)                    # a network that reads drawn digits
+vqtutor.trained_codec(data), vqtutor.trained_prior(data)  # what a longer training gives, with layers of your own
 vqtutor.Conv2D, vqtutor.Conv2DTranspose                 # Haiku's layers, also fast on a CPU
 vqtutor.convolve(x, w)                                  # the same with weights of your own
 """
@@ -25,6 +28,7 @@ _HOME = {
     "recall": "tutor",
     "CheckFailed": "checking",
     "Verdict": "checking",
+    "ledger": "ledger",
     "load_dataset": "data",
     "Dataset": "data",
     "fit": "training",
@@ -32,6 +36,9 @@ _HOME = {
     "Run": "training",
     "Codec": "codec",
     "train_codec": "codec",
+    "train_reader": "reader",
+    "trained_codec": "checkpoints",
+    "trained_prior": "checkpoints",
     "Conv2D": "models.convolutions",
     "Conv2DTranspose": "models.convolutions",
     "convolve": "models.convolutions",
@@ -53,11 +60,15 @@ __all__ = [
     "glossary",
     "hint",
     "judge",
+    "ledger",
     "load_dataset",
     "progress",
     "quick_jit",
     "recall",
     "train_codec",
+    "train_reader",
+    "trained_codec",
+    "trained_prior",
 ]
 
 
@@ -65,7 +76,8 @@ def __getattr__(name: str):
     """Import each part when it is first used, so that `import vqtutor` is fast."""
     if name not in _HOME:
         raise AttributeError(f"vqtutor has no {name!r}; it has {', '.join(__all__)}.")
-    value = getattr(import_module(f"vqtutor.{_HOME[name]}"), name)
+    home = import_module(f"vqtutor.{_HOME[name]}")
+    value = home if _HOME[name] == name else getattr(home, name)  # `ledger` is a module
     globals()[name] = value  # `vqtutor.progress` must stay the function after later imports
     return value
 

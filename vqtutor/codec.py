@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -50,11 +51,14 @@ def train_codec(
     decoder: Callable[[], Any] = autoencoder.Decoder,
     quantizer: Callable[[int, int], Any] = ema.EMAVectorQuantizer,
     restart: Callable[..., tuple[Array, Array, Array]] = ema.restart_dead_codes,
-    steps: int = 400,
-    batch_size: int = 64,
+    steps: int = 900,
+    batch_size: int = 16,
     seed: int = 0,
 ) -> Codec:
     """Train R1's autoencoder with an EMA codebook and restarts of dead codes; you can give your own parts.
+
+    A recipe for a quarter of a minute: the codebook begins on encodings of the first images, the rate falls from 5e-3
+    to 0 along a cosine, the decay is 0.9, and batches are small: many small steps do more here than few large ones.
 
     Args:
       images: uint8 [N, 28, 28, 1].
@@ -62,11 +66,19 @@ def train_codec(
       encoder, decoder, quantizer, restart: your Encoder, Decoder, EMAVectorQuantizer and restart_dead_codes.
       steps, batch_size, seed: of the training.
     """
-    network = ema.ema_vqvae(num_codes, code_dim, encoder, decoder, quantizer)
-    optimizer = optax.adam(autoencoder.R1.learning_rate)
+    quick = partial(quantizer, decay=0.9)  # a mean over ten batches follows an encoder that learns this fast
+    network = ema.ema_vqvae(num_codes, code_dim, encoder, decoder, quick)
+    optimizer = optax.adam(optax.cosine_decay_schedule(5e-3, steps))
     variance = float(np.var(images[:5000] / 255.0))
-    image = autoencoder.prepare(jnp.asarray(images[:1]))
-    params, state = quick_jit(lambda key: network.init(key, image, True))(jax.random.key(seed))
+    first = autoencoder.prepare(jnp.asarray(images[:64]))
+
+    @quick_jit
+    def begin(key):
+        params, state = network.init(key, first, True)
+        z_e = network.apply(params, state, first, False)[0]["z_e"]
+        return params, ema.restart_in_state(key, state, z_e, 2.0, restart)  # counts begin at 1, so all codes are dead
+
+    params, state = begin(jax.random.key(seed))
     loss_fn = ema.make_loss(network, num_codes, variance=variance)
     step = ema.make_train_step(loss_fn, optimizer, threshold=0.5, restart=restart)
     start = params, state, optimizer.init(params), jax.random.key(seed + 1)
@@ -74,12 +86,19 @@ def train_codec(
     params, state = run.state[:2]
     (codebook,) = (own["codebook"] for own in state.values())
 
+    # The parameters are arguments: as constants they would make each codec's programs programs of their own.
     @steady_jit
-    def indices(pixels):
+    def indices(params, state, pixels):
         return network.apply(params, state, autoencoder.prepare(pixels), False)[0]["indices"]
 
     @steady_jit
-    def decoded(indices):
-        return autoencoder.decode(params, codebook[indices], decoder) + 0.5
+    def decoded(params, codes):
+        return autoencoder.decode(params, codes, decoder) + 0.5
 
-    return Codec(num_codes, codebook, run, indices, decoded)
+    return Codec(
+        num_codes,
+        codebook,
+        run,
+        lambda pixels: indices(params, state, pixels),
+        lambda indices: decoded(params, codebook[indices]),
+    )

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from vqtutor.checking.exercise import State
 from vqtutor.checking.judge import Verdict
 from vqtutor.storage import alone, whole_file
 
+Entry = dict[str, Any]
 DRIVE = Path("/content/drive/MyDrive")  # where Colab mounts your Drive
-_memory: dict[str, dict[str, Any]] = {}  # entries that could not be written to a disk
 _notices: set[str] = set()  # lines that were printed in this session
 
 
@@ -28,37 +29,78 @@ def paths() -> list[Path]:
     return [folder / "progress.json" for folder in (Path.home() / ".vqtutor", *drive)]
 
 
-def load() -> dict[str, dict[str, Any]]:
+class Table:
+    """Entries by name, in a JSON file in each of the places of the progress, and in memory where none can be written.
+
+    Args:
+      ending: of its files' names; "" for the progress itself.
+      better: of two entries of one name, the one to keep; the first is from this session.
+    """
+
+    def __init__(self, ending: str, better: Callable[[Entry, Entry], Entry]):
+        self.ending = ending
+        self.better = better
+        self.memory: dict[str, Entry] = {}  # entries that could not be written to a disk
+
+    def paths(self) -> list[Path]:
+        return [file.with_name(file.stem + self.ending) if self.ending else file for file in paths()]
+
+    def load(self) -> dict[str, Entry]:
+        entries = self.merge({}, self.memory)
+        for file in self.paths():
+            with suppress(OSError):
+                entries = self.merge(entries, _read(file))
+        return entries
+
+    def merge(self, one: dict[str, Entry], other: dict[str, Entry]) -> dict[str, Entry]:
+        return one | {id: self.better(one[id], entry) if id in one else dict(entry) for id, entry in other.items()}
+
+    def save(self, entries: dict[str, Entry]) -> None:
+        self.memory.clear()
+        files = self.paths()
+        for file in files:
+            try:
+                with alone(file):
+                    merged = self.merge(entries, _read(file))  # an OSError comes before anything is lost
+                    with whole_file(file) as part:
+                        part.write(json.dumps(merged, indent=1).encode())
+            except OSError as error:
+                self.memory.update(entries)
+                where = "on this machine" if file != files[0] else "for this session"
+                _say_once(f"Progress is kept {where} only: {file} cannot be written ({error.strerror}).")
+        if "google.colab" in sys.modules and len(files) == 1 and not os.environ.get("VQTUTOR_PROGRESS"):
+            mount = f'from google.colab import drive; drive.mount("{DRIVE.parent}")'
+            _say_once(
+                f"Your progress is lost when Colab takes this machine away. To keep it in your Drive, run: {mount}"
+            )
+
+
+def load() -> dict[str, Entry]:
     """Return {exercise id: {"state", "points", "max_points", "attempts", "hints", "source"}}.
 
     A damaged file is renamed, with a notice, and never deleted.
     """
-    entries = _merge({}, _memory)
-    for file in paths():
-        with suppress(OSError):
-            entries = _merge(entries, _read(file))
-    return entries
+    return TABLE.load()
 
 
-def _merge(one: dict[str, dict[str, Any]], other: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return one | {id: _better(one[id], entry) if id in one else dict(entry) for id, entry in other.items()}
-
-
-def _better(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+def _better(one: Entry, other: Entry) -> Entry:
     """Return one entry for two of an exercise: the better result, and the larger numbers of attempts and hints."""
     worse, better = sorted((other, one), key=_rank)  # of equal results, the first is the newer one
     return worse | better | {name: max(one.get(name, 0), other.get(name, 0)) for name in ("attempts", "hints")}
 
 
-def _rank(entry: dict[str, Any]) -> tuple[bool, int, int]:
+def _rank(entry: Entry) -> tuple[bool, int, int]:
     return entry.get("state") == State.PASSED, entry.get("points", 0), entry.get("attempts", 0)
 
 
-def _read(file: Path) -> dict[str, dict[str, Any]]:
+TABLE = Table("", _better)
+
+
+def _read(file: Path) -> dict[str, Entry]:
     try:
         entries = json.loads(file.read_text())
         if not (isinstance(entries, dict) and all(isinstance(entry, dict) for entry in entries.values())):
-            raise ValueError("not a table of exercises")
+            raise ValueError("not a table of entries")
         return entries
     except FileNotFoundError:
         return {}
@@ -70,31 +112,13 @@ def _read(file: Path) -> dict[str, dict[str, Any]]:
         return {}
 
 
-def _save(entries: dict[str, dict[str, Any]]) -> None:
-    _memory.clear()
-    files = paths()
-    for file in files:
-        try:
-            with alone(file):
-                merged = _merge(entries, _read(file))  # an OSError comes before anything is lost
-                with whole_file(file) as part:
-                    part.write(json.dumps(merged, indent=1).encode())
-        except OSError as error:
-            _memory.update(entries)
-            where = "on this machine" if file != files[0] else "for this session"
-            _say_once(f"Progress is kept {where} only: {file} cannot be written ({error.strerror}).")
-    if "google.colab" in sys.modules and len(files) == 1 and not os.environ.get("VQTUTOR_PROGRESS"):
-        mount = f'from google.colab import drive; drive.mount("{DRIVE.parent}")'
-        _say_once(f"Your progress is lost when Colab takes this machine away. To keep it in your Drive, run: {mount}")
-
-
 def _say_once(line: str) -> None:
     if line not in _notices:
         _notices.add(line)
         print(line)
 
 
-def record(verdict: Verdict, source: str = "") -> dict[str, dict[str, Any]]:
+def record(verdict: Verdict, source: str = "") -> dict[str, Entry]:
     """Store the best result of an exercise so far, and count the attempt unless the blank is still open.
 
     Args:
@@ -113,7 +137,7 @@ def record(verdict: Verdict, source: str = "") -> dict[str, dict[str, Any]]:
         entry["source"] = source
     elif verdict.state == State.NOT_YET:
         entry["tried"] = hashlib.sha256(source.encode()).hexdigest()[:16]
-    _save(entries)
+    TABLE.save(entries)
     return entries
 
 
@@ -131,5 +155,5 @@ def next_hint(exercise: str, steps: int, asked_again: bool) -> int:
     if asked_again or not entry.get("hints") or entry.get("tried") != entry.get("tried_before_hint"):
         entry["hints"] = min(entry.get("hints", 0) + 1, steps)
     entry["tried_before_hint"] = entry.get("tried")
-    _save(entries)
+    TABLE.save(entries)
     return entry["hints"]

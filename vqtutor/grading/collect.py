@@ -22,9 +22,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
+from vqtutor.authoring import FREE_TEXT_HEADING, NO_TEXT
 from vqtutor.checking import Exercise
 from vqtutor.grading.owners import Name, Roster, displayed, likeness, read_name
-from vqtutor.lessons import EXERCISES, LESSONS, earlier_blanks, earlier_exercises
+from vqtutor.lessons import EXERCISES, FREE_TEXTS, LESSONS, earlier_blanks, earlier_exercises
 from vqtutor.source import Cell, Statement, cut
 from vqtutor.storage import whole
 
@@ -33,6 +34,7 @@ MAX_MARKS = 3_000_000  # brackets and commas of a notebook, which take up to 60 
 MAX_CELL = 100_000  # characters of code; longer cells are ignored
 MAX_CODE = 400_000  # characters of code in all; a lesson has 20,000
 MAX_TEXT = 20_000  # characters of a free-text answer; spreadsheets take 32,767
+STUBS = (NO_TEXT, "YOUR ANSWER HERE")  # ours and nbgrader's, where nothing was written
 MAX_SECONDS = 20  # of processor time for a notebook; a whole lesson takes a tenth
 # What is read of one student: files, bytes, seconds of processor time, files of one zip, and zips in zips.
 MAX_FILES, MAX_BYTES, MAX_READING, MAX_ZIPPED, MAX_DEPTH = 300, 256 << 20, 60, 50_000, 3
@@ -417,10 +419,39 @@ def _submission(fields: dict[str, str], data: bytes, lesson: str | None, digest:
     if unknown := sorted({_exercise(c.metadata) for c in code} - {"", *EXERCISES}):
         named = ", ".join(unknown[:20])[:500]
         sentence += f" It has answers to what this release does not have; those with a name of its are graded: {named}."
-    free = [(m.get("question", m["id"]), text[:MAX_TEXT]) for _, text, m in cells if m.get("role") == "free_text"]
+    free = _free_text(cells, lesson)
     return Submission(
-        **fields, lesson=lesson, answers=answers, free_text=dict(free[:50]), digest=digest, sentence=sentence.strip()
+        **fields, lesson=lesson, answers=answers, free_text=free, digest=digest, sentence=sentence.strip()
     )
+
+
+def _free_text(cells: list[tuple[bool, str, dict[str, str]]], lesson: str) -> dict[str, str]:
+    """Return {question: answer} of a lesson's free-text questions, "" where nothing was written.
+
+    An answer is in its cell, or in cells that were added below it. Where metadata are lost, or those of an older
+    release, it is what stands below the heading.
+    """
+    ids = [id for id in FREE_TEXTS if id.startswith(f"{lesson}.")]
+    answers: dict[str, list[str]] = {id: [] for id in ids}
+    writing = None
+    for is_code, text, about in cells:
+        role, text = about.get("role", ""), text.strip()
+        if role in ("free_text_header", "free_text") or text.startswith(FREE_TEXT_HEADING):
+            one_line = " ".join(text.split())
+            asked = [id for id in ids if FREE_TEXTS[id].asks in one_line]
+            known = [id for id in (about.get("question"), *asked, writing) if id in answers]
+            writing = next(iter(known), ids[0] if len(ids) == 1 else None)
+            if role != "free_text":  # some write below the question, in its cell
+                text = one_line.partition(FREE_TEXTS[asked[0]].asks)[2] if asked else ""
+        elif role or re.match("##+ ", text):
+            writing = None
+        elif is_code:
+            continue
+        for stub in STUBS:
+            text = text.replace(stub, "").strip()
+        if writing and text and text not in answers[writing]:
+            answers[writing].append(text)
+    return {id: "\n\n".join(texts)[:MAX_TEXT] for id, texts in answers.items()}
 
 
 def _cells(book: dict[str, Any]) -> Iterator[tuple[bool, str, dict[str, str]]]:

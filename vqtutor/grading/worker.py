@@ -1,8 +1,12 @@
 """The program inside the sandbox: imports JAX once, then forks for every answer. It imports nothing of vqtutor itself.
 
-A request comes on stdin: a head with its length and the answer's limits, then JSON, see sandbox.request. Only the
-process that runs the answer reads the JSON, so that the process that forks never holds it. A reply goes to stdout: its
-length, the exit status of the answer's process, and JSON, which is not trusted.
+It computes nothing before it forks: JAX would start threads, which a fork loses, and the first program that the fork
+compiles would wait for them forever.
+
+First comes, on stdin, the course's code that all answers need, as JSON. Then come requests: a head with a request's
+length and the answer's limits, then JSON, see sandbox.request. Only the process that runs the answer reads that JSON, so
+that the process that forks never holds it. A reply goes to stdout: its length, the exit status of the answer's process,
+and JSON, which is not trusted.
 
 Each answer runs as the only process of its own namespace, with its own scratch folder, without privileges, and without
 permission to start processes. When it ends, its namespace and scratch folder are removed.
@@ -11,8 +15,10 @@ permission to start processes. When it ends, its namespace and scratch folder ar
 import ast
 import base64
 import ctypes
+import gc
 import importlib.abc
 import importlib.machinery
+import importlib.metadata
 import json
 import linecache
 import os
@@ -23,6 +29,7 @@ import struct
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from importlib import import_module
 from types import ModuleType, SimpleNamespace
 from typing import NamedTuple
@@ -163,23 +170,24 @@ def run_answer(frame: bytes, seconds: float) -> list[dict]:
         return [{"whole": "open", "sentence": ""}]
     if sentence := probe.misfit(exercise, answer):
         return [{"whole": "misfit", "sentence": sentence}]
-    if request["seed"] is not None:
-        answer = probe.shaken(answer, request["seed"])
-    observations = [plain(observation) for observation in probe.observe(exercise, answer, seconds)]
+    observations = looks(exercise, answer, seconds, request["seed"])
     return [observations[0] | {"failed": failed}, *observations[1:]]
 
 
-def run_own(id: str, number: int, at: str, seed: int | None, seconds: float) -> list[dict]:
-    """Run an answer of the course's own catalogue; the course is in the sandbox or in the folder `at`."""
-    import jax
+def looks(exercise, answer, seconds: float, seed: int) -> list[dict]:
+    """Return the observations of an answer, and, where they show no problem, of the answer shaken by the seed."""
+    probe = import_module("vqtutor.checking.probe")
+    observations = probe.observe(exercise, answer, seconds)
+    if not any(one.problem for one in observations):  # for the second look nearly all is compiled
+        observations += probe.observe(exercise, probe.shaken(answer, seed), seconds)
+    return [plain(observation) for observation in observations]
 
-    if number == 0:  # programs that the right answer compiles are not kept: an answer could find them
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 1e9)
+
+def run_own(id: str, number: int, at: str, seed: int, seconds: float) -> list[dict]:
+    """Run an answer of the course's own catalogue; the course is in the sandbox or in the folder `at`."""
     sys.path.insert(0, COURSE if os.path.isdir(COURSE) else at)
     exercise = import_module("vqtutor.lessons").EXERCISES[id]
-    probe, answer = import_module("vqtutor.checking.probe"), exercise.catalogue[number]
-    answer = answer if seed is None else probe.shaken(answer, seed)
-    return [plain(observation) for observation in probe.observe(exercise, answer, seconds)]
+    return looks(exercise, exercise.catalogue[number], seconds, seed)
 
 
 def plain(observation) -> dict:
@@ -194,10 +202,15 @@ def plain(observation) -> dict:
     )
 
 
+def _read(size: int) -> bytes:
+    text = b""
+    while len(text) < size:
+        text += os.read(0, size - len(text))
+    return text
+
+
 def _be_the_answer(limits: Limits, out: int, isolated: bool) -> None:
-    frame = b""
-    while len(frame) < limits.size:
-        frame += os.read(0, limits.size - len(frame))
+    frame = _read(limits.size)
     if sys.platform == "linux":
         _libc.prctl(1, signal.SIGKILL, 0, 0, 0)  # it ends when its keeper does
     os.setsid()  # its signals to its process group reach no other process
@@ -241,7 +254,7 @@ def _keep(limits: Limits, out: int, isolated: bool) -> int:
         finally:
             os._exit(70)
     os.close(out)
-    most, late, asleep = limits.seconds + limits.grace, False, 0
+    most, late, asleep = 2 * limits.seconds + limits.grace, False, 0  # two looks
     start = looked = time.monotonic()
     before = 0.0
     while not (ended := os.waitpid(child, os.WNOHANG))[0]:
@@ -284,10 +297,35 @@ def can_isolate() -> bool:
     return os.waitpid(child, 0)[1] == 0
 
 
-def main() -> None:
-    import haiku  # noqa: F401 - before the first fork, so that it does not count as an answer's time
-    import optax  # noqa: F401
+def get_ready(texts: dict[str, str]) -> None:
+    """Import, before the first fork, what nearly every answer needs: libraries, and these modules of the course."""
+    import_module("haiku")
+    import_module("optax")
+    importlib.metadata.entry_points = lambda **_: ()  # JAX would look for plugins in every package that is installed
+    read, out = os.pipe()
+    if os.fork() == 0:  # JAX loads more modules when it first compiles: this process finds out which
+        with suppress(Exception):
+            import jax
 
+            jax.jit(jax.grad(lambda x: jax.numpy.linalg.norm(x)))(jax.random.normal(jax.random.key(0), (2, 2)))
+            os.write(out, " ".join(sys.modules).encode())
+        os._exit(0)
+    os.close(out)
+    with open(read) as names:
+        for name in names.read().split():
+            with suppress(Exception):
+                import_module(name)
+    os.wait()
+    sys.meta_path.insert(0, Library(texts))
+    for name in texts:
+        import_module(name)
+    gc.collect()
+    gc.freeze()  # no answer's collection looks through all of this again
+
+
+def main() -> None:
+    size = struct.unpack(">q", os.read(0, 8))[0]
+    get_ready(json.loads(_read(size)))
     if sys.platform == "linux":
         _libc.prctl(4, 0, 0, 0, 0)  # not dumpable: no other process can read this one's memory
     isolated = "isolate" in sys.argv and can_isolate()

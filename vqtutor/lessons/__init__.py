@@ -7,7 +7,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from vqtutor.checking.exercise import Exercise, Question
+from vqtutor.checking.exercise import Exercise, FreeText, Question
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Lesson:
       slug: its folder here, and the first part of its ids.
       notebook: its notebook's name, which begins with its number.
       title: its heading.
-      exercises, questions: their names, in the notebook's order.
+      exercises, questions, free_texts: their names, in the notebook's order.
     """
 
     slug: str
@@ -26,6 +26,7 @@ class Lesson:
     title: str
     exercises: tuple[str, ...]
     questions: tuple[str, ...]
+    free_texts: tuple[str, ...] = ()
 
     @property
     def number(self) -> str:
@@ -82,6 +83,7 @@ LESSONS = (
             "gradient_reach",
         ),
         questions=("q_leak", "q_flat", "q_distance"),
+        free_texts=("borders",),
     ),
     Lesson(
         slug="losses",
@@ -98,6 +100,7 @@ LESSONS = (
             "perplexity",
         ),
         questions=("q_beta_zero", "q_perplexity", "q_constant"),
+        free_texts=("at_whose_cost",),
     ),
     Lesson(
         slug="vqvae",
@@ -111,6 +114,7 @@ LESSONS = (
             "make_train_step",
         ),
         questions=("q_discrete", "q_shape", "q_codes", "q_use"),
+        free_texts=("one_code",),
     ),
     Lesson(
         slug="ema",
@@ -125,6 +129,7 @@ LESSONS = (
             "restart_dead_codes",
         ),
         questions=("q_decay", "q_debias", "q_one_latent"),
+        free_texts=("ten_times",),
     ),
     Lesson(
         slug="pixelcnn",
@@ -138,7 +143,8 @@ LESSONS = (
             "nats_to_bits_per_image",
             "sample",
         ),
-        questions=("q_suspects", "q_once", "q_blind", "q_temperature"),
+        questions=("q_suspects", "q_edges", "q_depth", "q_once", "q_blind", "q_temperature"),
+        free_texts=("never_a_nine",),
     ),
     Lesson(
         slug="gated",
@@ -150,7 +156,8 @@ LESSONS = (
             "GatedBlock",
             "complete",
         ),
-        questions=("q_suspects", "q_one_way", "q_condition"),
+        questions=("q_suspects", "q_equal_time", "q_labels", "q_one_way", "q_condition"),
+        free_texts=("left_half",),
     ),
 )
 
@@ -175,6 +182,7 @@ class _ById(Mapping):
 
 EXERCISES: Mapping[str, Exercise] = _ById(Exercise, lambda lesson: lesson.exercises, "exercises")
 QUESTIONS: Mapping[str, Question] = _ById(Question, lambda lesson: lesson.questions, "questions")
+FREE_TEXTS: Mapping[str, FreeText] = _ById(FreeText, lambda lesson: lesson.free_texts, "questions")
 
 
 def find(id: str) -> Exercise:

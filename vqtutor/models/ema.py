@@ -151,6 +151,20 @@ def restart_dead_codes(
     return jnp.where(dead, 1.0, counts), jnp.where(dead[:, None], fresh, sums), codebook
 
 
+def restart_in_state(
+    key: Array,
+    state: State,
+    z_e: Array,
+    threshold: float,
+    restart: Callable[..., tuple[Array, Array, Array]] = restart_dead_codes,
+) -> State:
+    """Return a network's state after `restart(key, counts, sums, codebook, z_e, threshold)` of its one codebook."""
+    (module,) = state
+    names = ("counts", "sums", "codebook")
+    after = restart(key, *(state[module][name] for name in names), z_e, threshold)
+    return {module: state[module] | dict(zip(names, after, strict=True))}
+
+
 def ema_vqvae(
     num_codes: int = R1.num_codes,
     code_dim: int = R1.code_dim,
@@ -226,10 +240,7 @@ def make_train_step(
         updates, opt_state = optimizer.update(gradients, opt_state, params)
         key, chooser = jax.random.split(key)
         if threshold is not None:
-            (module,) = state
-            names = ("counts", "sums", "codebook")
-            after = restart(chooser, *(state[module][name] for name in names), z_e, threshold)
-            state = {module: state[module] | dict(zip(names, after, strict=True))}
+            state = restart_in_state(chooser, state, z_e, threshold, restart)
         return optax.apply_updates(params, updates), state, opt_state, key, {"loss": loss} | metrics
 
     return step

@@ -3,9 +3,12 @@
 Every function takes plain arrays and returns a `Picture`, which also holds the arrays that are drawn.
 """
 
+import base64
 import io
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +54,31 @@ class Picture:
             self._figure.savefig(file, format="png", bbox_inches="tight", metadata={"Software": None})
         return file.getvalue()
 
+    @property
+    def kind(self) -> str:
+        """Either "photo", with grey images in it, or "chart", which a dark theme may turn dark."""
+        shown = [image for axis in self._figure.axes for image in axis.images]
+        return "photo" if any(image.cmap.name == "gray" for image in shown) else "chart"
+
     def save(self, path: str | Path) -> None:
         Path(path).write_bytes(self.png)
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        return {"image/png": self.png, "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
+        data = {"image/png": self.png, "text/plain": self.alt}
+        if os.environ.get("VQTUTOR_PICTURES") != "png":  # pages that are made of outputs take it from the metadata
+            data["text/html"] = self._html()
+        return data, {"image/png": {"alt": self.alt, "kind": self.kind}}
+
+    def _html(self) -> str:
+        """Return the picture for live notebooks, which know no alternative text of a PNG, and have dark themes."""
+        source = base64.b64encode(self.png).decode()
+        image = (
+            f"<img class='vq-{self.kind}' alt='{escape(self.alt, quote=True)}' src='data:image/png;base64,{source}'>"
+        )
+        dark = ("[data-jp-theme-light='false']", ".vscode-dark", "html[theme='dark']")
+        rules = {"chart": "invert(.92) hue-rotate(180deg)", "photo": "brightness(.85)"}
+        style = ",".join(f"{theme} .vq-{self.kind}" for theme in dark) + f"{{filter:{rules[self.kind]}}}"
+        return f"<style>.vq-{self.kind}{{max-width:100%;border-radius:6px}}{style}</style>{image}"
 
     def __repr__(self) -> str:
         return f"Picture({self.alt!r})"
@@ -224,6 +247,37 @@ def panels_of_curves(panels: Mapping[str, Mapping[str, Sequence[float]]], xlabel
     return Picture(figure, alt, data if len(panels) > 1 else next(iter(panels.values())))
 
 
+def spreads(panels: Mapping[str, Mapping[str, Sequence[float]]], what: str) -> Picture:
+    """Draw results of several runs each, a panel for each quantity: a dot for a run, a line for their mean.
+
+    Args:
+      panels: quantity -> name -> values, one a run (a seed). All are in the alternative text, as mean and range.
+      what: what the names are, such as "codebook".
+    """
+    figure, axes = _figure(2.8, 1, len(panels))
+    marks, texts, data = "osD^vP*X", [], {}
+    with rc_context(STYLE):
+        for axis, (quantity, results) in zip(axes.flat, panels.items(), strict=True):
+            parts = []
+            for i, (name, values) in enumerate(results.items()):
+                values = np.asarray(values, np.float64)
+                axis.plot([i - 0.25, i + 0.25], [values.mean()] * 2, color="black", linewidth=1)
+                axis.plot(
+                    [i] * len(values), values, marks[i % 8], color=PALETTE[i % 7], markeredgecolor="black", alpha=0.8
+                )
+                around = f" ({values.min():.3g} to {values.max():.3g})" if len(values) > 1 else ""
+                parts.append(f"{name} {values.mean():.3g}{around}")
+                data[f"{quantity}, {name}"] = values
+            axis.set_xticks(range(len(results)), list(results))
+            axis.set(xlabel=what, ylabel=quantity, xlim=(-0.6, len(results) - 0.4))
+            axis.set_ylim(bottom=0)
+            texts.append(f"{quantity}: {', '.join(parts)}")
+    runs = len(next(iter(next(iter(panels.values())).values())))
+    dots = f"a dot for each of {runs} runs and a line for their mean" if runs > 1 else "one run each"
+    alt = f"Results by {what}, {dots}. {'; '.join(texts)}."
+    return Picture(figure, alt, data)
+
+
 def steps_and_slopes(x: np.ndarray, values: np.ndarray, slopes: np.ndarray, xlabel: str, alt: str) -> Picture:
     """Draw a function above its slope, both [N] over x [N]."""
     figure, axes = _figure(3.6, 2, 1, sharex=True)
@@ -363,6 +417,60 @@ def fields(panels: Mapping[str, tuple[np.ndarray, tuple[int, int]]], alt: str) -
     return Picture(figure, alt, {title: field for title, (field, _) in panels.items()})
 
 
+def _principal_plane(codes: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return codes [K, D] on their two principal directions, [K, 2], and the share of their variance there."""
+    centred = codes - codes.mean(axis=0)
+    _, spread, directions = np.linalg.svd(centred, full_matrices=False)
+    # The sign of a direction is arbitrary: make its largest entry positive, so that the picture is the same everywhere.
+    directions = directions[:2] * np.sign(directions[:2][[0, 1], np.abs(directions[:2]).argmax(axis=1)])[:, None]
+    return centred @ directions.T, float((spread[:2] ** 2).sum() / (spread**2).sum())
+
+
+def _neighbours(points: np.ndarray) -> np.ndarray:
+    """Return the index of each point's nearest other point: [K, D] -> [K]."""
+    distances = ((points[:, None] - points) ** 2).sum(axis=-1)
+    np.fill_diagonal(distances, np.inf)
+    return distances.argmin(axis=1)
+
+
+def code_planes(codes: np.ndarray, usage: np.ndarray) -> Picture:
+    """Draw a small codebook on its two principal directions, and beside that as t-SNE lays it out.
+
+    t-SNE (van der Maaten and Hinton, 2008) is scikit-learn's; where that is missing, the first plane is drawn alone,
+    and the alternative text says how to install it.
+
+    Args:
+      codes: [K, D], a few tens at most: each is drawn with its number.
+      usage: [K], each code's share; more used codes have larger circles.
+    """
+    codes, usage = np.asarray(codes, np.float64), np.asarray(usage)
+    plane, explained = _principal_plane(codes)
+    planes, notes = {f"PCA ({explained:.0%} of their variance)": plane}, []
+    try:
+        from sklearn.manifold import TSNE
+    except ImportError:
+        notes = ["t-SNE is missing here: it needs scikit-learn, pip install scikit-learn"]
+    else:
+        layout = TSNE(perplexity=min(30, len(codes) / 3), init="pca", random_state=0).fit_transform(codes)
+        planes["t-SNE (no scale, no directions)"] = layout
+    figure, axes = _figure(3.4, 1, len(planes), WIDTH if len(planes) > 1 else WIDTH / 2)
+    with rc_context(STYLE):
+        for axis, (title, points) in zip(axes.flat, planes.items(), strict=True):
+            axis.scatter(*points.T, s=150 + 900 * usage, color=PALETTE[4], alpha=0.6, edgecolors="black")
+            for k, (x, y) in enumerate(points):
+                axis.text(x, y, str(k), ha="center", va="center_baseline", fontweight="bold", fontsize=9)
+            axis.set_aspect("equal", "datalim")
+            axis.margins(0.15)
+            _bare(axis)
+            axis.set_title(title)
+            kept = int(np.sum(_neighbours(points) == _neighbours(codes)))
+            notes.append(f"{title}: {kept} codes beside the neighbour that is nearest in {codes.shape[1]} dimensions")
+    alt = f"{len(codes)} numbered codes on the plane, larger when used more. {'; '.join(notes)}."
+    return Picture(
+        figure, alt, {"codes": codes, "usage": usage, **dict(zip(("pca", "tsne"), planes.values(), strict=False))}
+    )
+
+
 def codebook(codes: np.ndarray, usage: np.ndarray) -> Picture:
     """Draw a codebook: on the left the codes on two principal directions, on the right how often each is used.
 
@@ -371,12 +479,7 @@ def codebook(codes: np.ndarray, usage: np.ndarray) -> Picture:
       usage: [K], each code's share; they sum to 1. Codes that are never used are crosses.
     """
     codes, usage = np.asarray(codes, np.float64), np.asarray(usage)
-    centred = codes - codes.mean(axis=0)
-    _, spread, directions = np.linalg.svd(centred, full_matrices=False)
-    # The sign of a direction is arbitrary: make its largest entry positive, so that the picture is the same everywhere.
-    directions = directions[:2] * np.sign(directions[:2][[0, 1], np.abs(directions[:2]).argmax(axis=1)])[:, None]
-    plane = centred @ directions.T
-    explained = (spread[:2] ** 2).sum() / (spread**2).sum()
+    plane, explained = _principal_plane(codes)
     used = usage > 0
     figure, ((left, right),) = _figure(3.2, 1, 2)
     with rc_context(STYLE):

@@ -1,5 +1,6 @@
 """Questions of lesson 04."""
 
+from vqtutor.checking import FreeText
 from vqtutor.lessons.entries import question
 
 q_decay = question(
@@ -71,4 +72,11 @@ q_one_latent = question(
             "them."
         ),
     },
+)
+
+ten_times = FreeText(
+    "ema.ten_times",
+    'A colleague reports: "We made the codebook ten times as large, and perplexity did not change." What would you '
+    "look at first, and what would you try? Four sentences are enough.",
+    points=3,
 )

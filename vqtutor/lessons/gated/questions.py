@@ -1,5 +1,6 @@
 """Questions of lesson 06."""
 
+from vqtutor.checking import FreeText
 from vqtutor.lessons.entries import question
 
 q_suspects = question(
@@ -74,4 +75,45 @@ q_condition = question(
             "That is what it does well: all places hear the same label, and agree by way of the codes before them."
         ),
     },
+)
+
+q_equal_time = question(
+    "gated.q_equal_time",
+    "Plain and gated priors train on the same maps for the same time. Which one predicts held-out maps better?",
+    best="c",
+    choices={
+        "The plain one: it takes more steps in that time.": (
+            "A quarter more steps buys little here; what its network cannot see it never learns."
+        ),
+        "They end alike: what the plain one does not see is far away.": (
+            "Far away in the map is often the same stroke, and no other network layer brings it near."
+        ),
+        "The gated one: it sees all that comes before, and gates multiply.": (
+            "Steps are dearer, and still it gets further. Run it: the difference is in the third figure or so, and "
+            "on another machine, where steps cost something else, it may come out otherwise."
+        ),
+    },
+)
+
+q_labels = question(
+    "gated.q_labels",
+    "A prior that is told the digit saves nats on each picture. At most how many, on average, for ten equally frequent digits?",
+    best="b",
+    choices={
+        "2.3 nats a code: ln 10.": "It is told once a picture, not once a code.",
+        "2.3 nats a picture, that is 0.047 a code.": (
+            "To say which of ten takes ln 10 nats, 2.3, and no more can be saved: what is not told must be learned "
+            "from the codes, and then costs just that."
+        ),
+        "There is no limit: it depends on the network.": (
+            "A network that learns badly may gain more for a while. A perfect one cannot."
+        ),
+    },
+)
+
+left_half = FreeText(
+    "gated.left_half",
+    "You want to complete the *left* half of a picture, with the right half known. `complete` runs, and the result is "
+    "poor. Why, and what would you change? Four sentences are enough.",
+    points=3,
 )

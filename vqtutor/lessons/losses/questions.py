@@ -1,5 +1,6 @@
 """Questions of lesson 02."""
 
+from vqtutor.checking import FreeText
 from vqtutor.lessons.entries import question
 
 q_beta_zero = question(
@@ -71,4 +72,11 @@ q_constant = question(
             "name one."
         ),
     },
+)
+
+at_whose_cost = FreeText(
+    "losses.at_whose_cost",
+    "Train the toy with the broken layer in place of yours, and the reconstruction loss falls all the same, while the "
+    "whole loss grows. Which part of the network makes it fall, and at whose cost? Three sentences are enough.",
+    points=2,
 )

@@ -1,5 +1,6 @@
 """Questions of lesson 05."""
 
+from vqtutor.checking import FreeText
 from vqtutor.lessons.entries import question
 
 q_suspects = question(
@@ -71,6 +72,42 @@ q_blind = question(
     },
 )
 
+q_edges = question(
+    "pixelcnn.q_edges",
+    "Every layer is 3 x 3. Of what comes before a place, where is the largest share never seen, however many layers there are?",
+    best="a",
+    choices={
+        "At the left edge.": (
+            "The blind spot lies up and to the right, and there the most places are up and to the right. Nothing of "
+            "the zeros beyond the rim helps."
+        ),
+        "At the right edge.": (
+            "There the slope leaves the map after a place: nothing is farther right. What is seen is all that there is."
+        ),
+        "Nowhere: with enough layers all is seen everywhere.": (
+            "One row up is still one place to the right, after any number of layers."
+        ),
+    },
+)
+
+q_depth = question(
+    "pixelcnn.q_depth",
+    "A prior sees four rows up and no more. What does it get wrong in a map of seven rows?",
+    best="b",
+    choices={
+        "The first rows, which it draws with nothing to go by.": (
+            "There it sees the rim above, and knows just where it is: digits begin with background."
+        ),
+        "The last rows: it cannot tell the sixth from the seventh.": (
+            "From both it sees four rows of codes and no rim, so it cannot know that the map ends here. Digits leave "
+            "the last row empty; this prior puts strokes there now and then, and in the corners."
+        ),
+        "Nothing: four rows are more than any stroke needs.": (
+            "A stroke may not need more. But to know when to stop you have to know where you are."
+        ),
+    },
+)
+
 q_temperature = question(
     "pixelcnn.q_temperature",
     "The logits are divided by the temperature before a code is drawn. You are about to draw with 0.1, 0.7, 1 and "
@@ -92,4 +129,11 @@ q_temperature = question(
             "Yes. Each choice is the safe one. What is lost is variety, and with it most ways to write a digit."
         ),
     },
+)
+
+never_a_nine = FreeText(
+    "pixelcnn.never_a_nine",
+    "Suppose the prior were trained on code maps of digits 0 to 8 only, and you drew a thousand maps. Would you ever "
+    "see a 9? How would you find out, without looking at a thousand pictures? Four sentences are enough.",
+    points=3,
 )

@@ -1,5 +1,6 @@
 """Questions of lesson 01."""
 
+from vqtutor.checking import FreeText
 from vqtutor.lessons.entries import question
 
 q_leak = question(
@@ -69,4 +70,12 @@ q_distance = question(
             "Try |z|^2: it is added to the distances of all codes alike, so leaving it out shifts all of them alike."
         ),
     },
+)
+
+borders = FreeText(
+    "quantizer.borders",
+    "Two encoders feed the same codebook. One puts its vectors right at the borders between cells, the other close to "
+    "the codes. Whose gradients does the straight-through estimator distort more, and why? Three sentences are "
+    "enough.",
+    points=2,
 )

@@ -1,5 +1,6 @@
 """Questions of lesson 03."""
 
+from vqtutor.checking import FreeText
 from vqtutor.lessons.entries import question
 
 q_discrete = question(
@@ -87,4 +88,11 @@ q_use = question(
             "Codes jump from one kind to the next. Smooth changes are what continuous representations are good at."
         ),
     },
+)
+
+one_code = FreeText(
+    "vqvae.one_code",
+    "Look at the code maps again. How would you find out what one particular code stands for? Describe an experiment, "
+    "and what you would expect to see. Four sentences are enough.",
+    points=3,
 )

@@ -1,0 +1,187 @@
+"""What lessons 00 to 04 say of their results is held to what they printed and drew: the stored outputs of solutions/.
+
+Every decimal and every percentage in a text cell is listed below, with what it is: a setting, something published, or
+arithmetic. Results stand in outputs, where they are computed; what the texts make of them is tested here.
+"""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from vqtutor import authoring
+
+ROOT = Path(__file__).parents[1]
+LESSONS = ("00_start_here", "01_quantizer", "02_losses", "03_vqvae", "04_ema_codebook")
+SETTING, PUBLISHED, MATHS = "a setting", "published, or in docs/measurements.md", "arithmetic"
+NUMBERS = {
+    "00_start_here": {},
+    "01_quantizer": {"3.2": PUBLISHED},
+    "02_losses": {"0.25": SETTING, "0.1": PUBLISHED},
+    "03_vqvae": {"-0.5": SETTING, "0.5": SETTING, "0.001": PUBLISHED, "0.0001": PUBLISHED, "0.002": SETTING},
+    "04_ema_codebook": {
+        "0.99": SETTING,
+        "0.9": SETTING,
+        "0.5": SETTING,
+        "0.1": SETTING,
+        "0.25": SETTING,
+        ".1": PUBLISHED,  # appendix A.1
+        "0.00004": MATHS,  # 0.99 ** 1000
+        **dict.fromkeys(("0.0399", "0.0395", "16.8", "0.0314", "0.0311", "35.1"), PUBLISHED),
+    },
+}
+
+
+@cache
+def notebook(name):
+    return authoring.read(ROOT / "solutions" / f"{name}.ipynb")
+
+
+@cache
+def said(name, cell):
+    """Return all that a cell printed, and its pictures' alternative texts."""
+    (cell,) = (one for one in notebook(name).cells if one.id == cell)
+    outputs = [out.get("text") or out.get("data", {}).get("text/plain", "") for out in cell.outputs]
+    assert outputs, f"{name}, {cell.id}: nothing is stored; run `make release`"
+    return "".join(outputs)
+
+
+def numbers(pattern, name, cell):
+    """Return the numbers of each match of a pattern in what a cell said."""
+    found = re.findall(pattern, said(name, cell))
+    assert found, f"{name}, {cell}: no {pattern!r} in {said(name, cell)!r}"
+    found = [one if isinstance(one, tuple) else (one,) for one in found]
+    return [tuple(float(number.replace(",", "")) for number in one) for one in found]
+
+
+def number(pattern, name, cell):
+    ((value,), *_) = numbers(pattern, name, cell)
+    return value
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_every_decimal_and_percentage_of_the_texts_is_known(name):
+    for cell in notebook(name).cells:
+        if cell.cell_type == "markdown" and authoring.about(cell).get("role") in ("opening", "text"):
+            text = re.sub(r"`[^`]*`|\(data:[^)]*\)|\(http[^)]*\)", "", cell.source)
+            for token in re.findall(r"-?\d*\.\d+|\d+(?:\.\d+)? ?%", text):
+                assert token in NUMBERS[name], f"{name}, {cell.id}: {token!r} is held to nothing"
+
+
+def test_00_fewer_numbers_lose_more_and_bits_by_use_lose_less():
+    lost = [one for (one,) in numbers(r"(\d+)% of the variance", "00_start_here", "squeeze-errors")]
+    assert len(lost) == 4 and lost == sorted(lost)
+    for percent in lost:
+        assert f"{percent:.0f}% with" in said("00_start_here", "squeeze")
+    (_, each), (bits, by_use) = numbers(r"(\d+) bits, distortion ([\d.]+)", "00_start_here", "rounded")
+    assert by_use < each and 300 < bits <= 343
+
+
+def test_00_formats_are_there_for_scale_and_headers_are_a_good_part_of_small_files():
+    for name in ("PNG", "JPEG", "WebP"):
+        ((alone, _),) = numbers(rf"{name} ([\d,]+) bits, distortion ([\d.]+)", "00_start_here", "ledger")
+        ((together, lost),) = numbers(
+            rf"{name}, 400 in one file ([\d,]+) bits, distortion ([\d.]+)", "00_start_here", "ledger"
+        )
+        assert together < 0.7 * alone and (lost == 0) == (name == "PNG")
+
+
+def kmeans():
+    return number(r"used; ([\d.]+) of the variance", "01_quantizer", "patch-ledger")
+
+
+def test_01_k_means_takes_343_bits_and_loses_more_than_pca_with_bits_by_use():
+    assert "= 343 bits" in said("01_quantizer", "patch-picture")
+    assert kmeans() > number(r"PCA, bits by use \d+ bits, distortion ([\d.]+)", "01_quantizer", "patch-ledger")
+
+
+def test_01_the_toys_codes_spread_and_its_distortion_does_not_simply_fall():
+    stages = numbers(r"step \d+: distortion ([\d.]+), (\d) of 8", "01_quantizer", "stages")
+    assert stages[0][1] < 8 == stages[-1][1] and stages[-1][0] > min(distortion for distortion, _ in stages)
+    assert "with 4 steps" in said("01_quantizer", "slope") and "between 0 and 0" in said("01_quantizer", "slope")
+    assert "between 1 and 1" in said("01_quantizer", "slope-again")
+
+
+def test_02_the_broken_layer_trains_and_only_its_reconstruction_gets_better():
+    pattern = r"reconstruction ([\d.]+) -> ([\d.]+), whole loss ([\d.,]+) -> ([\d.,]+), codes moved by ([\d.]+)"
+    broken, mended = numbers(pattern, "02_losses", "broken-training")
+    assert broken[1] < broken[0] and broken[3] > 10 * broken[2] and broken[4] == 0
+    assert mended[1] < broken[1] and mended[3] < mended[2] and mended[4] > 0
+    assert "gradient to the codebook: 0.0" in said("02_losses", "broken")
+    assert "nearer to their codes: False" in said("02_losses", "broken")
+
+
+def test_02_beta_holds_vectors_near_their_codes_and_barely_changes_the_toys_reconstruction():
+    pattern = r"reconstruction ([\d.]+), spread of z_e ([\d.]+), distortion ([\d.]+)"
+    costs, spreads, distortions = zip(*numbers(pattern, "02_losses", "toy-training"), strict=True)
+    assert max(costs) - min(costs) < 0.02
+    assert list(spreads) == sorted(spreads, reverse=True) and list(distortions) == sorted(distortions, reverse=True)
+
+
+def test_02_an_average_image_saves_most_of_one_bit_a_pixel():
+    even, average = numbers(r"that is +([\d.]+) bits", "02_losses", "nats")
+    assert even == (784,) and average[0] < 784 / 2
+
+
+def test_03_the_codebook_collapses_and_most_codes_stay_where_they_began():
+    assert number(r"(\d+) of 128 codes are where", "03_vqvae", "codebook") > 64
+    assert number(r"(\d+) times as far", "03_vqvae", "codebook") > 5
+    pattern = r"vq loss begins at ([\d.]+), is at most ([\d.]+) and ends at ([\d.]+)"
+    ((begin, most, end),) = numbers(pattern, "03_vqvae", "curves")
+    assert most > begin > end
+    ((first, last),) = numbers(r"Reconstruction goes from ([\d.]+) to ([\d.]+)", "03_vqvae", "curves")
+    assert last < first
+
+
+def test_03_a_second_start_uses_the_codes_and_ends_ahead_of_k_means_at_equal_bits():
+    pattern = r"([\d.]+) of the variance lost, held out; (\d+) of 128 codes used"
+    (as_it_was, few), (again, many) = numbers(pattern, "03_vqvae", "fit-again")
+    assert few < 64 < 96 <= many and again < kmeans() and again < as_it_was
+    ((sooner, _),) = numbers(pattern, "03_vqvae", "reconstructions")
+    assert as_it_was < sooner  # training the old codebook for longer helps as well
+    for row in ("VQ-VAE, collapsed 343 bits", "VQ-VAE, begun again 343 bits", "ten codes 163 bits"):
+        assert row in said("03_vqvae", "ledger-again")
+    assert number(r"4 x 4 of 16 64 bits, distortion ([\d.]+)", "03_vqvae", "ledger-again") > as_it_was
+
+
+def test_03_ten_codes_are_drawn_twice():
+    assert len(numbers(r": (\d+) codes beside the neighbour", "03_vqvae", "ten-network")) == 2
+
+
+def test_04_three_seeds_put_the_three_codebooks_in_order():
+    lost, used = {}, {}
+    for name in ("gradient", "EMA", "EMA, revival"):
+        rows = numbers(rf"(?m)^{name} +seed \d: ([\d.]+) of the variance lost, +(\d+) of", "04_ema_codebook", "table")
+        assert len(rows) == 3
+        lost[name], used[name] = zip(*rows, strict=True)
+    assert max(used["gradient"]) < min(used["EMA"]) and max(used["EMA"]) < min(used["EMA, revival"])
+    assert sum(lost["EMA, revival"]) < sum(lost["EMA"]) < sum(lost["gradient"])
+    assert max(lost["EMA, revival"]) < min(lost["gradient"])
+
+
+def test_04_without_commitment_the_encoder_spreads():
+    free, usual, held = (one for (one,) in numbers(r"spread of z_e ([\d.]+)", "04_ema_codebook", "beta"))
+    assert free > usual > held
+
+
+def test_04_more_codes_are_in_use_and_lose_less():
+    rows = numbers(r"(\d+) codes, +\d+ bits: ([\d.]+) lost, (\d+) used", "04_ema_codebook", "number-of-codes")
+    assert [codes for codes, _, _ in rows] == [8, 128, 512] and rows[0][1] > rows[1][1]
+    assert rows[2][2] > 128 and all(used > 0.8 * codes for codes, _, used in rows[:2])
+
+
+def test_04_it_ends_ahead_of_k_means_and_of_pca_at_equal_bits():
+    ((lost, used),) = numbers(r"([\d.]+) of the variance lost, held out; (\d+) of 128", "04_ema_codebook", "whole")
+    assert used >= 120 and lost < kmeans()
+    assert lost < number(r"PCA, bits by use \d+ bits, distortion ([\d.]+)", "04_ema_codebook", "ledger")
+    assert number(r"k-means on patches 343 bits, distortion ([\d.]+)", "04_ema_codebook", "ledger") == kmeans()
+
+
+def test_04_a_broken_start_throws_codes_far_away_and_64_codes_are_64_pictures():
+    ((x, _), *_) = numbers(r"the other at \[(-?[\d.]+), (-?[\d.]+)\]", "04_ema_codebook", "broken")
+    assert 90_000 < -x < 110_000
+    assert "64 different pictures" in said("04_ema_codebook", "letters-drawn")
+    assert (
+        number(r"(\d+)% of 1,000", "04_ema_codebook", "letters-picture") < 90
+    )  # a good part is not even of their kind
