@@ -1,7 +1,7 @@
 """Pictures of every lesson, to be looked at: `make screenshots` calls this. They come to build/screenshots.
 
-The site, and the solutions run in JupyterLab and opened in Notebook 7, light and dark, at 1280 and 390 pixels. Trainings
-are cut short, unless `--whole` is given; names of lessons choose some of them.
+The site, and the solutions run in JupyterLab and opened in Notebook 7, light and dark, at 1280 and 390 pixels.
+Trainings are cut short unless `--whole` is given; names of lessons choose some of them.
 """
 
 import argparse
@@ -77,10 +77,8 @@ def of_notebooks(chromium, lessons: list[str], whole: bool) -> None:
 def moments(tab, notebook: Notebook, cells, file) -> None:
     about = [authoring.about(cell) for cell in cells]
     chosen = {"opening": 0, "card": next(i for i, one in enumerate(about) if one.get("role") == "check")}
-    chosen |= {
-        f"explorer-{cell.id}": i for i, cell in enumerate(cells) if "widgets." in cell.source and cell.id != "imports"
-    }
-    chosen |= {"result": i for i, cell in enumerate(cells) if cell.id == about[0].get("shows")}
+    chosen |= {f"explorer-{cell.id}": i for i, cell in enumerate(cells) if "= widgets." in cell.source}
+    chosen["result"] = next(i for i, cell in enumerate(cells) if cell.id == about[0]["shows"])
     for moment, i in chosen.items():
         cell = notebook.cells.nth(i)
         output = cell.locator(".jp-OutputArea-child")
