@@ -40,7 +40,8 @@ def browser():
 @contextmanager
 def page(browser, width=1280, height=900, scheme="light"):
     """Yield a page that notes errors and requests that leave this machine, and fails on any at its end."""
-    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+    look = {"color_scheme": scheme, "reduced_motion": "reduce"}
+    context = browser.new_context(viewport={"width": width, "height": height}, **look)
     context.set_default_timeout(PATIENCE)
     tab, wrong = context.new_page(), []
     tab.on("pageerror", lambda error: wrong.append(f"error: {error}"))

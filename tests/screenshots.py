@@ -10,6 +10,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+os.environ.setdefault("VQTUTOR_PATIENCE", "900000")  # a lesson runs as a whole
+
 from browsing import Notebook, browser, lab, page
 
 from vqtutor import authoring, site
@@ -20,7 +22,7 @@ SIZES = {1280: 900, 390: 844}
 
 
 def shoot(tab, name: str) -> None:
-    tab.wait_for_timeout(300)
+    tab.wait_for_timeout(800)
     tab.screenshot(path=OUT / f"{name}.png")
     print(f"{name}.png", flush=True)
 

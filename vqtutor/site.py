@@ -18,12 +18,12 @@ import nbformat
 from nbformat import NotebookNode
 
 from vqtutor import authoring
-from vqtutor.lessons.answers import blank
+from vqtutor.lessons.answers import answer_of, blank
 
 
 def require() -> None:
     """Raise ValueError, with a sentence, where what makes the pages is not installed."""
-    for module in ("sphinx", "myst_nb", "furo", "latex2mathml"):
+    for module in ("sphinx", "myst_nb", "furo", "latex2mathml", "ziamath"):
         if find_spec(module) is None:
             raise ValueError(f"The pages need {module}: pip install -e '.[site]'")
 
@@ -58,8 +58,9 @@ def build(folder: Path, notebooks: dict[str, NotebookNode], out: Path, report: P
     for mark, text in _front(notebooks, source, bool(report)).items():
         index = index.replace(mark, text)
     (source / "index.md").write_text(index, encoding="utf-8")
-    command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", "-d", str(folder / "build" / "doctrees")]
-    done = subprocess.run([*command, str(source), str(out)], capture_output=True, text=True, cwd=folder)
+    command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", str(source), str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    shutil.rmtree(out / ".doctrees", ignore_errors=True)
     for stray in (out / ".buildinfo", out / "objects.inv"):
         stray.unlink(missing_ok=True)
     # A path of this machine says nothing to whoever reads the message.
@@ -117,6 +118,7 @@ def page(notebook: NotebookNode, name: str, folder: Path) -> NotebookNode:
             open_ = copy.deepcopy(cell)
             open_.update(source=blank(cell.source), outputs=[], id=f"{cell.id}-blank"[-64:])
             cells.append(open_)
+            cell.source = answer_of(authoring.about(cell)["exercise"])
         if role in ("answer", "question"):
             what = "the answer" if role == "answer" else "which one, and why"
             fold = "hide-input" if role == "answer" else "hide-cell"
