@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Collection
 from html import escape
 from importlib.util import find_spec
 from pathlib import Path
@@ -51,7 +52,7 @@ def build(folder: Path, notebooks: dict[str, NotebookNode], out: Path, report: P
     if (folder / "notebooks").is_dir():  # for students to take along
         shutil.copytree(folder / "notebooks", source / "notebooks", ignore=shutil.ignore_patterns(".*"))
     for name, notebook in notebooks.items():
-        authoring.write(page(notebook, name, folder), source / "lessons" / f"{name}.ipynb")
+        authoring.write(page(notebook, name, folder, notebooks), source / "lessons" / f"{name}.ipynb")
     for file in (report / "report.md", *report.glob("*.png")) if report else ():
         shutil.copy(file, source)
     index = (source / "index.md").read_text(encoding="utf-8")
@@ -102,14 +103,20 @@ def _kind(output: NotebookNode) -> str:
     return output.metadata["image/png"].get("kind", "photo")
 
 
-def page(notebook: NotebookNode, name: str, folder: Path) -> NotebookNode:
-    """Return a solution as a page: each blank open and its answer folded, pictures with their texts, no set-up."""
+def page(notebook: NotebookNode, name: str, folder: Path, lessons: Collection[str]) -> NotebookNode:
+    """Return a solution as a page: each blank open and its answer folded, pictures with their texts, no set-up.
+
+    Links to notebooks that are none of `lessons` become plain text.
+    """
     notebook = authoring.still(notebook)
     cells = []
     for cell in notebook.cells:
         role = authoring.about(cell).get("role")
         if role == "setup":
             continue
+        if cell.cell_type == "markdown":
+            link = r"\[([^]]+)\]\((\w+)\.ipynb\)"
+            cell.source = re.sub(link, lambda m: m[0] if m[2] in lessons else m[1], cell.source)
         if role == "badges":
             cell.source = f"This page is a notebook, with its answers filled in. Do it yourself: {cell.source}."
             if (folder / "notebooks" / f"{name}.ipynb").is_file():
