@@ -38,8 +38,8 @@ def browser():
 
 
 @contextmanager
-def page(browser, width=1280, height=900, scheme="light"):
-    """Yield a page that notes errors and requests that leave this machine, and fails on any at its end."""
+def page(browser, width=1280, height=900, scheme="light", strict=True):
+    """Yield a page that notes errors and requests that leave this machine; where it is strict, it fails on any."""
     look = {"color_scheme": scheme, "reduced_motion": "reduce"}
     context = browser.new_context(viewport={"width": width, "height": height}, **look)
     context.set_default_timeout(PATIENCE)
@@ -51,7 +51,7 @@ def page(browser, width=1280, height=900, scheme="light"):
     yield tab
     context.close()
     wrong = [line for line in wrong if not any(known in line for known in OF_NOTEBOOK_7)]
-    assert not wrong, wrong
+    assert not (strict and wrong), wrong
 
 
 def violations(tab, within: str | None = None) -> list[tuple[str, str, str]]:

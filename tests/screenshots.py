@@ -57,7 +57,7 @@ def of_notebooks(chromium, lessons: list[str], whole: bool) -> None:
         with lab(Path(place), **steps) as address:
             for name in lessons:
                 cells = authoring.read(ROOT / "solutions" / f"{name}.ipynb").cells
-                with page(chromium) as tab:
+                with page(chromium, strict=False) as tab:
                     notebook = Notebook(tab, address, f"{name}.ipynb")
                     notebook.command("notebook:run-all-cells")
                     last = max(i for i, cell in enumerate(cells) if cell.cell_type == "code")
@@ -69,7 +69,7 @@ def of_notebooks(chromium, lessons: list[str], whole: bool) -> None:
                     tab.evaluate("jupyterapp.commands.execute('docmanager:save')")
                     tab.wait_for_timeout(1000)
                 for scheme in ("light", "dark"):
-                    with page(chromium, 390, 844) as tab:
+                    with page(chromium, 390, 844, strict=False) as tab:
                         notebook = Notebook(tab, address, f"{name}.ipynb", app="notebooks")
                         theme = f"JupyterLab {scheme.title()}"
                         tab.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
