@@ -262,6 +262,8 @@ def _faults_of_code(cell: NotebookNode, role: str) -> Iterator[str]:
         yield f"cell {cell.id!r} with its answer blanked is not Python: {error.msg} in line {error.lineno}."
         return
     for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg == "alt" and len(getattr(node.value, "value", "")) > 60:
+            yield f"cell {cell.id!r} holds a long alternative text: move it into vqtutor/show/alts.toml."
         if isinstance(node, ast.FunctionDef) and role == "code" and node.end_lineno - node.lineno >= 10:
             yield f"cell {cell.id!r} holds a helper of over ten lines, {node.name}: move it into vqtutor."
 
