@@ -141,12 +141,12 @@ def lines_of_code(path: Path) -> int:
 
 
 def test_the_package_stays_small():
-    """Exercises are data, and grow with every lesson. What else a student gets is small (4,000 lines, and 250
-    for the ledger and its figure); so are grader and workshop."""
+    """Exercises are data, and grow with every lesson. What else a student gets is small (4,000 lines, 250 for the
+    ledger and its figure, 200 for shipped weights and the reader); so are grader and workshop."""
     workshop = ("authoring", "cli", "course", "mutants", "scaffold")
     size = {"grading": 0, "workshop": 0, "rest": 0}
     for path in PACKAGE.rglob("*.py"):
         if "lessons" not in path.parts:
             room = path.parent.name if path.parent.name == "grading" else "rest"
             size["workshop" if path.stem in workshop else room] += lines_of_code(path)
-    assert size["rest"] < 4_250 and size["grading"] < 1_600 and size["workshop"] < 1_200, size
+    assert size["rest"] < 4_450 and size["grading"] < 1_600 and size["workshop"] < 1_200, size
