@@ -104,7 +104,7 @@ def _kind(output: NotebookNode) -> str:
 
 
 def page(notebook: NotebookNode, name: str, folder: Path, lessons: Collection[str]) -> NotebookNode:
-    """Return a solution as a page: each blank open and its answer folded, no rubrics, pictures with their texts, no set-up.
+    """Return a solution as a page: blanks open, answers folded, no rubrics, pictures with their texts, no set-up.
 
     Links to notebooks that are none of `lessons` become plain text.
     """
