@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -16,6 +17,8 @@ from vqtutor import authoring
 ROOT = Path(__file__).parents[1]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PATIENCE = int(os.environ.get("VQTUTOR_PATIENCE", 120_000))  # milliseconds, on a busy machine
+# What Notebook 7 itself logs where other extensions of JupyterLab are installed, such as nbgrader's.
+OF_NOTEBOOK_7 = ("(reading 'schema')", "Command 'filebrowser:open-path' not registered")
 SETTINGS = {
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},  # all cells are in the page
     "@jupyterlab/apputils-extension/themes": {"theme": "JupyterLab Light"},
@@ -35,9 +38,10 @@ def browser():
 
 
 @contextmanager
-def page(browser, width=1280, height=900, scheme="light"):
-    """Yield a page that notes errors and requests that leave this machine, and fails on any at its end."""
-    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+def page(browser, width=1280, height=900, scheme="light", strict=True):
+    """Yield a page that notes errors and requests that leave this machine; where it is strict, it fails on any."""
+    look = {"color_scheme": scheme, "reduced_motion": "reduce"}
+    context = browser.new_context(viewport={"width": width, "height": height}, **look)
     context.set_default_timeout(PATIENCE)
     tab, wrong = context.new_page(), []
     tab.on("pageerror", lambda error: wrong.append(f"error: {error}"))
@@ -46,7 +50,8 @@ def page(browser, width=1280, height=900, scheme="light"):
     tab.on("request", lambda asked: asked.url.startswith(local) or wrong.append(f"request: {asked.url}"))
     yield tab
     context.close()
-    assert not wrong, wrong
+    wrong = [line for line in wrong if not any(known in line for known in OF_NOTEBOOK_7)]
+    assert not (strict and wrong), wrong
 
 
 def violations(tab, within: str | None = None) -> list[tuple[str, str, str]]:
@@ -108,7 +113,7 @@ class Notebook:
     def __init__(self, tab, address: str, name: str, app: str = "lab/tree"):
         self.tab = tab
         tab.goto(f"{address}/{app}/{name}")
-        self.cells = tab.locator(".jp-Notebook .jp-Cell")
+        self.cells = tab.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-Cell")
         self.cells.first.wait_for()
         tab.wait_for_function(
             "window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
@@ -124,6 +129,7 @@ class Notebook:
     def start(self, number: int) -> str:
         """Run a cell with the keyboard; return what its prompt said before."""
         before = self.cells.nth(number).locator(".jp-InputPrompt").inner_text()
+        self.tab.wait_for_timeout(300)  # Jupyter moves the focus a moment after a cell has run
         self.cells.nth(number).locator(".cm-content").click()
         self.tab.keyboard.press("Control+Enter")
         return before
@@ -132,11 +138,13 @@ class Notebook:
         """Run a cell, wait until it is done, and return its output area."""
         return self.done(number, self.start(number))
 
-    def done(self, number: int, before: str = ""):
+    def done(self, number: int, before: str = "[ ]:"):
         """Wait until a cell has run, and return its output area."""
-        prompt = self.cells.nth(number).locator(".jp-InputPrompt").element_handle()
-        done = "([prompt, before]) => /\\[\\d+\\]/.test(prompt.innerText) && prompt.innerText !== before"
-        self.tab.wait_for_function(done, arg=[prompt, before])
+        from playwright.sync_api import expect
+
+        prompt = self.cells.nth(number).locator(".jp-InputPrompt")
+        expect(prompt).not_to_have_text(before, timeout=PATIENCE)
+        expect(prompt).to_have_text(re.compile(r"\[\d+\]"), timeout=PATIENCE)
         return self.cells.nth(number).locator(".jp-OutputArea").first
 
     def command(self, name: str) -> None:

@@ -1,7 +1,7 @@
 """Pictures of every lesson, to be looked at: `make screenshots` calls this. They come to build/screenshots.
 
-The site, and the solutions run in JupyterLab and opened in Notebook 7, light and dark, at 1280 and 390 pixels. Trainings
-are cut short, unless `--whole` is given; names of lessons choose some of them.
+The site, and the solutions run in JupyterLab and opened in Notebook 7, light and dark, at 1280 and 390 pixels.
+Trainings are cut short unless `--whole` is given; names of lessons choose some of them.
 """
 
 import argparse
@@ -9,6 +9,8 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+
+os.environ.setdefault("VQTUTOR_PATIENCE", "900000")  # a lesson runs as a whole
 
 from browsing import Notebook, browser, lab, page
 
@@ -20,7 +22,7 @@ SIZES = {1280: 900, 390: 844}
 
 
 def shoot(tab, name: str) -> None:
-    tab.wait_for_timeout(300)
+    tab.wait_for_timeout(800)
     tab.screenshot(path=OUT / f"{name}.png")
     print(f"{name}.png", flush=True)
 
@@ -55,7 +57,7 @@ def of_notebooks(chromium, lessons: list[str], whole: bool) -> None:
         with lab(Path(place), **steps) as address:
             for name in lessons:
                 cells = authoring.read(ROOT / "solutions" / f"{name}.ipynb").cells
-                with page(chromium) as tab:
+                with page(chromium, strict=False) as tab:
                     notebook = Notebook(tab, address, f"{name}.ipynb")
                     notebook.command("notebook:run-all-cells")
                     last = max(i for i, cell in enumerate(cells) if cell.cell_type == "code")
@@ -67,7 +69,7 @@ def of_notebooks(chromium, lessons: list[str], whole: bool) -> None:
                     tab.evaluate("jupyterapp.commands.execute('docmanager:save')")
                     tab.wait_for_timeout(1000)
                 for scheme in ("light", "dark"):
-                    with page(chromium, 390, 844) as tab:
+                    with page(chromium, 390, 844, strict=False) as tab:
                         notebook = Notebook(tab, address, f"{name}.ipynb", app="notebooks")
                         theme = f"JupyterLab {scheme.title()}"
                         tab.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
@@ -77,10 +79,8 @@ def of_notebooks(chromium, lessons: list[str], whole: bool) -> None:
 def moments(tab, notebook: Notebook, cells, file) -> None:
     about = [authoring.about(cell) for cell in cells]
     chosen = {"opening": 0, "card": next(i for i, one in enumerate(about) if one.get("role") == "check")}
-    chosen |= {
-        f"explorer-{cell.id}": i for i, cell in enumerate(cells) if "widgets." in cell.source and cell.id != "imports"
-    }
-    chosen |= {"result": i for i, cell in enumerate(cells) if cell.id == about[0].get("shows")}
+    chosen |= {f"explorer-{cell.id}": i for i, cell in enumerate(cells) if "= widgets." in cell.source}
+    chosen["result"] = next(i for i, cell in enumerate(cells) if cell.id == about[0]["shows"])
     for moment, i in chosen.items():
         cell = notebook.cells.nth(i)
         output = cell.locator(".jp-OutputArea-child")

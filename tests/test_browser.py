@@ -182,14 +182,12 @@ EXPLORERS = {
     ),
 }
 TRAINING = """\
-import time
+import os
 
-def step(x, batch):
-    time.sleep(0.05)  # while it is compiled
-    return x + 1.0, {"loss": 1 / x}
-
-run = vqtutor.fit(step, (jnp.ones(()),), jnp.zeros((512, 1)), steps=100_000, checkpoint="here.npz")
-print(run.finished, run.steps)"""
+os.environ.pop("VQTUTOR_MAX_STEPS", None)
+step = lambda x, batch: (x + 1.0, {"loss": 1 / x})
+run = vqtutor.fit(step, (jnp.ones(()),), jnp.zeros((512, 1)), steps=10**8, checkpoint="here.npz")
+print(run.finished, run.steps, float(run.state[0]))"""
 
 
 @pytest.fixture(scope="module")
@@ -452,3 +450,21 @@ def test_notebook_7_on_a_phone(jupyter, chromium):
         before = spot(found, 2)
         tab.keyboard.press("ArrowLeft")
         assert spot(found, 2)[0] == pytest.approx(before[0] - 0.05, abs=0.011)
+
+
+@in_a_browser
+def test_a_training_is_stopped_and_goes_on(jupyter, chromium):
+    with page(chromium) as tab:
+        notebook = Notebook(tab, jupyter, "explorers.ipynb")
+        notebook.run(0)
+        notebook.write(1, TRAINING)
+        before = notebook.start(1)
+        notebook.cells.nth(1).get_by_text(re.compile("step/s")).first.wait_for()  # the bar moves
+        notebook.command("notebook:interrupt-kernel")
+        stopped = re.search(r"False (\d+) ([\d.]+)", notebook.done(1, before).inner_text())
+        assert int(stopped[1]) > 0 and float(stopped[2]) == int(stopped[1]) + 1
+        before = notebook.start(1)
+        notebook.cells.nth(1).get_by_text(re.compile("step/s")).first.wait_for()
+        notebook.command("notebook:interrupt-kernel")
+        again = re.search(r"False (\d+) ([\d.]+)", notebook.done(1, before).inner_text())
+        assert int(again[1]) > int(stopped[1]) and float(again[2]) == int(again[1]) + 1

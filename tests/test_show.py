@@ -3,6 +3,7 @@
 import io
 import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,6 +50,17 @@ def test_live_notebooks_get_the_alternative_text_and_stored_outputs_only_one_cop
     assert "alt='A loss that falls &#x27;fast&#x27; &amp; &lt;far&gt;.'" in tag
     monkeypatch.setenv("VQTUTOR_PICTURES", "png")
     assert set(picture._repr_mimebundle_()[0]) == {"image/png", "text/plain"}
+
+
+def test_a_lessons_text_is_kept_outside_its_code_and_every_one_is_used():
+    picture = figures.curves({"loss": [3, 2, 1]}, "step", "loss", alt="losses.ownership")
+    assert picture.alt.startswith("Three planes with the same vectors")
+    with pytest.raises(KeyError, match="no text 'ownreship'"):
+        figures.curves({"loss": [3, 2, 1]}, "step", "loss", alt="losses.ownreship")
+    code = "".join(path.read_text() for path in (Path(__file__).parents[1] / "solutions").glob("*.ipynb"))
+    for lesson, texts in figures._texts().items():
+        for name in texts:
+            assert f'alt=\\"{lesson}.{name}\\"' in code, f"{lesson}.{name} is used nowhere"
 
 
 def test_what_a_dark_theme_may_turn_dark():

@@ -111,15 +111,22 @@ def repository(folder: Path) -> str:
     return tomllib.loads((folder / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
 
 
-def badges(folder: Path, notebook: str = "00_start_here") -> str:
-    """Return the links that open a student notebook in Colab and Binder, as Markdown."""
+def badges(folder: Path) -> str:
+    """Return pictures that open the first lesson in Colab and Binder, as Markdown for the README."""
+    colab, binder = addresses(folder, "00_start_here")
+    return (
+        f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab})\n"
+        f"[![Launch Binder](https://mybinder.org/badge_logo.svg)]({binder})"
+    )
+
+
+def addresses(folder: Path, notebook: str) -> tuple[str, str]:
+    """Return where a student notebook opens in Colab and in Binder."""
     path = f"notebooks/{notebook}.ipynb"
     name = repository(folder).removeprefix("https://github.com/")
     return (
-        "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
-        f"(https://colab.research.google.com/github/{name}/blob/main/{path})\n"
-        "[![Launch Binder](https://mybinder.org/badge_logo.svg)]"
-        f"(https://mybinder.org/v2/gh/{name}/main?labpath={path.replace('/', '%2F')})"
+        f"https://colab.research.google.com/github/{name}/blob/main/{path}",
+        f"https://mybinder.org/v2/gh/{name}/main?labpath={path.replace('/', '%2F')}",
     )
 
 
@@ -153,7 +160,9 @@ def stamp(notebook: NotebookNode, name: str, folder: Path) -> NotebookNode:
     """Return a solution notebook with its derived parts: badges, set-up cell, picture, nbgrader's metadata."""
     notebook = copy.deepcopy(notebook)
     cells = [cell for cell in notebook.cells if about(cell).get("role") not in _DERIVED]
-    top = nbformat.v4.new_markdown_cell(badges(folder, name), id="badges", metadata={"vqtutor": {"role": "badges"}})
+    # In words: a badge's picture would be fetched from another server whenever the notebook is opened.
+    links = "[Open in Colab]({}) or [launch in Binder]({})".format(*addresses(folder, name))
+    top = nbformat.v4.new_markdown_cell(links, id="badges", metadata={"vqtutor": {"role": "badges"}})
     setup = nbformat.v4.new_code_cell(
         _SETUP.format(archive=f"{repository(folder)}/archive/HEAD.zip"),
         id="setup",
@@ -299,6 +308,8 @@ def _faults_of_code(cell: NotebookNode, role: str) -> Iterator[str]:
         yield f"cell {cell.id!r} with its answer blanked is not Python: {error.msg} in line {error.lineno}."
         return
     for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg == "alt" and len(getattr(node.value, "value", "")) > 60:
+            yield f"cell {cell.id!r} holds a long alternative text: move it into vqtutor/show/alts.toml."
         if isinstance(node, ast.FunctionDef) and role == "code" and node.end_lineno - node.lineno >= 10:
             yield f"cell {cell.id!r} holds a helper of over ten lines, {node.name}: move it into vqtutor."
 

@@ -23,12 +23,12 @@ class Codec:
     Attributes:
       num_codes: K.
       codebook: [K, D].
-      run: its training.
+      run: its training; None where its weights came with the package.
     """
 
     num_codes: int
     codebook: Array
-    run: Run
+    run: Run | None
     _indices: Callable[[Array], Array]
     _images: Callable[[Array], Array]
 

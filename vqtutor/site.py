@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Collection
 from html import escape
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,12 +19,12 @@ import nbformat
 from nbformat import NotebookNode
 
 from vqtutor import authoring
-from vqtutor.lessons.answers import blank
+from vqtutor.lessons.answers import answer_of, blank
 
 
 def require() -> None:
     """Raise ValueError, with a sentence, where what makes the pages is not installed."""
-    for module in ("sphinx", "myst_nb", "furo", "latex2mathml"):
+    for module in ("sphinx", "myst_nb", "furo", "latex2mathml", "ziamath"):
         if find_spec(module) is None:
             raise ValueError(f"The pages need {module}: pip install -e '.[site]'")
 
@@ -51,15 +52,16 @@ def build(folder: Path, notebooks: dict[str, NotebookNode], out: Path, report: P
     if (folder / "notebooks").is_dir():  # for students to take along
         shutil.copytree(folder / "notebooks", source / "notebooks", ignore=shutil.ignore_patterns(".*"))
     for name, notebook in notebooks.items():
-        authoring.write(page(notebook, name, folder), source / "lessons" / f"{name}.ipynb")
+        authoring.write(page(notebook, name, folder, notebooks), source / "lessons" / f"{name}.ipynb")
     for file in (report / "report.md", *report.glob("*.png")) if report else ():
         shutil.copy(file, source)
     index = (source / "index.md").read_text(encoding="utf-8")
     for mark, text in _front(notebooks, source, bool(report)).items():
         index = index.replace(mark, text)
     (source / "index.md").write_text(index, encoding="utf-8")
-    command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", "-d", str(folder / "build" / "doctrees")]
-    done = subprocess.run([*command, str(source), str(out)], capture_output=True, text=True, cwd=folder)
+    command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", str(source), str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    shutil.rmtree(out / ".doctrees", ignore_errors=True)
     for stray in (out / ".buildinfo", out / "objects.inv"):
         stray.unlink(missing_ok=True)
     # A path of this machine says nothing to whoever reads the message.
@@ -101,16 +103,22 @@ def _kind(output: NotebookNode) -> str:
     return output.metadata["image/png"].get("kind", "photo")
 
 
-def page(notebook: NotebookNode, name: str, folder: Path) -> NotebookNode:
-    """Return a solution as a page: blanks open, answers folded, no rubrics, pictures with their texts, no set-up."""
+def page(notebook: NotebookNode, name: str, folder: Path, lessons: Collection[str]) -> NotebookNode:
+    """Return a solution as a page: blanks open, answers folded, no rubrics, pictures with their texts, no set-up.
+
+    Links to notebooks that are none of `lessons` become plain text.
+    """
     notebook = authoring.still(notebook)
     cells = []
     for cell in notebook.cells:
         role = authoring.about(cell).get("role")
         if role == "setup":
             continue
+        if cell.cell_type == "markdown":
+            link = r"\[([^]]+)\]\((\w+)\.ipynb\)"
+            cell.source = re.sub(link, lambda m: m[0] if m[2] in lessons else m[1], cell.source)
         if role == "badges":
-            cell.source = _links(cell.source)
+            cell.source = f"This page is a notebook, with its answers filled in. Do it yourself: {cell.source}."
             if (folder / "notebooks" / f"{name}.ipynb").is_file():
                 cell.source += f" Or take it along: {{download}}`{name}.ipynb <../notebooks/{name}.ipynb>`."
         if role == "free_text":  # its model answer and rubric are for those who mark
@@ -119,6 +127,7 @@ def page(notebook: NotebookNode, name: str, folder: Path) -> NotebookNode:
             open_ = copy.deepcopy(cell)
             open_.update(source=blank(cell.source), outputs=[], id=f"{cell.id}-blank"[-64:])
             cells.append(open_)
+            cell.source = answer_of(authoring.about(cell)["exercise"])
         if role in ("answer", "question"):
             what = "the answer" if role == "answer" else "which one, and why"
             fold = "hide-input" if role == "answer" else "hide-cell"
@@ -136,13 +145,3 @@ def page(notebook: NotebookNode, name: str, folder: Path) -> NotebookNode:
     notebook.cells = cells
     notebook.metadata = nbformat.from_dict({"kernelspec": notebook.metadata["kernelspec"]})
     return notebook
-
-
-def _links(badges: str) -> str:
-    """Return badges as links in words: their pictures lie on other servers."""
-    links = re.findall(r"\[!\[([^]]+)\]\([^)]+\)\]\(([^)]+)\)", badges)
-    return (
-        "This page is a notebook, with its answers filled in. Do it yourself: "
-        + " or ".join(f"[{escape(text)}]({address})" for text, address in links)
-        + "."
-    )

@@ -4,6 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import ziamath
 from docutils import nodes
 from latex2mathml.converter import convert
 
@@ -17,7 +18,8 @@ exclude_patterns = ["notebooks"]
 
 html_theme = "furo"  # contents, previous and next, search, light and dark; all of it lies beside the pages
 html_title = project
-html_static_path = ["static"]
+# The font of formulas, STIX Two Math, comes along: not every system has one that knows the sizes of its signs.
+html_static_path = ["static", str(Path(ziamath.__file__).with_name("fonts") / "STIXTwoMath-Regular.ttf")]
 html_css_files = ["course.css"]
 html_show_sphinx = html_show_copyright = html_use_index = html_domain_indices = html_copy_source = (
     html_show_sourcelink

@@ -188,8 +188,11 @@ def trained_codec(
     own = dict(zip(build, (encoder, quantizer, decoder), strict=True))
     ids = {"Encoder": "vqvae.Encoder", "EMAVectorQuantizer": "ema.EMAVectorQuantizer", "Decoder": "vqvae.Decoder"}
     made = {name: part and build[name](part) for name, part in own.items()}
-    given = {name: part for name, part in own.items() if part and not part.__module__.startswith("vqtutor.")}
-    fit, other = ([part.__name__ for name, part in given.items() if bool(made[name]) == fits] for fits in (True, False))
+    modules = {name: getattr(part, "__module__", "") for name, part in own.items() if part}
+    given = {
+        name: getattr(own[name], "__name__", name) for name, at in modules.items() if not at.startswith("vqtutor.")
+    }
+    fit, other = ([said for name, said in given.items() if bool(made[name]) == fits] for fits in (True, False))
     _tell(about, data, "autoencoder", fit, other)
     encode, index, decode = (made[name] or build[name](reference(ids[name])) for name in build)
     return Codec(

@@ -6,8 +6,10 @@ Every function takes plain arrays and returns a `Picture`, which also holds the 
 import base64
 import io
 import os
+import re
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -32,18 +34,38 @@ STYLE = {
 }
 
 
+@cache
+def _texts() -> dict[str, dict[str, str]]:
+    return tomllib.loads(Path(__file__).with_name("alts.toml").read_text(encoding="utf-8"))
+
+
+def _words(alt: str) -> str:
+    """Return an alternative text, or the one in alts.toml that `lesson.name` stands for.
+
+    Raises:
+      KeyError: there is none of this name.
+    """
+    if not re.fullmatch(r"[a-z]+\.[\w-]+", alt):
+        return alt
+    lesson, name = alt.split(".")
+    try:
+        return _texts()[lesson][name]
+    except KeyError:
+        raise KeyError(f"alts.toml has no text {name!r} under [{lesson}].") from None
+
+
 class Picture:
     """A finished figure.
 
     Attributes:
-      alt: a description in words, also shown where images cannot be.
+      alt: a description in words, also shown where images cannot be; "losses.ownership" stands for one in alts.toml.
       data: the arrays that are drawn, by name.
       png: the picture, as bytes.
     """
 
     def __init__(self, figure: Figure, alt: str, data: Mapping[str, Any] | None = None):
         self._figure = figure
-        self.alt = alt
+        self.alt = _words(alt)
         self.data = {name: np.asarray(value) for name, value in (data or {}).items()}
 
     @cached_property

@@ -395,7 +395,8 @@ descend = exercise(
         "gradient scaled to length one": (
             edit(_STEP, "p - learning_rate * g / jnp.linalg.norm(g)"),
             edit("    return jax",
-                 "    gradients = jax.tree.map(lambda g: g / optax.global_norm(gradients), gradients)\n    return jax"),
+                 "    length = jnp.sqrt(sum(jnp.sum(g**2) for g in jax.tree.leaves(gradients)))\n"
+                 "    gradients = jax.tree.map(lambda g: g / length, gradients)\n    return jax"),
             "The gradient is divided by its length, so a steep slope and a gentle one give steps of one length.",
             "Use the gradient as it comes."),
         "divided by the learning rate": (edit(_STEP, "p - g / learning_rate"),

@@ -11,6 +11,8 @@ function make(tag, attributes = {}, ...children) {
     if (typeof value === "function") element.addEventListener(name, value);
     else if (value !== null) element.setAttribute(name, value);
   }
+  // Keys belong to what has the focus, not to the notebook around it, whose arrow keys fold headings.
+  if (/^(button|input|select)$/.test(tag)) element.setAttribute("data-lm-suppress-shortcuts", "true");
   element.append(...children);
   return element;
 }
@@ -84,8 +86,6 @@ function controls(specs, tell) {
 function frame(el, name, bar, content) {
   const says = make("p", { class: "vq-says", role: "status" });
   const root = make("section", { class: "vq", "aria-label": name }, bar, content, says);
-  // Keys belong to the explorer here, not to the notebook around it.
-  el.setAttribute("data-lm-suppress-shortcuts", "true");
   el.addEventListener("keydown", (event) => event.stopPropagation());
   el.append(root);
   return { root, say: (text) => { if (says.textContent !== text) says.textContent = text; } };

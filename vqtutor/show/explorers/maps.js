@@ -70,6 +70,7 @@ function editor({ model, el }) {
   svg.setAttribute("aria-label", "code map");
   places.forEach((group, i) => {
     group.setAttribute("role", "button");
+    group.setAttribute("data-lm-suppress-shortcuts", "true");
     group.addEventListener("pointerdown", (event) => {
       event.preventDefault();
       group.focus({ preventScroll: true });

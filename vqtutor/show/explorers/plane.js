@@ -103,7 +103,7 @@ function render({ model, el }) {
     if (!movable) return group;
     for (const [attribute, value] of Object.entries({
       tabindex: 0, role: "slider", "aria-label": `${spot[0]}; arrow keys move it`,
-      "aria-valuemin": -reach, "aria-valuemax": reach,
+      "aria-valuemin": -reach, "aria-valuemax": reach, "data-lm-suppress-shortcuts": "true",
     })) group.setAttribute(attribute, value);
     group.addEventListener("focus", () => choose(which));
     group.addEventListener("keydown", key);
