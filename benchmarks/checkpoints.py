@@ -110,8 +110,9 @@ def make(name: str, work: Path) -> None:
     prior, told = checkpoints.gated_prior(**PRIOR), jnp.arange(2)
     arrays |= stored("prior", prior, weights, indices, told)
     arrays["probe/logits"] = np.asarray(prior.apply(rounded(weights), indices, told))
-    about = {"version": checkpoints.VERSION, "data": name, "title": data.title, "autoencoder_steps": CODEC_STEPS[name]}
-    about |= {"prior_steps": PRIOR_STEPS[name], "sizes": PRIOR, "held_out_nats": round(nats, 4)}
+    lengths = {"autoencoder": (CODEC_STEPS[name], CODEC_BATCH), "prior": (PRIOR_STEPS[name], PRIOR_BATCH)}
+    about = {"version": checkpoints.VERSION, "data": name, "title": data.title, "trained": lengths, "sizes": PRIOR}
+    about |= {"held_out_nats": round(nats, 4)}
     with whole_file(checkpoints.FOLDER / f"{name}.npz") as file:
         np.savez_compressed(file, about=json.dumps(about), **arrays)
     _sign()

@@ -15,7 +15,7 @@ from vqtutor import authoring
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-PATIENCE = 120_000  # milliseconds, on a busy machine
+PATIENCE = int(os.environ.get("VQTUTOR_PATIENCE", 120_000))  # milliseconds, on a busy machine
 SETTINGS = {
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},  # all cells are in the page
     "@jupyterlab/apputils-extension/themes": {"theme": "JupyterLab Light"},
@@ -73,7 +73,8 @@ def lab(place: Path, settings: dict | None = None, **variables):
     command, environment = authoring.lab(place)
     port = free_port()
     command += ["--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root", "--IdentityProvider.token="]
-    command += ["--LabApp.expose_app_in_browser=True", "--ServerApp.log_level=ERROR"]
+    command += ["--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True"]
+    command += ["--ServerApp.log_level=ERROR"]
     own = {"JUPYTER_CONFIG_DIR": "config", "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "spaces"}
     own |= {"JUPYTER_RUNTIME_DIR": "runtime", "IPYTHONDIR": "ipython", "VQTUTOR_PROGRESS": "progress.json"}
     environment |= {name: str(place / path) for name, path in own.items()}

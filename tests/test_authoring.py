@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vqtutor import authoring, course
+from vqtutor import authoring
 from vqtutor.lessons import EXERCISES, FREE_TEXTS, QUESTIONS
 
 ROOT = Path(__file__).parents[1]
@@ -207,12 +207,6 @@ def test_the_opening_picture_is_a_result_and_travels_in_the_text(name):
         for png in (data, output.data["image/png"])
     )
     assert small.shape == drawn.shape and np.sqrt(np.mean((small - drawn) ** 2)) < 8  # of 255
-
-
-def test_the_opening_picture_is_in_the_static_page_with_its_text():
-    page = course._html(STUDENTS["00_start_here"], "00_start_here")
-    (tag,) = re.findall(r"<img[^>]*src=\"data:image/png;base64,[^>]*>", page)
-    assert re.search(r'alt="[^"]{20,}"', tag)
 
 
 def test_another_picture_drawn_is_another_picture_shown(copy):

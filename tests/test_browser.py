@@ -377,7 +377,7 @@ def test_the_prior_plays_stops_and_draws_others(explorers):
     found.get_by_role("button", name="play").click()
     says(found, "^[3-9] of 49")
     found.get_by_role("button", name="pause").click()
-    slider = found.get_by_label("codes drawn")
+    slider = found.get_by_label("codes drawn", exact=True)
     slider.focus()
     report("scrubbing, round trip", trips(found, lambda i: explorers.keyboard.press("PageUp"), 3), ROUND_TRIP)
     explorers.keyboard.press("End")

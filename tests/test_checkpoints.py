@@ -37,6 +37,7 @@ def students(id, old="", new=""):
             ran.append(1)
             return super().__call__(*inputs, **more)
 
+    Student.__name__ = id.split(".")[1]
     return Student, ran
 
 
@@ -105,6 +106,7 @@ def test_a_quantizer_of_lesson_01_holds_the_codebook_as_well(capsys):
     codec = vqtutor.trained_codec(DATA, quantizer=quantizer)
     ran.clear()
     assert lost(codec) < 0.06 and ran
+    assert "Your own code runs with them: VectorQuantizer." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

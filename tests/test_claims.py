@@ -19,7 +19,7 @@ NUMBERS = {
     "00_start_here": {},
     "01_quantizer": {"3.2": PUBLISHED},
     "02_losses": {"0.25": SETTING, "0.1": PUBLISHED},
-    "03_vqvae": {"-0.5": SETTING, "0.5": SETTING, "0.001": PUBLISHED, "0.0001": PUBLISHED, "0.002": SETTING},
+    "03_vqvae": {"-0.5": SETTING, "0.5": SETTING, "0.001": PUBLISHED, "0.0001": PUBLISHED},
     "04_ema_codebook": {
         "0.99": SETTING,
         "0.9": SETTING,
@@ -52,7 +52,7 @@ def numbers(pattern, name, cell):
     found = re.findall(pattern, said(name, cell))
     assert found, f"{name}, {cell}: no {pattern!r} in {said(name, cell)!r}"
     found = [one if isinstance(one, tuple) else (one,) for one in found]
-    return [tuple(float(number.replace(",", "")) for number in one) for one in found]
+    return [tuple(float(number.replace(",", "").rstrip(".")) for number in one) for one in found]
 
 
 def number(pattern, name, cell):
@@ -99,8 +99,10 @@ def test_01_k_means_takes_343_bits_and_loses_more_than_pca_with_bits_by_use():
 def test_01_the_toys_codes_spread_and_its_distortion_does_not_simply_fall():
     stages = numbers(r"step \d+: distortion ([\d.]+), (\d) of 8", "01_quantizer", "stages")
     assert stages[0][1] < 8 == stages[-1][1] and stages[-1][0] > min(distortion for distortion, _ in stages)
-    assert "with 4 steps" in said("01_quantizer", "slope") and "between 0 and 0" in said("01_quantizer", "slope")
-    assert "between 1 and 1" in said("01_quantizer", "slope-again")
+    assert "with 4 steps" in said("01_quantizer", "slope") and "its slope: 0 everywhere" in said(
+        "01_quantizer", "slope"
+    )
+    assert "its slope: 1 everywhere" in said("01_quantizer", "slope-again")
 
 
 def test_02_the_broken_layer_trains_and_only_its_reconstruction_gets_better():
@@ -156,18 +158,21 @@ def test_04_three_seeds_put_the_three_codebooks_in_order():
         assert len(rows) == 3
         lost[name], used[name] = zip(*rows, strict=True)
     assert max(used["gradient"]) < min(used["EMA"]) and max(used["EMA"]) < min(used["EMA, revival"])
-    assert sum(lost["EMA, revival"]) < sum(lost["EMA"]) < sum(lost["gradient"])
-    assert max(lost["EMA, revival"]) < min(lost["gradient"])
+    assert max(lost["EMA, revival"]) < min(lost["EMA"]) and max(lost["EMA"]) < min(lost["gradient"])
 
 
 def test_04_without_commitment_the_encoder_spreads():
     free, usual, held = (one for (one,) in numbers(r"spread of z_e ([\d.]+)", "04_ema_codebook", "beta"))
     assert free > usual > held
+    without, *_ = (one for (one,) in numbers(r"([\d.]+) lost, \d+ codes", "04_ema_codebook", "beta"))
+    seeds = numbers(r"(?m)^EMA, revival +seed \d: ([\d.]+)", "04_ema_codebook", "table")
+    assert without > max(seed for (seed,) in seeds)
 
 
 def test_04_more_codes_are_in_use_and_lose_less():
     rows = numbers(r"(\d+) codes, +\d+ bits: ([\d.]+) lost, (\d+) used", "04_ema_codebook", "number-of-codes")
-    assert [codes for codes, _, _ in rows] == [8, 128, 512] and rows[0][1] > rows[1][1]
+    assert [codes for codes, _, _ in rows] == [8, 128, 512] and rows[0][1] > 2 * rows[1][1]
+    assert 0.75 * rows[1][1] < rows[2][1] < rows[1][1]
     assert rows[2][2] > 128 and all(used > 0.8 * codes for codes, _, used in rows[:2])
 
 

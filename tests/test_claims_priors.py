@@ -58,6 +58,20 @@ def test_every_share_in_an_alternative_text_was_printed_by_its_lesson(name):
 
 
 PLAIN, GATED = LESSONS
+# Every decimal and percentage in the texts; results are in outputs, where they are computed.
+KNOWN = {
+    PLAIN: {"0.9": "when a picture counts as read", "1.02": "published: 1.0174 nats, see below", "0.1": "a setting"},
+    GATED: {"2.3": "ln 10, see below", "0.047": "ln 10 / 49", "0.8": "a setting", "3.3": "log2 10"},
+}
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_every_decimal_and_percentage_of_the_texts_is_known(name):
+    for cell in cells(name).values():
+        if cell.cell_type == "markdown" and authoring.about(cell).get("role") in ("opening", "text", "ask"):
+            text = re.sub(r"`[^`]*`|\(http[^)]*\)", "", cell.source)
+            for token in re.findall(r"-?\d*\.\d+|\d+(?:\.\d+)? ?%", text):
+                assert token in KNOWN[name], f"{cell.id}: {token!r} is held to nothing"
 
 
 def test_05_the_reader_is_what_it_is_said_to_be():
@@ -107,6 +121,15 @@ def test_05_temperature_trades_variety_for_readable_digits():
     assert kinds[0.1] < kinds[1.0]  # "a low temperature buys readable pictures with variety"
     assert alike[0.1] > alike[0.7] > alike[1.0] > alike[1.5]
     assert read[0.1] > read[1.0]
+
+
+def test_05_a_network_that_does_not_know_where_it_is_draws_at_the_rim():
+    steps, _, flat = found(
+        PLAIN, "depth", r"one block, (\d+) steps: (\d+)% of 100 are read, and (\d+)% have ink at the rim"
+    )
+    deep, rebuilt = found(PLAIN, "depth", r"whole network: (\d+)%; rebuilt test pictures: (\d+)%")
+    assert flat > deep + 4 and rebuilt <= deep + 2
+    assert steps < int(re.search(r"train_prior\(network, (\d+)\)", cells(PLAIN)["train"].source)[1])  # "shorter"
 
 
 def test_05_the_longer_training_is_better():

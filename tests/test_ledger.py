@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,9 +123,12 @@ def test_the_figure_names_every_row_with_its_numbers(data, monkeypatch):
     axis = picture._figure.axes[0]
     labels = [text.get_text() for text in axis.get_legend().get_texts()]
     assert len(labels) == len(ledger.rows(data)) == 2 + len(ledger.FORMATS)
-    assert len({line.get_marker() for line in axis.lines if line.get_linestyle() == "None"}) == len(labels)
-    numbers = [re.match(r"\d+", label)[0] for label in labels]
-    assert [text.get_text() for text in axis.texts] == numbers  # beside the markers, as in the legend
+    names = [label.split()[0] for label in labels]  # numbers for systems, letters for formats
+    assert names == ["1", "2", "a", "b", "c", "d", "e", "f"]
+    assert [text.get_text() for text in axis.texts] == names  # beside the markers, as in the legend
+    dots = [line for line in axis.lines if line.get_linestyle() == "None"]
+    looks = {(dot.get_marker(), dot.get_markerfacecolor(), dot.get_markeredgecolor()) for dot in dots}
+    assert len(looks) == len(names) + 1  # the one with a prior has two
 
 
 def test_another_data_set_has_its_own_figure(data):

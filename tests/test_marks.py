@@ -3,9 +3,9 @@
 import csv
 import io
 import json
+import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import made_class
 import nbformat
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from vqtutor import authoring
@@ -23,9 +23,15 @@ from vqtutor.grading.grade import Grader, grade
 from vqtutor.grading.gradebook import Gradebook, Mark
 from vqtutor.lessons import FREE_TEXTS
 
-ID, OTHER = "quantizer.borders", "losses.at_whose_cost"
-BOUNDED = settings(max_examples=60, derandomize=True, deadline=None, database=None,
-                   suppress_health_check=list(HealthCheck))  # fmt: skip
+ID, OTHER = "quantizer.borders", "losses.two_measures"
+BOUNDED = settings(
+    max_examples=40,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],  # shrinking a table takes minutes
+    suppress_health_check=list(HealthCheck),
+)
 
 
 def hand_in(place, student, text, lesson="01_quantizer"):
@@ -133,7 +139,7 @@ def test_marks_come_back_in_points_and_pages(report):
     )
     assert "Not marked yet" in (report / "report" / "feedback" / "Bo, the 2nd.html").read_text()
     index = (report / "report" / "index.html").read_text()
-    assert "1 free-text answers are not marked yet" in index and "0.8 of 2" in index  # of two that have points
+    assert "not marked yet and add nothing: 1." in index and "0.8 of 2" in index  # of two that have points
     before = {path: path.read_bytes() for path in (report / "report").rglob("*.*") if path.suffix != ".sqlite"}
     assert said(report) == []
     assert {path: path.read_bytes() for path in before} == before
@@ -213,7 +219,7 @@ def test_two_rows_of_one_answer(report):
     save(report, [*table(report), line | {"points": "1"}, line | {"points": "2"}])
     for _ in range(2):
         (one,) = said(report)
-        assert "Rows" in one and "different marks" in one and points(report)["Ada"][0] is None
+        assert "There are 2 rows with different marks" in one and points(report)["Ada"][0] is None
         assert sorted(r["points"] for r in table(report) if r["student"] == "Ada") == ["1", "2"]
     save(report, [line for line in table(report) if line["points"] != "1"])
     assert said(report) == [] and points(report)["Ada"][0] == "2" and len(table(report)) == 3
@@ -421,7 +427,7 @@ def test_the_absent_count_in_no_figure(report, tmp_path):
     again(report, roster=Roster({name: () for name in names}))
     index = (report / "report" / "index.html").read_text()
     assert "4 students" in index and "Median 2, from 0 to 2" in index  # of 2, 2, 2 and 0
-    assert "3 more of whom nothing could be graded" in index
+    assert "as nothing of theirs could be graded: 3." in index
     apart = index[index.index("Of whom nothing could be graded") :]
     assert all(f">{name}</a>" in apart for name in ("Dee", "Eve", "Finn")) and ">Ada</a>" not in apart
     found = points(report)
@@ -448,7 +454,7 @@ PLACES = {
         text_cell(authoring.NO_TEXT, role="free_text", question=ID)],
     "a cell that was doubled with its text": 2 * [text_cell("Mine.", role="free_text", question=ID)],
     "metadata lost": [text_cell(QUESTION), text_cell("Mine.")],
-    "metadata lost, over lines": [text_cell("### In your own words\n" + FREE_TEXTS[ID].asks.replace(" ", "\n", 9)), text_cell("Mine.")],
+    "metadata lost, over lines": [text_cell(QUESTION.replace(" ", "\n").replace("\n", " ", 4)), text_cell("Mine.")],
     "below the question": [text_cell(f"{QUESTION}\n\nMine.", role="free_text_header", question=ID),
         text_cell(authoring.NO_TEXT, role="free_text", question=ID)],
     "of nbgrader's": [text_cell("YOUR ANSWER HERE Mine.", role="free_text", question=ID)],
@@ -510,9 +516,9 @@ def test_nothing_typed_is_lost_in_any_table(book, tmp_path_factory, data):
         columns = data.draw(st.permutations(list(dict.fromkeys([*marks.COLUMNS, "mine"]))))
         separator = data.draw(st.sampled_from(",;\t"))
         text = io.StringIO(newline="")
-        rows = csv.DictWriter(
-            text, columns, restval="", delimiter=separator, lineterminator=data.draw(st.sampled_from(["\n", "\r\n"]))
-        )
+        end = data.draw(st.sampled_from(["\n", "\r\n"]))
+        options = {"delimiter": separator, "lineterminator": end, "quoting": csv.QUOTE_ALL}
+        rows = csv.DictWriter(text, columns, restval="", **options)
         rows.writeheader()
         rows.writerows(lines)
         saved = text.getvalue().encode(data.draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16"])), "replace")
@@ -530,7 +536,10 @@ def test_nothing_typed_is_lost_in_any_table(book, tmp_path_factory, data):
         for line in lines:
             for name in ("points", "remark", "mine"):
                 typed = " ".join(line.get(name, "").split())
-                if typed and name != "points":
+                if typed and name == "points" and re.fullmatch(r"\d+([.,]\d+)?", typed.lstrip("'")):
+                    typed = f"{float(typed.lstrip(chr(39)).replace(',', '.')):g}"
+                    typed = typed if typed in held else typed.replace(".", ",")
+                if typed:
                     assert typed.lstrip("'") in " ".join(held.split()), (name, typed)
         assert any(kept.read_bytes() == saved for kept in (out / "typed").iterdir()) or saved == path.read_bytes()
         assert {
@@ -562,16 +571,13 @@ def test_no_bytes_stop_the_report(book, tmp_path_factory, data):
 # -- kill -9 -----------------------------------------------------------------------------------------------------------
 
 SCRIPT = """
-import sys, os
+import os, sys
 from pathlib import Path
-from contextlib import contextmanager
-import vqtutor.storage as storage
-from vqtutor.grading.grade import Grader, grade
-from vqtutor.grading.collect import Answer
-Grader.prepare = lambda self, exercise: None
-Grader.box = contextmanager(lambda self, own=False: (yield None))
-Grader.judge = lambda self, answer: self._judge(Answer(answer.exercise))
-left = int(sys.argv[2])
+import pytest
+import test_marks
+place, moment, left = Path(sys.argv[1]), 0, 0
+test_marks.run_nothing(pytest.MonkeyPatch())
+
 def count(event, arguments):
     global left
     moments = ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "sqlite3.connect")
@@ -579,27 +585,38 @@ def count(event, arguments):
         left -= 1
         if left == 0:
             os.kill(os.getpid(), 9)
-sys.addaudithook(count)
-place = Path(sys.argv[1])
-grade(place / "class", place / "report", workers=1, progress=False)
-print("through")
+
+while True:
+    moment += 1
+    if not (child := os.fork()):
+        left = moment
+        sys.addaudithook(count)
+        test_marks.again(place)
+        os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    assert status in (0, 9), status
+    test_marks.assert_old_or_new(place)
+    if status == 0:
+        print(moment)
+        break
 """
 
 
-def test_kill_9_leaves_the_old_report_or_the_new_one_and_every_mark(report):
+def assert_old_or_new(place):
+    """Every file of the report is whole, and the mark that was typed is there."""
+    report = place / "report"
+    assert [(line["points"], line["remark"]) for line in table(place) if line["student"] == "Ada"] == [("2", "kept")]
+    assert len(json.loads((report / "grades.json").read_text())["students"]) == len(points(place)) == 3
+    for page in [report / "index.html", *(report / "feedback").iterdir(), *(report / "marking").iterdir()]:
+        assert page.read_text().rstrip().endswith("</html>"), page
+
+
+def test_kill_9_leaves_every_file_old_or_new_and_every_mark(report):
     """Killed at each of the moments at which it opens, moves or removes a file of the report."""
     type_in(report, "Ada", points="2", remark="kept")
-    whole = report / "report"
-    for moment in range(1, 200):
-        done = subprocess.run([sys.executable, "-c", SCRIPT, str(report), str(moment)], capture_output=True, text=True)
-        assert done.returncode in (0, -signal.SIGKILL), done.stderr
-        lines = [(line["points"], line["remark"]) for line in table(report) if line["student"] == "Ada"]
-        assert lines == [("2", "kept")]
-        entries = json.loads((whole / "grades.json").read_text())["students"]
-        assert len(points(report)) == len(entries) == 3
-        for page in [whole / "index.html", *(whole / "feedback").iterdir(), *(whole / "marking").iterdir()]:
-            assert page.read_text().endswith("</html>") or page.read_text().endswith("</html>\n"), page
-        if "through" in done.stdout:
-            break
-    assert moment > 15 and points(report)["Ada"][0] == "2"
-    assert not list(whole.glob("*.part"))
+    assert_old_or_new(report)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", SCRIPT, str(report)], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 20 and points(report)["Ada"][0] == "2"
+    assert not list((report / "report").rglob("*.part"))

@@ -192,7 +192,7 @@ PLANTED = {
 SMALL = {id: {"source": PLANTED[id]} for id in ("vqvae.Encoder", "vqvae.Decoder")}
 # Fewer blocks and filters than in the lessons, which compile in half of the time.
 SMALLER = {
-    ("05_pixelcnn_prior", "network"): {"prior": (64, 8, 1, 16)},  # num_codes, filters, blocks, embedding
+    ("05_pixelcnn_prior", "network"): {"prior": (64, 8, 1, 16, True)},  # num_codes, filters, blocks, embedding, places
     ("06_gated_pixelcnn", "network"): {"gated": (8, 2)},  # filters, count
 }
 # Encoder and decoder as lessons after 03 recall them here: of one layer each, they compile in a moment.
@@ -291,8 +291,14 @@ def test_pictures_are_neither_empty_nor_blank(name):
 def small_course(tmp_path, monkeypatch):
     """The course's first lesson only, without R1's training."""
     (tmp_path / "solutions").mkdir()
-    (tmp_path / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
-    monkeypatch.setattr(course, "_train", lambda out: "not trained here")
+    for name in ("pyproject.toml", "docs", "benchmarks"):
+        (tmp_path / name).symlink_to(ROOT / name)
+
+    def draw(out):
+        figures.curves({"loss": [3, 2, 1]}, "step", "loss", alt="A loss that falls.").save(out / "reconstructions.png")
+        return "not trained here"
+
+    monkeypatch.setattr(course, "_train", draw)
     return tmp_path
 
 
@@ -302,9 +308,11 @@ def test_make_run_writes_pages_and_a_table(small_course, capsys):
     assert course.run(small_course) == 0
     out = capsys.readouterr().out
     assert re.search(r"start.to_unit_range +2 of 2", out) and "Failed" not in out
-    page = (small_course / "build" / "course" / "00_start_here.html").read_text()
+    pages = small_course / "build" / "course"
+    page = (pages / "lessons" / "00_start_here.html").read_text()
     assert 'alt="Ten test images and, below them' in page and 'alt=""' not in page
-    assert 'href="00_start_here.html"' in (small_course / "build" / "course" / "index.html").read_text()
+    assert 'href="lessons/00_start_here.html"' in (pages / "index.html").read_text()
+    assert re.search(r"start.to_unit_range.*2 of 2", (pages / "report.html").read_text(), re.DOTALL)
 
 
 def test_make_run_fails_with_a_sentence_for_every_kind_of_failure(small_course, capsys):
@@ -320,7 +328,9 @@ def test_make_run_fails_with_a_sentence_for_every_kind_of_failure(small_course, 
     out = capsys.readouterr().out
     assert "00_start_here.ipynb: start.to_unit_range is not yet." in out
     assert "cell 'squeeze-errors': NameError" in out
-    assert (small_course / "build" / "course" / "00_start_here.html").exists()  # what went well is there to look at
+    assert (
+        small_course / "build" / "course" / "lessons" / "00_start_here.html"
+    ).exists()  # what went well is there to look at
 
 
 def test_the_reference_run_touches_no_ones_progress(tmp_path):

@@ -102,7 +102,7 @@ def _kind(output: NotebookNode) -> str:
 
 
 def page(notebook: NotebookNode, name: str, folder: Path) -> NotebookNode:
-    """Return a solution as a page: each blank open and its answer folded, pictures with their texts, no set-up."""
+    """Return a solution as a page: blanks open, answers folded, no rubrics, pictures with their texts, no set-up."""
     notebook = authoring.still(notebook)
     cells = []
     for cell in notebook.cells:
@@ -113,6 +113,8 @@ def page(notebook: NotebookNode, name: str, folder: Path) -> NotebookNode:
             cell.source = _links(cell.source)
             if (folder / "notebooks" / f"{name}.ipynb").is_file():
                 cell.source += f" Or take it along: {{download}}`{name}.ipynb <../notebooks/{name}.ipynb>`."
+        if role == "free_text":  # its model answer and rubric are for those who mark
+            cell.source = authoring.NO_TEXT
         if role == "answer":
             open_ = copy.deepcopy(cell)
             open_.update(source=blank(cell.source), outputs=[], id=f"{cell.id}-blank"[-64:])

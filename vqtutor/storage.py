@@ -62,8 +62,8 @@ def whole_files(folder: Path) -> Iterator[Path]:
     After an error, or where the process is killed before that, all the old files stay.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob("*.part"):
-        left.unlink() if left.is_file() else shutil.rmtree(left, ignore_errors=True)  # by a process that was killed
+    for left in sorted(folder.rglob("*.part")):  # by a process that was killed
+        shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
     part = folder / f"{secrets.token_hex(4)}.part"
     part.mkdir()
     try:

@@ -142,7 +142,9 @@ def _tell(about: dict[str, Any], data: Dataset, what: str, yours: Sequence[str],
     lines = [] if about["data"] == data.name else [f"There are none for {data.title}: these are of {about['title']}."]
     lines += [f"Your own code runs with them: {', '.join(yours)}."] if yours else []
     lines += [f"The course's own stands in where yours has other parameters: {', '.join(others)}."] if others else []
-    card.show(card.Note(f"{what}: weights of {about[f'{what}_steps']:,} steps, {about['title']}", tuple(lines)))
+    steps, batch = about["trained"][what]
+    title = f"{what}: weights of {steps:,} steps of {batch}, {about['title']}"
+    card.show(card.Note(title, tuple(lines)))
 
 
 def _checkpoint(data: Dataset) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -186,8 +188,9 @@ def trained_codec(
     own = dict(zip(build, (encoder, quantizer, decoder), strict=True))
     ids = {"Encoder": "vqvae.Encoder", "EMAVectorQuantizer": "ema.EMAVectorQuantizer", "Decoder": "vqvae.Decoder"}
     made = {name: part and build[name](part) for name, part in own.items()}
-    given = [name for name, part in own.items() if part and not part.__module__.startswith("vqtutor.")]
-    _tell(about, data, "autoencoder", *([name for name in given if bool(made[name]) == fits] for fits in (True, False)))
+    given = {name: part for name, part in own.items() if part and not part.__module__.startswith("vqtutor.")}
+    fit, other = ([part.__name__ for name, part in given.items() if bool(made[name]) == fits] for fits in (True, False))
+    _tell(about, data, "autoencoder", fit, other)
     encode, index, decode = (made[name] or build[name](reference(ids[name])) for name in build)
     return Codec(
         len(codebook),

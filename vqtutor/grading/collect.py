@@ -5,6 +5,7 @@ that it uses, so that it runs by itself. Whatever is odd about a file costs that
 """
 
 import ast
+import builtins
 import hashlib
 import io
 import json
@@ -26,7 +27,7 @@ from vqtutor.authoring import FREE_TEXT_HEADING, NO_TEXT
 from vqtutor.checking import Exercise
 from vqtutor.grading.owners import Name, Roster, displayed, likeness, read_name
 from vqtutor.lessons import EXERCISES, FREE_TEXTS, LESSONS, earlier_blanks, earlier_exercises
-from vqtutor.source import Cell, Statement, cut
+from vqtutor.source import PREAMBLED, Cell, Statement, cut, makes_names
 from vqtutor.storage import whole
 
 MAX_NOTEBOOK = 32 << 20  # bytes; a lesson with all its pictures is under 2 MB
@@ -51,6 +52,7 @@ class Answer:
       given: (name, id) of earlier exercises whose references are used under these names.
       problem: why it cannot be run, in a sentence; else "".
       note: a remark for instructors on the cell that was chosen.
+      unbound: names that it uses, and nothing in its notebook can define.
       others: (source, given, whether only an error is a reason) to run when it does not pass, on other earlier answers.
     """
 
@@ -60,6 +62,7 @@ class Answer:
     given: tuple[tuple[str, str], ...] = ()
     problem: str = ""
     note: str = ""
+    unbound: tuple[str, ...] = ()
     others: tuple[tuple[str, tuple[tuple[str, str], ...], bool], ...] = ()
 
 
@@ -534,12 +537,13 @@ def _find(code: list[Cell], texts: list[tuple[str, dict[str, str]]], exercise: E
         return Answer(id, cell=cell.text, problem=f"Python cannot read the cell: {cell.error}", note=note)
     # As in the student's own check, a name of an earlier lesson is replaced only if the answer fails otherwise; and the
     # student's own earlier answers can do more than they have to.
-    (source, given), replaced, own = (
+    (source, given, unbound), (*replaced, _), (*own, _) = (
         _cut(code, cell, exercise, blanks) for blanks in (earlier_blanks(id), earlier_exercises(id), ())
     )
-    others = {replaced: False, own: True} if own != replaced else {own: False}
+    others = {tuple(replaced): False, tuple(own): True} if own != replaced else {tuple(own): False}
     others = tuple((*one, after) for one, after in others.items() if one != (source, given))
-    return Answer(id, source, cell.text, given, note=note, others=others)
+    unbound = () if makes_names(code) else unbound
+    return Answer(id, source, cell.text, given, note=note, unbound=unbound, others=others)
 
 
 def _in_text(texts: list[tuple[str, dict[str, str]]], exercise: Exercise) -> list[Cell]:
@@ -552,9 +556,11 @@ def _in_text(texts: list[tuple[str, dict[str, str]]], exercise: Exercise) -> lis
 
 def _cut(
     code: list[Cell], cell: Cell, exercise: Exercise, blanks: Container[str]
-) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """Return (an answer's source with the helpers that it uses, the earlier exercises that it uses)."""
+) -> tuple[str, tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """Return (an answer's source with the helpers that it uses, the earlier exercises that it uses, unbound names)."""
     earlier = earlier_exercises(exercise.id)
     source, externals = cut(code, cell, exercise.name, blanks)
     given = {name: id or earlier.get(name) for name, id in externals.items()}
-    return source, tuple(sorted((name, id) for name, id in given.items() if id in earlier.values()))
+    unbound = {name for name, id in given.items() if id is None} - {*dir(builtins), *PREAMBLED, "vqtutor"}
+    found = sorted((name, id) for name, id in given.items() if id in earlier.values())
+    return source, tuple(found), tuple(sorted(unbound))

@@ -46,6 +46,11 @@ def course_version() -> str:
     return digest.hexdigest()[:16]
 
 
+def names_nothing(unbound: Iterable[str], sentence: str) -> bool:
+    """Whether a sentence is about a name that nothing in the notebook defines: the answer fails there as well."""
+    return any(f"name '{name}' is not defined" in sentence for name in unbound)
+
+
 def by_hand(answer: Answer, error: Exception) -> dict[str, Any]:
     """Return the verdict on an answer that could not be judged, so that somebody looks at it."""
     sentence = f"This answer could not be judged ({type(error).__name__}); your instructor looks at it by hand."
@@ -74,7 +79,8 @@ class Grader:
 
     def key_of(self, answer: Answer) -> str:
         """Return the key of an answer's verdict; equal answers of different students have the same key."""
-        parts = [self.version, answer.exercise, answer.source, answer.problem, *map(str, answer.given)]
+        parts = [self.version, answer.exercise, answer.source, answer.problem, *answer.unbound]
+        parts += map(str, answer.given)
         parts += map(str, answer.others)
         return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()
 
@@ -96,7 +102,7 @@ class Grader:
         try:
             yield box
         except BaseException:
-            box.close()  # a reply may be left in it; it starts anew with the next answer
+            box.stop()  # a reply may be left in it
             raise
         finally:
             with self._lock:
@@ -175,11 +181,16 @@ class Grader:
             state = State.OPEN if reply.outcome in (Outcome.OPEN, Outcome.MISSING) else State.NOT_YET
             verdict = Verdict(exercise.id, state, 0, exercise.points, message=reply.sentence)
         problems, outcome = [one.error or one.problem for one in reply.observations if one.problem], reply.outcome
+        sentences = [one.sentence for one in reply.observations if one.problem]
         crashed = outcome == Outcome.CRASH and not answer.problem
-        if crashed or (outcome == Outcome.OBSERVED and reply.sentence and not verdict.passed):
+        failed = crashed or (outcome == Outcome.OBSERVED and reply.sentence and not verdict.passed)
+        if failed and not names_nothing(answer.unbound, reply.sentence):
             outcome = Outcome.APART
             verdict = replace(verdict, misconception=None, message=f"{_APART}\n{reply.sentence}")
-        return asdict(verdict) | {"outcome": outcome, "problem": problems[0] if problems else ""}
+        problem = problems[0] if problems else ""
+        if problem == "NameError" and names_nothing(answer.unbound, reply.sentence + sentences[0]):
+            problem = "UnboundNameError"  # nobody has to look at it
+        return asdict(verdict) | {"outcome": outcome, "problem": problem}
 
     def _computes(self, exercise: Exercise, reply: Reply) -> bool:
         """Whether an answer that passed is right as well on numbers drawn for this run."""

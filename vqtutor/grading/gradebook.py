@@ -163,7 +163,7 @@ class Gradebook:
             (record,) = self._db.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
             answer = json.loads(record)["answer"]
             tuples = {name: tuple(map(tuple, answer[name])) for name in ("given", "others") if name in answer}
-            yield key, Answer(**answer | tuples)
+            yield key, Answer(**answer | tuples | {"unbound": tuple(answer.get("unbound", ()))})
 
     def add(self, key: str, verdict: dict[str, Any]) -> None:
         """Store a verdict at once; an existing one stays."""
@@ -275,7 +275,7 @@ def _dump(data: dict[str, Any]) -> str:
 
 
 def _plain(answer: Answer) -> dict[str, Any]:
-    return {name: getattr(answer, name) for name in ("exercise", "given", "others", "problem", "source")}
+    return {name: getattr(answer, name) for name in ("exercise", "given", "others", "problem", "source", "unbound")}
 
 
 def _reaches(source: str) -> list[str]:

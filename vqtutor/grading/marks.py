@@ -238,8 +238,7 @@ def _take(
 
     filled = [(n, row) for n, row in rows if any(said(row))] or rows[:1]
     if len({said(row) for _, row in filled}) > 1:
-        numbers = " and ".join(str(n) for n, _ in filled)
-        merge.say(key, f"Rows {numbers} give different marks: take all but one out. Nothing changed.", filled[0][0])
+        merge.say(key, f"There are {len(filled)} rows with different marks: take all but one out.", filled[0][0])
         merge.typed[key] = filled[0][1]
         merge.wrong.add(key)
         merge.left += filled[1:]
@@ -359,7 +358,7 @@ def _write(
         old = row or [""] * len(sheet.columns)
         cells = [values.get(name, old[at] if at < len(old) else "") for at, name in enumerate(columns)]
         rows.writerow([safe(cell) if isinstance(cell, str) else cell for cell in cells])
-    for n, row in merge.left:
+    for n, row in sorted(merge.left):
         row = row + [""] * (len(columns) - len(row))
         if len(row) == len(columns):
             row[columns.index("attention")] = merge.attention[n]

@@ -31,6 +31,7 @@ import numpy as np
 from vqtutor.checking import Exercise, Observation, Problem
 from vqtutor.checking.probe import MAX_ELEMENTS
 from vqtutor.grading import worker
+from vqtutor.grading.cgroup import Group
 from vqtutor.lessons import EXERCISES
 from vqtutor.lessons.answers import answer_of, uses
 from vqtutor.lessons.answers import given as given_by_lesson
@@ -44,6 +45,7 @@ _DTYPES = {"bool", "bfloat16", *(f"{kind}{bits}" for kind in ("int", "uint") for
     f"float{bits}" for bits in (16, 32, 64)
 }
 MAX_MARKS = 20_000  # brackets and commas of a reply; numbers are in base64, and a right answer's reply has hundreds
+OWN_MEMORY = 512 << 20  # bytes that the worker itself takes, with all that it has imported
 GRACE = 10.0  # seconds, besides those of the probes, for starting, importing and defining the answer
 
 
@@ -144,6 +146,8 @@ class Sandbox:
         else:
             self._command, self._environment = _command(bubblewrap(), programs, own), None
         self._ready_with = {} if own else common()
+        self._group = Group(worker.TASKS)
+        self._command = self._group.command(self._command)
         self._process = None
         self._isolated = False
         self._start()
@@ -192,6 +196,7 @@ class Sandbox:
     def _ask(self, exercise: Exercise, what: dict[str, Any], limits: Limits, seconds: float) -> tuple["Reply", bytes]:
         if self._process is None:
             self._start()
+        self._group.limit_memory(limits.memory + OWN_MEMORY)
         frame = json.dumps(what).encode()
         head = struct.pack(worker.HEAD, len(frame), limits.memory, limits.scratch, seconds, GRACE)
         try:
@@ -200,17 +205,22 @@ class Sandbox:
             reply = self._process.stdout.read(struct.unpack(">q", self._process.stdout.read(8))[0])
             status, size = struct.unpack(">iq", reply[:12])
         except (OSError, struct.error):  # the worker has died: only this answer fails
-            self.close()
+            self.stop()
             return Reply(Outcome.DIED, "Your code took the process down that it ran in."), b""
         if not self._isolated:  # no namespaces: start a new worker for each answer
-            self.close()
+            self.stop()
         return _read(exercise, status, size, reply[12:]), reply[12:]
 
-    def close(self) -> None:
+    def stop(self) -> None:
+        """End the worker; another one starts with the next answer."""
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
             self._process = None
+
+    def close(self) -> None:
+        self.stop()
+        self._group.close()
 
     def __enter__(self) -> "Sandbox":
         return self
@@ -263,6 +273,7 @@ def _read(exercise: Exercise, status: int, size: int, text: bytes) -> Reply:
         return Reply(Outcome.LATE, "Your code had not returned in time: is there a loop that never ends?")
     if status != 0:
         reason = f"signal {status - 128}" if status > 128 else f"exit status {status}"
+        reason += ": did it run out of memory?" if status == 137 else ""
         return Reply(Outcome.DIED, f"Your code ended the process that it ran in ({reason}).")
     if not text:
         return Reply(Outcome.DIED, "Your code ended the process that it ran in, before it was looked at.")

@@ -261,16 +261,17 @@ def spreads(panels: Mapping[str, Mapping[str, Sequence[float]]], what: str) -> P
             parts = []
             for i, (name, values) in enumerate(results.items()):
                 values = np.asarray(values, np.float64)
-                axis.plot([i - 0.25, i + 0.25], [values.mean()] * 2, color="black", linewidth=1)
+                if len(values) > 1:
+                    axis.plot([i - 0.25, i + 0.25], [values.mean()] * 2, color="black", linewidth=1)
                 axis.plot(
                     [i] * len(values), values, marks[i % 8], color=PALETTE[i % 7], markeredgecolor="black", alpha=0.8
                 )
                 around = f" ({values.min():.3g} to {values.max():.3g})" if len(values) > 1 else ""
                 parts.append(f"{name} {values.mean():.3g}{around}")
                 data[f"{quantity}, {name}"] = values
-            axis.set_xticks(range(len(results)), list(results))
+            axis.set_xticks(range(len(results)), [name.replace(" ", "\n") for name in results])
             axis.set(xlabel=what, ylabel=quantity, xlim=(-0.6, len(results) - 0.4))
-            axis.set_ylim(bottom=0)
+            axis.set_ylim(0, 1.08 * max(max(values) for values in results.values()))
             texts.append(f"{quantity}: {', '.join(parts)}")
     runs = len(next(iter(next(iter(panels.values())).values())))
     dots = f"a dot for each of {runs} runs and a line for their mean" if runs > 1 else "one run each"

@@ -8,7 +8,7 @@ from matplotlib import rc_context
 
 from vqtutor.show.figures import PALETTE, STYLE, Picture, _figure
 
-MARKERS = "osD^vP*Xph<>"
+MARKERS, LETTERS = "osD^vP*Xph<>", "abcdefgh"
 
 
 def chart(rows: Sequence[dict[str, Any]], title: str) -> Picture:
@@ -20,24 +20,26 @@ def chart(rows: Sequence[dict[str, Any]], title: str) -> Picture:
       title: of the data set.
     """
     figure, ((axis,),) = _figure(3.9)
-    data, lines, places = {}, [], []
+    data, lines, places, names = {}, [], [], []
     # A logarithmic axis has no 0: what loses nothing is drawn below all others, and its tick says 0.
     floor = min([row["distortion"] for row in rows if row["distortion"] > 0], default=1.0) / 1.6
     with rc_context(STYLE):
-        for n, row in enumerate(rows, start=1):
+        for row in rows:
             scale, prior = row["theirs"] is None, row["prior_bits"]
-            colour = "#777777" if scale else PALETTE[(n - 1) % (len(PALETTE) - 1)]
-            look = dict(marker=MARKERS[(n - 1) % len(MARKERS)], color=colour, markeredgecolor="black", markersize=8)
+            n = sum((name[0] in LETTERS) == scale for name in names)  # systems have numbers, formats have letters
+            names.append(LETTERS[n % len(LETTERS)] if scale else str(n + 1))
+            colour = "#777777" if scale else PALETTE[n % (len(PALETTE) - 1)]
+            look = dict(marker=MARKERS[n % len(MARKERS)], color=colour, markeredgecolor="black", markersize=8)
             bits = [row["bits"]] if prior is None else [row["bits"], prior]
             height = row["distortion"] or floor
             axis.plot(bits, [height] * len(bits), "-", color=colour, linewidth=1)
             cost = " -> ".join(f"{value:,.0f}" for value in bits)
             whose = {None: "", True: "", False: " (the course's)"}[row["theirs"]]
-            label = f"{n}  {row['system']}{whose}: {cost} bits, {row['distortion']:.3f}"
+            label = f"{names[-1]}  {row['system']}{whose}: {cost} bits, {row['distortion']:.3f}"
             for value, hollow in zip(bits, (True, False) if len(bits) == 2 else (scale,), strict=True):
-                face = dict(markerfacecolor="white") if hollow else {}
+                face = dict(markerfacecolor="white", markeredgecolor="black" if scale else colour) if hollow else {}
                 named = dict(label=label) if value == bits[-1] else {}
-                axis.plot(value, height, linestyle="", **look, **face, **named)
+                axis.plot(value, height, linestyle="", **look | face, **named)
             places.append((bits[-1], height))
             data[row["system"]] = np.array([*bits, row["distortion"]])
             under = "" if prior is None else f", {prior:,.0f} under its prior"
@@ -56,21 +58,21 @@ def chart(rows: Sequence[dict[str, Any]], title: str) -> Picture:
             side.set_minor_formatter("")
         if any(not row["distortion"] for row in rows):
             axis.set_yticks([floor, *axis.get_yticks()], ["0", *(f"{tick:g}" for tick in axis.get_yticks())])
-        _number(axis, places)
+        _name(axis, places, names)
         axis.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8, title="bits an image, distortion")
     alt = f"{title}, bits an image across and distortion up, {len(rows)} systems. {'; '.join(lines)}."
     return Picture(figure, alt, data)
 
 
-def _number(axis, places: Sequence[tuple[float, float]]) -> None:
-    """Write each place's number beside it, on the side where it is farthest from all other markers and numbers."""
+def _name(axis, places: Sequence[tuple[float, float]], names: Sequence[str]) -> None:
+    """Write each place's name beside it, on the first side with room between all other markers and names."""
     axis.figure.canvas.draw()  # the layout decides where the places come to lie
     taken = [np.array(point) for point in axis.transData.transform(places)]
-    for n, place in enumerate(places, start=1):
-        here = taken[n - 1]
-        others = [point for k, point in enumerate(taken) if k != n - 1]
+    for n, (place, name) in enumerate(zip(places, names, strict=True)):
+        here = taken[n]
+        others = [point for k, point in enumerate(taken) if k != n]
         sides = [(12, 0), (-12, 0), (0, 12), (0, -12), (10, 10), (-10, 10), (10, -10), (-10, -10)]
         room = [min([np.linalg.norm(here + side - other) for other in others], default=99) for side in sides]
         side = sides[next((i for i, space in enumerate(room) if space > 14), int(np.argmax(room)))]
         taken.append(here + side)
-        axis.annotate(str(n), place, np.array(side) * 0.9, textcoords="offset points", ha="center", va="center")
+        axis.annotate(name, place, np.array(side) * 0.9, textcoords="offset points", ha="center", va="center")

@@ -74,9 +74,10 @@ q_constant = question(
     },
 )
 
-at_whose_cost = FreeText(
-    "losses.at_whose_cost",
-    "Train the toy with the broken layer in place of yours, and the reconstruction loss falls all the same, while the "
-    "whole loss grows. Which part of the network makes it fall, and at whose cost? Three sentences are enough.",
+two_measures = FreeText(
+    "losses.two_measures",
+    'A colleague trains a layer that you have not seen, shows you a falling reconstruction loss, and says: "You see, '
+    'the codebook learns." Which two things would you measure before you believe it, and what would the broken layer '
+    "of this lesson show in each? Three sentences are enough.",
     points=2,
 )

@@ -47,7 +47,7 @@ function conversation(model, root, draw) {
   return { ask, settled: () => awaited === null, close: () => model.off("change:view", answered) };
 }
 
-let ids = 0;
+const unique = () => `vq-${Math.random().toString(36).slice(2)}`; // each explorer is a module of its own
 
 /** Make labelled controls. Returns the bar, and a function that sets their values without telling anybody. */
 function controls(specs, tell) {
@@ -58,7 +58,7 @@ function controls(specs, tell) {
       bar.append(make("button", { type: "button", click: () => tell(spec.do) }, spec.label));
       continue;
     }
-    const id = `vq-${++ids}`;
+    const id = unique();
     const number = spec.kind === "range";
     const shown = make("output", { for: id });
     const read = () => (number ? Number(input.value) : Number(input.selectedIndex));

@@ -52,9 +52,10 @@ function editor({ model, el }) {
   const view = () => model.get("view");
   const bar = controls(setup.specs, (what, value) => {
     if (what === "tool") painting = value === 1;
-    else if (what === "code" && painting) brush = value;
-    else if (what === "code") paint(where, value);
-    else {
+    else if (what === "code") {
+      brush = value;
+      if (!painting) paint(where, value);
+    } else {
       codes = null;
       talk.ask({ do: what });
     }
@@ -93,7 +94,7 @@ function editor({ model, el }) {
     if (painting) return paint(i, brush);
     where = i;
     drawPlaces();
-    bar.set({ code: codes?.[i] ?? view().codes[i] });
+    bar.set({ code: (brush = codes?.[i] ?? view().codes[i]) });
     talk.ask({ do: "choose", row: Math.floor(i / columns), column: i % columns });
   }
   function paint(i, code) {
