@@ -68,7 +68,7 @@ q_equal_time = question(
             "Far away in the map is often the same stroke, and no further layer brings it near."
         ),
         "The plain one at first, and the gated one after hours of training.": (
-            "With larger networks and smaller steps it is behind for some minutes (docs/measurements.md), not for hours."
+            "With larger networks and smaller steps it falls behind for some minutes, not for hours (see Measurements)."
         ),
         "The gated one: it sees all that comes before.": (
             "Yes. Its steps are dearer, and still it gets further. Run it: the difference is small, and on another "

@@ -25,9 +25,8 @@ q_shape = question(
 
 q_codes = question(
     "vqvae.q_codes",
-    "The network has been trained with 128 codes. You are about to train it with 4 and with 512, for 150 steps each. "
-    "What "
-    "do you expect?",
+    "This network has 128 codes, which all begin in a small heap. Somebody trains it with 4 and with 512 instead, and "
+    "changes nothing else. What do you expect?",
     best="c",
     choices={
         "Each fourfold codebook brings about the same improvement: from 4 to 128 as from 128 to 512, and so on.": (
