@@ -117,8 +117,11 @@ def _layer(layer: Callable, codebook: Array) -> Callable[[Array], Array]:
 
     def forward(z_e):
         module = layer(*codebook.shape)
-        has_state = "is_training" in inspect.signature(module.__call__).parameters
-        return (module(z_e, False) if has_state else module(z_e))["indices"]
+        try:
+            inspect.signature(module.__call__).bind(z_e, False)
+        except TypeError:  # lesson 01's takes vectors only
+            return module(z_e)["indices"]
+        return module(z_e, False)["indices"]
 
     network = hk.without_apply_rng(hk.transform_with_state(forward))
     kept = {"codebook": codebook, "sums": codebook, "counts": jnp.ones(len(codebook))}
