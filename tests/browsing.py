@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 import urllib.request
+import uuid
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -110,9 +111,10 @@ def _answers(address: str) -> bool:
 class Notebook:
     """A notebook in an open tab of JupyterLab or Notebook 7; cells are counted from 0."""
 
-    def __init__(self, tab, address: str, name: str, app: str = "lab/tree"):
+    def __init__(self, tab, address: str, name: str, app: str | None = None):
         self.tab = tab
-        tab.goto(f"{address}/{app}/{name}")
+        # In a workspace of its own, where nothing else is restored.
+        tab.goto(f"{address}/{app or f'lab/workspaces/{uuid.uuid4().hex}/tree'}/{name}")
         self.cells = tab.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-Cell")
         self.cells.first.wait_for()
         tab.wait_for_function(
@@ -128,10 +130,18 @@ class Notebook:
 
     def start(self, number: int) -> str:
         """Run a cell with the keyboard; return what its prompt said before."""
-        before = self.cells.nth(number).locator(".jp-InputPrompt").inner_text()
-        self.tab.wait_for_timeout(300)  # Jupyter moves the focus a moment after a cell has run
-        self.cells.nth(number).locator(".cm-content").click()
-        self.tab.keyboard.press("Control+Enter")
+        from playwright.sync_api import expect
+
+        prompt = self.cells.nth(number).locator(".jp-InputPrompt")
+        before = prompt.inner_text()
+        for _ in range(10):  # on a busy machine Jupyter may move the focus back, to the cell that ran last
+            self.cells.nth(number).locator(".cm-content").click()
+            self.tab.keyboard.press("Control+Enter")
+            try:
+                expect(prompt).not_to_have_text(before, timeout=5_000)
+                break
+            except AssertionError:
+                continue
         return before
 
     def run(self, number: int):

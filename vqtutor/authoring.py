@@ -177,30 +177,35 @@ def stamp(notebook: NotebookNode, name: str, folder: Path) -> NotebookNode:
     return notebook
 
 
-def _picture(notebook: NotebookNode, folder: Path) -> list[NotebookNode]:
-    """Return a cell with the picture that opens a lesson, taken from outputs; no cell if there is no such output yet.
+def opening_picture(notebook: NotebookNode, folder: Path) -> NotebookNode | None:
+    """Return the output whose picture opens a lesson, or None if there is no such output yet.
 
     The opening's metadata name the cell that draws it: "cell", or "lesson/cell" of another lesson.
-    It is a data: link in Markdown, which Colab, Jupyter and nbconvert show, also offline. Colab does not show
-    attachments, and the output of code would not be visible before it runs.
     """
     shows = next((about(cell).get("shows", "") for cell in notebook.cells if about(cell).get("role") == "opening"), "")
     lesson, _, id = shows.rpartition("/")
     other = folder / "solutions" / f"{lesson}.ipynb"
     cells = (read(other).cells if other.is_file() else []) if lesson else notebook.cells
     outputs = [output for cell in cells if cell.id == id for output in cell.get("outputs", [])]
-    for output in outputs:
-        if "image/png" not in output.get("data", {}):
-            continue
-        png, alt = base64.b64decode(output.data["image/png"]), output.metadata["image/png"]["alt"]
-        of = hashlib.sha256(png).hexdigest()[:16]  # an unchanged picture keeps its bytes with any version of Pillow
-        for cell in notebook.cells:
-            if about(cell).get("of") == of and f"![{alt}](" in cell.source:
-                return [cell]
-        source = f"![{alt}](data:image/png;base64,{base64.b64encode(_small(png)).decode()})"
-        metadata = {"role": "picture", "of": of}
-        return [nbformat.v4.new_markdown_cell(source, id="picture", metadata={"vqtutor": metadata})]
-    return []
+    return next((output for output in outputs if "image/png" in output.get("data", {})), None)
+
+
+def _picture(notebook: NotebookNode, folder: Path) -> list[NotebookNode]:
+    """Return a cell with the picture that opens a lesson, taken from outputs; no cell if there is no such output yet.
+
+    It is a data: link in Markdown, which Colab, Jupyter and nbconvert show, also offline. Colab does not show
+    attachments, and the output of code would not be visible before it runs.
+    """
+    output = opening_picture(notebook, folder)
+    if output is None:
+        return []
+    png, alt = base64.b64decode(output.data["image/png"]), output.metadata["image/png"]["alt"]
+    of = hashlib.sha256(png).hexdigest()[:16]  # an unchanged picture keeps its bytes with any version of Pillow
+    for cell in notebook.cells:
+        if about(cell).get("of") == of and f"![{alt}](" in cell.source:
+            return [cell]
+    source = f"![{alt}](data:image/png;base64,{base64.b64encode(_small(png)).decode()})"
+    return [nbformat.v4.new_markdown_cell(source, id="picture", metadata={"vqtutor": {"role": "picture", "of": of}})]
 
 
 def _small(png: bytes) -> bytes:

@@ -56,7 +56,7 @@ def build(folder: Path, notebooks: dict[str, NotebookNode], out: Path, report: P
     for file in (report / "report.md", *report.glob("*.png")) if report else ():
         shutil.copy(file, source)
     index = (source / "index.md").read_text(encoding="utf-8")
-    for mark, text in _front(notebooks, source, bool(report)).items():
+    for mark, text in _front(folder, notebooks, source, bool(report)).items():
         index = index.replace(mark, text)
     (source / "index.md").write_text(index, encoding="utf-8")
     command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", str(source), str(out)]
@@ -68,8 +68,8 @@ def build(folder: Path, notebooks: dict[str, NotebookNode], out: Path, report: P
     return [line.replace(f"{source}/", "") for line in done.stderr.splitlines() if line.strip()]
 
 
-def _front(notebooks: dict[str, NotebookNode], source: Path, report: bool) -> dict[str, str]:
-    """Return what the front page's marks stand for: the last lesson's picture, a list of the lessons, and all pages."""
+def _front(folder: Path, notebooks: dict[str, NotebookNode], source: Path, report: bool) -> dict[str, str]:
+    """Return what the front page's marks stand for: the first picture, a list of the lessons, and all pages."""
     rows = []
     for name, notebook in notebooks.items():
         opening = notebook.cells[0].source
@@ -77,26 +77,25 @@ def _front(notebooks: dict[str, NotebookNode], source: Path, report: bool) -> di
         result = re.search(r"\*\*The result:\*\*\s+(.+)", opening, re.DOTALL)
         facts = [time[1] if time else "", " ".join(result[1].split()) if result else ""]
         rows.append(f"| [{_title(notebook)}](lessons/{name}.ipynb) | {facts[0]} | {facts[1].rstrip('.')} |")
-    cell, output = next(iter(reversed([x for notebook in notebooks.values() for x in _shown(notebook)])))
+    # The first lesson opens with what the last one draws.
+    output = next(filter(None, (authoring.opening_picture(notebook, folder) for notebook in notebooks.values())))
     (source / "front.png").write_bytes(base64.b64decode(output.data["image/png"]))
     return {
         "(alt)": output.metadata["image/png"]["alt"],
         "(kind)": _kind(output),
         "(lessons)": "\n".join(["| lesson | time | at the end stands |", "|---|---|---|", *rows]),
-        "(pages)": "\n".join(f"{n}. {_title(one)} <lessons/{name}>" for n, (name, one) in enumerate(notebooks.items())),
+        "(pages)": "\n".join(f"{_number(name)}. {_title(one)} <lessons/{name}>" for name, one in notebooks.items()),
         "(report)": "report" if report else "",
     }
 
 
+def _number(name: str) -> str:
+    """Return a lesson's number as it is spoken: "0b" for 00b_primer."""
+    return name.split("_")[0].removeprefix("0")
+
+
 def _title(notebook: NotebookNode) -> str:
     return notebook.cells[0].source.splitlines()[0].lstrip("# ")
-
-
-def _shown(notebook: NotebookNode) -> list[tuple[NotebookNode, NotebookNode]]:
-    """Return the pictures that an opening shows, as pairs of a cell and its output."""
-    ids = {authoring.about(cell).get("shows") for cell in notebook.cells}
-    cells = [cell for cell in notebook.cells if cell.id in ids]
-    return [(cell, output) for cell in cells for output in cell.outputs if "image/png" in output.get("data", {})]
 
 
 def _kind(output: NotebookNode) -> str:
@@ -139,8 +138,8 @@ def page(notebook: NotebookNode, name: str, folder: Path, lessons: Collection[st
             cell.metadata.setdefault("mystnb", {})["image"] = {"alt": about["alt"], "classes": _kind(output)}
         if role == "picture":
             alt, source = re.fullmatch(r"!\[(.+)\]\((.+)\)", cell.source).groups()
-            kind = next(_kind(output) for _, output in _shown(notebook))
-            cell.source = f'<img class="{kind}" alt="{escape(alt)}" src="{source}">'
+            output = authoring.opening_picture(notebook, folder)  # which may have been drawn anew without a picture
+            cell.source = f'<img class="{_kind(output) if output else "photo"}" alt="{escape(alt)}" src="{source}">'
         cells.append(cell)
     notebook.cells = cells
     notebook.metadata = nbformat.from_dict({"kernelspec": notebook.metadata["kernelspec"]})
