@@ -9,13 +9,16 @@ TESTS := $(VENV)/.tests
 VQTUTOR := $(VENV)/bin/vqtutor
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check colab lab release bench mutants nbgrader-demo doctor clean
+.PHONY: help run site test check colab screenshots lab release bench mutants nbgrader-demo doctor clean
 
 help:  ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(COURSE)  ## execute the reference course; its pages come to build/course/index.html
 	$(VQTUTOR) run
+
+site: $(COURSE)  ## the same pages without running anything, from the outputs that solutions/ keep
+	$(VQTUTOR) site
 
 test: $(TESTS)  ## run every test, and nbval on the solutions
 	$(VQTUTOR) test
@@ -26,6 +29,9 @@ check: $(TESTS)  ## lint, and the tests that take seconds: while you work
 
 colab: $(TESTS)  ## run every notebook in Colab's own environment, which comes to build/colab (QUICK=1: train less)
 	$(VENV)/bin/python tests/colab.py $(if $(QUICK),--quick)
+
+screenshots: $(TESTS)  ## take pictures of the site and of all lessons in a browser; they come to build/screenshots
+	$(VENV)/bin/python tests/screenshots.py
 
 lab: $(COURSE)  ## open the notebooks in JupyterLab
 	$(VQTUTOR) lab
@@ -51,7 +57,7 @@ clean:  ## remove what was built, and .venv
 $(COURSE): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it: make PYTHON=/path/to/python run"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[lab]"
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[lab,site]"
 	@touch $@
 
 $(TESTS): $(COURSE)

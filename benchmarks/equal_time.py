@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--learning-rate", type=float, help="of both (default: R1's own)")
     options = parser.parse_args()
+    options.stop_at = None
     indices, held_out, *_ = split(PRIORS["R1-prior"], options)
     print(f"perplexity of the codes {float(losses.perplexity(indices, 128)):.1f}")
     rate = options.learning_rate or PRIORS["R1-prior"].settings.learning_rate

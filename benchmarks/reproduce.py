@@ -8,6 +8,7 @@ Prints a small table and, last, one line of JSON.
 import argparse
 import json
 import math
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -123,6 +124,21 @@ def train(
     return data, scale, run, partial(forward, run.state)
 
 
+def train_until(
+    goal: float, system: System, seed: int, checkpoint: str | None
+) -> tuple[Any, float, Run, Callable[[jax.Array], dict[str, jax.Array]]]:
+    """Do what `train` does, epoch by epoch, until held-out reconstruction is at or below `goal`."""
+    with tempfile.TemporaryDirectory() as folder:
+        for epochs in range(1, system.settings.epochs + 1):
+            trained = train(system, seed, checkpoint or f"{folder}/autoencoder.npz", {"epochs": epochs})
+            data, scale, _, forward = trained
+            reached = evaluate(system, forward, data.test_images, scale)["held_out_reconstruction"]
+            print(f"after epoch {epochs}: held-out reconstruction {reached:.4f}", flush=True)
+            if reached <= goal:
+                break
+    return trained
+
+
 def asked_length(options: argparse.Namespace) -> dict[str, int] | None:
     """Return how long the command line asks to train; None for as long as was published."""
     return {name: n for name in ("epochs", "steps") if (n := getattr(options, name))} or None
@@ -229,7 +245,8 @@ def split(
         with np.load(options.codes) as file:
             indices, test = file["train"], file["test"]
     else:
-        data, _, trained, forward = train(SYSTEMS[prior.system], options.seed, options.autoencoder)
+        how = partial(train_until, options.stop_at) if options.stop_at else train
+        data, _, trained, forward = how(SYSTEMS[prior.system], options.seed, options.autoencoder)
         decode = partial(decoded, prior, trained.state)
         indices, test = code_maps(forward, data.train_images), code_maps(forward, data.test_images)
     first = round(prior.settings.held_out * len(indices))
@@ -325,6 +342,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--checkpoint", help="a file to keep the training in, and to go on from")
     parser.add_argument("--autoencoder", help="of a prior: the checkpoint of the autoencoder below it")
+    parser.add_argument(
+        "--stop-at", type=float, help="of a prior: end the autoencoder's training at this held-out error"
+    )
     parser.add_argument("--codes", help="of a prior: a file of code maps to train on, such as keras_codes.py writes")
     parser.add_argument("--picture", help="a .png: test images beside reconstructions, or a prior's drawings")
     options = parser.parse_args()

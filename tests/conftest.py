@@ -2,6 +2,7 @@
 
 import os
 import re
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,23 @@ import pytest
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / "build" / "test-programs"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+# Workers compile side by side: each on one core. Programs that run a few times do without the slow fusion emitters.
+FLAGS = "--xla_cpu_parallel_codegen_split_count=1"
+HASTY = f"{FLAGS} --xla_cpu_use_fusion_emitters=false"
+
+# For kernels that train a few steps only: nothing is worth optimising then.
+HURRY = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+
+
+def pytest_sessionstart(session):
+    """Compile as above, a third less processor time in all; an older XLA stops at flags that it does not know."""
+    if hasattr(session.config, "workerinput") and "XLA_FLAGS" not in os.environ and version("jaxlib") > "0.7":
+        os.environ["XLA_FLAGS"] = HASTY
+        import jax
+
+        jax.devices()  # reads the flags
+        os.environ["XLA_FLAGS"] = FLAGS  # for lessons' kernels
 
 
 def pytest_collection_modifyitems(items):
@@ -25,7 +43,7 @@ def pytest_xdist_make_scheduler(config, log):
     class Scheduler(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             file, _, test = nodeid.partition("::")
-            if file.endswith(".ipynb"):
+            if file.endswith((".ipynb", "test_browser.py")):  # of one kernel, or of one server and browser
                 return file
             if exercise := re.search(r"\[((\w+)\.\w+)", test):
                 return f"{file} {exercise[2 if file.endswith('test_notebooks.py') else 1]}"
@@ -47,10 +65,6 @@ def forget_programs():
     import jax
 
     jax.clear_caches()
-
-
-# For kernels that train a few steps only: nothing is worth optimising then.
-HURRY = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
 
 
 @pytest.fixture(autouse=True)

@@ -37,6 +37,8 @@ def notebook(lesson: str, cells: dict[str, str], solved: bool = False) -> nbform
             cell.update(outputs=[], execution_count=None)
         if authoring.about(cell).get("role") == "answer":
             cell.source = cells.get(authoring.about(cell)["exercise"], cell.source)
+        elif authoring.about(cell).get("role") == "free_text" and solved:
+            cell.source = "Since nothing tells them apart."
     return made
 
 
@@ -168,6 +170,26 @@ ATTACKS: dict[str, str] = {
         "import ctypes; get = ctypes.CDLL(None, use_errno=True).shmget\n"
         "    if get(0, 1 << 20, 0o1600) < 0: raise OSError(ctypes.get_errno(), 'nothing to be had')\n"
         "    return np.float32(args[0]) / 255"
+    ),
+    "message queues": (
+        "import ctypes; system = ctypes.CDLL(None, use_errno=True)\n"
+        "    if system.msgget(0, 0o1600) < 0 and system.semget(0, 1, 0o1600) < 0: raise PermissionError('nothing')\n"
+        "    return np.float32(args[0]) / 255"
+    ),
+    "a flood of empty files": ("[open(f'{i}', 'w').close() for i in range(10_000)]; return np.float32(args[0]) / 255"),
+    "a flood of small threads": (
+        "import threading, time; threading.stack_size(32768)\n"
+        "    for _ in range(3000): threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()\n"
+        "    return np.float32(args[0]) / 255"
+    ),
+    "outlives its keeper": (
+        "import ctypes; system = ctypes.CDLL(None, use_errno=True)\n"
+        "    if system.prctl(1, 0, 0, 0, 0) < 0: raise OSError(ctypes.get_errno(), 'not to be had')\n"
+        "    return np.float32(args[0]) / 255"
+    ),
+    "looks through the programs": (
+        "import os\n    try: os.chmod(os.environ['JAX_COMPILATION_CACHE_DIR'], 0o755)\n    except OSError: pass\n"
+        "    os.listdir(os.environ['JAX_COMPILATION_CACHE_DIR']); return np.float32(args[0]) / 255"
     ),
     "a file in memory": "import os; os.memfd_create('x'); return np.float32(args[0]) / 255",
     "calls by their other numbers": (

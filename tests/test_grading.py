@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import made_class
@@ -23,9 +23,11 @@ import written
 
 from vqtutor import checking
 from vqtutor.grading import sandbox
+from vqtutor.grading.cgroup import Group
 from vqtutor.grading.collect import Answer, Damage, Submission, collect
 from vqtutor.grading.grade import Grader, grade
 from vqtutor.grading.gradebook import Gradebook
+from vqtutor.grading.owners import read_name
 from vqtutor.grading.sandbox import Limits, Outcome, unpack
 from vqtutor.lessons import EXERCISES, LESSONS, earlier_exercises
 from vqtutor.lessons.answers import BEGIN, END, answer_of, cell_of
@@ -203,6 +205,139 @@ def test_an_attack_costs_its_own_exercise_only(name, grader, tmp_path):
     assert grader.judge(Answer(QUICK.id, RIGHT))["state"] == "passed"  # in the same sandbox, right after
 
 
+def below(pid):
+    """Return the processes that a process has started, each after its parent."""
+    parents = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
+    found = [pid]
+    for one in found:  # the loop adds to the list
+        found += [child for child, parent in parents.items() if parent == one]
+    return found[1:]
+
+
+def wait_for(what, seconds=60):
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+SPINNING = """
+import sys
+from pathlib import Path
+from vqtutor.grading.sandbox import Limits, Sandbox
+from vqtutor.lessons import EXERCISES
+with Sandbox(Path(sys.argv[1]), unsafe=sys.argv[2] == "unsafe") as box:
+    print(box._process.pid, flush=True)
+    spins = "def to_unit_range(pixels):\\n    while True: pass\\n"
+    box.run(EXERCISES["start.to_unit_range"], spins, Limits(seconds=100))
+"""
+
+
+def spinning(answer):
+    """Whether a process runs, and is not a zombie."""
+    with suppress(OSError):
+        return Path(f"/proc/{answer}/stat").read_text().rpartition(")")[2].split()[0] in "RS"
+    return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell a child that its parent ended")
+@pytest.mark.parametrize("killed", ["the keeper", "the grader"])
+@pytest.mark.parametrize("how", ["unsafe", pytest.param("sandbox", marks=needs_sandbox)])
+def test_an_answer_whose_keeper_dies_is_ended(how, killed, tmp_path):
+    command = [sys.executable, "-c", SPINNING, str(tmp_path), how]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as grader:
+        worker = int(grader.stdout.readline())
+        depth = len(below(worker)) + 2  # besides the worker: the keeper, and the answer
+        wait_for(lambda: len(below(worker)) == depth)
+        *_, keeper, answer = below(worker)
+        assert spinning(answer)
+        os.kill(keeper if killed == "the keeper" else grader.pid, 9)
+        wait_for(lambda: not spinning(answer), 10)
+        grader.kill()
+
+
+NAPS = """
+import os, sys, time
+from vqtutor.grading import worker
+
+def naps(*_):
+    while True:
+        time.sleep(0.2)
+        start = time.process_time()
+        while time.process_time() < start + 0.004:
+            pass
+
+worker._be_the_answer = naps
+start = time.process_time()
+print(worker._keep(worker.Limits(0, 0, 0, 0.0, 0.5), os.pipe()[1], False))
+"""
+
+
+def test_an_answer_that_naps_is_late_in_the_end():
+    """It uses next to no processor time, and never sleeps for long."""
+    done = subprocess.run([sys.executable, "-c", NAPS], capture_output=True, text=True, timeout=100)
+    assert done.stdout.split() == ["124"], done.stderr
+
+
+@needs_sandbox
+def test_privileges_are_dropped_on_every_road(memory, grader):
+    asks = (
+        "import ctypes, struct\nheld = ctypes.create_string_buffer(24)\n"
+        "ctypes.CDLL(None).capget(struct.pack('Ii', 0x20080522, 0), held)\n"
+        "if any(held.raw[:8] + held.raw[12:20]): raise SystemExit(str(held.raw))\n"  # effective and permitted
+    )
+    for unsafe in (False, True):
+        for isolated in (True, False):
+            with sandbox.Sandbox(grader.memory / "programs", unsafe) as box:
+                box._isolated &= isolated
+                reply = box.run(QUICK, asks + RIGHT, SHORT)
+                assert reply.outcome == Outcome.OBSERVED, (unsafe, isolated, reply)
+
+
+def test_a_control_group_counts_all_that_is_in_it(tmp_path):
+    """On this machine's groups, where some can be made, and on a folder laid out like version 2's."""
+    group = Group(50)
+    try:
+        if group.folders:
+            group.limit_memory(64 << 20)
+            eat = [sys.executable, "-c", "x = bytearray(b'x') * (256 << 20)"]
+            assert subprocess.run(group.command(eat)).returncode == -9
+            lives = [sys.executable, "-c", "print('lives')"]
+            assert subprocess.run(group.command(lives), capture_output=True, text=True).stdout == "lives\n"
+    finally:
+        folders = group.folders
+        group.close()
+    assert not any(folder.exists() for folder in folders)
+
+
+def test_a_control_group_of_version_2_lies_where_controllers_are_passed_on(tmp_path, monkeypatch):
+    """As in a user's session: no control file in a group that is made there; in one a level above, there are."""
+    top, proc = tmp_path / "cgroup", tmp_path / "proc"
+    (top / "user" / "session").mkdir(parents=True)
+    proc.mkdir()
+    (proc / "mountinfo").write_text(f"31 23 0:28 / {top} rw,relatime shared:4 - cgroup2 cgroup2 rw,nsdelegate\n")
+    (proc / "cgroup").write_text("0::/user/session\n")
+    mkdir = Path.mkdir
+
+    def as_the_kernel_does(folder, *rest, **options):
+        mkdir(folder, *rest, **options)
+        if folder.parent == top / "user":
+            for file in ("memory.max", "memory.swap.max", "pids.max", "cgroup.procs"):
+                (folder / file).write_text("max")
+
+    monkeypatch.setattr(Path, "mkdir", as_the_kernel_does)
+    group = Group(50, proc)
+    (folder,) = group.folders
+    group.limit_memory(1 << 30)
+    assert folder.parent == top / "user" and list((top / "user" / "session").iterdir()) == []
+    said = {file.name: file.read_text().strip() for file in folder.iterdir()}
+    entered = int(said.pop("cgroup.procs"))
+    assert said == {"memory.max": str(1 << 30), "memory.swap.max": "0", "pids.max": "50"} and entered != os.getpid()
+
+
 @needs_sandbox
 def test_a_clone_beside_the_interpreter_is_not_to_be_seen(grader):
     """As in a container whose Python and course share a folder."""
@@ -365,6 +500,22 @@ def test_whose_a_notebook_is(file, student, tmp_path):
     assert bool(found.note) == (student == "Copy of 00_start_here")
 
 
+@pytest.mark.parametrize(
+    ("name", "lesson"),
+    [
+        ("ada_00_start_here", "start"),
+        ("ada_00b_primer", "primer"),
+        ("Ada - Copy of 00B_Primer (1)", "primer"),
+        ("ada_00b_renamed", "primer"),
+        ("ada_00_begin", "start"),
+        ("ada_01_bonus", "quantizer"),
+    ],
+)
+def test_the_lesson_is_read_from_the_number_in_a_name(name, lesson):
+    found = read_name(name)
+    assert (found.lesson, found.who.casefold()) == (lesson, "ada")
+
+
 def hand_in(place, *names):
     """Write notebooks of the first lesson, each with an answer of its own, at names with folders and zips in them."""
     for number, name in enumerate(names):
@@ -510,9 +661,9 @@ def test_an_answer_that_cannot_be_judged_is_left_to_hands_and_tried_again(tmp_pa
     "text", ["=x", " =x", "\n=x", "\t=x", "\ufeff+x", "\u200b-x", "\uff1dx", "\uff0bx", "\u2212x", "\xa0@x"]
 )
 def test_no_cell_of_a_table_is_a_formula(text):
-    from vqtutor.grading import pages
+    from vqtutor.grading.marks import safe
 
-    assert pages._cell(text) == f"'{text}" and pages._cell(f"x{text}") == f"x{text}"
+    assert safe(text) == f"'{text}" and safe(f"x{text}") == f"x{text}"
 
 
 @needs_sandbox
@@ -656,6 +807,57 @@ def test_a_run_that_is_killed_goes_on_and_repeats_nothing(small_class, tmp_path)
     assert {k: (v["points"], v["misconception"]) for k, v in book.verdicts().items()} == {
         k: (v["points"], v["misconception"]) for k, v in wanted.items()
     }
+
+
+# Runs the command line, and kills itself while it reads the fifth notebook, stores the fifth verdict, or writes the
+# third student's page.
+KILLED = """
+import os, sys
+from itertools import count
+from vqtutor import cli
+from vqtutor.grading.gradebook import Gradebook
+
+place, out, where = sys.argv[1:]
+numbers = {"collecting": count(1), "judging": count(1), "writing": count(1)}
+
+def step(what, when):
+    if what == where and next(numbers[what]) == when:
+        os.kill(os.getpid(), 9)
+
+def opened(event, arguments):
+    if event == "open" and isinstance(arguments[0], (str, os.PathLike)):
+        name = os.fspath(arguments[0])
+        if str(name).endswith(".ipynb"):
+            step("collecting", 5)
+        if "feedback" in str(name) and arguments[2] & os.O_CREAT:
+            step("writing", 3)
+
+add = Gradebook.add
+Gradebook.add = lambda *arguments: (step("judging", 5), add(*arguments))
+sys.addaudithook(opened)
+sys.exit(cli.main(["grade", place, "--out", out, "--seconds", "0.3"]))
+"""
+
+
+@needs_sandbox
+def test_a_run_killed_at_any_stage_ends_with_the_same_report(small_class, tmp_path):
+    def report(out):
+        files = {str(path.relative_to(out)): path for path in out.rglob("*") if path.is_file()}
+        return {name: path.read_bytes() for name, path in files.items() if path.suffix in (".html", ".csv", ".json")}
+
+    place, _ = small_class
+    grade(place, tmp_path / "whole", workers=1, limits=SHORT, progress=False)
+    wanted, verdicts = report(tmp_path / "whole"), 0
+    for where in ("collecting", "judging", "writing"):
+        out = tmp_path / where
+        command = [sys.executable, "-c", KILLED, str(place), str(out), where]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == -9, (where, done.stderr[-1000:])
+        kept = len(Gradebook(out, "").verdicts())
+        assert kept >= verdicts and report(out) != wanted
+        verdicts = kept
+        grade(place, out, workers=1, limits=SHORT, progress=False)
+        assert report(out) == wanted, where
 
 
 @needs_sandbox

@@ -24,14 +24,20 @@ MAY = {
     "lessons": {"lessons", "checking", "compiling", "models", "source"},
     "authoring": {"lessons", "storage"},
     "ledger": {"checking", "data", "show"},
+    "checkpoints": {"checking", "codec", "compiling", "data", "lessons", "models"},
     "codec": {"compiling", "models", "training"},
+    "reader": {"compiling", "training"},
     "source": set(),
     "tutor": {"checking", "lessons", "source"},
+    "terms": {"checking"},
     "grading": {"grading", "authoring", "checking", "lessons", "source", "storage"},
-    "course": {"authoring", "lessons", "data", "models", "show", "training"},
+    "course": {"authoring", "lessons", "data", "models", "show", "site", "training"},
+    "site": {"authoring", "lessons"},
     "scaffold": {"authoring", "lessons", "storage"},
     "mutants": {"checking", "lessons", "storage"},
-    "cli": {"authoring", "course", "lessons", "checking", "data", "grading", "mutants", "scaffold", "storage"},
+    "cli": {
+        *("authoring", "course", "lessons", "checking", "data", "grading", "mutants", "scaffold", "site", "storage"),
+    },
     "__init__": set(),
 }
 
@@ -139,12 +145,13 @@ def lines_of_code(path: Path) -> int:
 
 
 def test_the_package_stays_small():
-    """Exercises are data, and grow with every lesson. What else a student gets is small (4,000 lines, and 250
-    for the ledger and its figure); so are grader and workshop."""
-    workshop = ("authoring", "cli", "course", "mutants", "scaffold")
-    size = {"grading": 0, "workshop": 0, "rest": 0}
+    """Exercises and words are data, and grow with every lesson. What else there is stays small, room by room."""
+    workshop = ("authoring", "cli", "course", "mutants", "scaffold", "site")
+    size = {"grading": 0, "show": 0, "workshop": 0, "rest": 0}
     for path in PACKAGE.rglob("*.py"):
-        if "lessons" not in path.parts:
-            room = path.parent.name if path.parent.name == "grading" else "rest"
+        if "lessons" not in path.parts and path.stem != "terms":
+            room = path.parent.name if path.parent.name in size else "rest"
             size["workshop" if path.stem in workshop else room] += lines_of_code(path)
-    assert size["rest"] < 4_250 and size["grading"] < 1_600 and size["workshop"] < 1_200, size
+    # 3,700, and 700 for the ledger, the checkpoints, several devices. Of grading, 300 read and keep typed marks.
+    assert size["rest"] < 4_500 and size["grading"] < 2_150 and size["workshop"] < 1_300, size
+    assert size["show"] < 1_300, size  # most of a diagram is where its boxes and arrows lie

@@ -66,6 +66,10 @@ def test_a_notebook_runs_from_top_to_bottom_with_every_blank_open(name, tmp_path
 
 # For each lesson that trains: the cells its training needs, and what to look at afterwards.
 TRAININGS = {
+    "00b_primer": (
+        ("imports", "dropping-at-work", "reader", "training"),
+        "{f'{name} {i}': x for name, run in runs.items() for i, x in enumerate(jax.tree.leaves(run.state[0]))}",
+    ),
     "01_quantizer": (("imports", "ring", "toy-network", "toy-training", "stages"), "toy_picture.data"),
     "02_losses": (
         ("imports", "recalled", "plane", "toy-network", "toy-training"),
@@ -80,16 +84,23 @@ TRAININGS = {
         "{f'{name} {i}': x for name, run in runs.items() for i, x in enumerate(jax.tree.leaves(run.state[:2]))}",
     ),
     "05_pixelcnn_prior": (
-        ("imports", "recalled", "codec", "uniform", "network", "train", "samples"),
+        ("imports", "recalled", "codec", "uniform", "reader", "network", "train", "samples"),
         "dict(codes=drawn, w=params['masked_conv2_d']['w'], loss=run.history['nats a code'])",
     ),
     "06_gated_pixelcnn": (
-        ("imports", "recalled", "half-convolution", "blocks", "codec", "network", "on-demand", "halves"),
+        ("imports", "recalled", "half-convolution", "blocks", "codec", "network", "train-step", "train")
+        + ("on-demand", "halves"),
         "dict(pictures=pictures, loss=run.history['nats a code'], completed=rows['its digit, 1'])",
     ),
 }
 # Wrong answers, or right ones that can be told from the course's own, for every part that trains.
 PLANTED = {
+    "primer.mean_nats": "def mean_nats(probabilities, outcomes):\n    return jnp.mean(probabilities**2)",
+    "primer.Counted": (
+        "class Counted(hk.Module):\n    def __call__(self, x):\n"
+        "        return x * hk.get_parameter('scale', x.shape[-1:], init=hk.initializers.RandomNormal())"
+    ),
+    "primer.descend": "def descend(loss_fn, params, x, learning_rate):\n    return params",
     "quantizer.nearest_code": "def nearest_code(z, codebook):\n    return jnp.zeros(z.shape[:-1], jnp.int32)",
     "quantizer.look_up": "def look_up(indices, codebook):\n    return codebook[indices] + 1.0",
     "quantizer.straight_through": "def straight_through(z_e, z_q):\n    return jax.lax.stop_gradient(z_q)",
@@ -179,12 +190,18 @@ PLANTED = {
 }
 # An encoder and a decoder of one layer each, as a student may have written them in lesson 03: they compile quickly.
 SMALL = {id: {"source": PLANTED[id]} for id in ("vqvae.Encoder", "vqvae.Decoder")}
+# Fewer blocks and filters than in the lessons, which compile in half of the time.
+SMALLER = {
+    ("05_pixelcnn_prior", "network"): {"prior": (64, 8, 1, 16, True)},  # num_codes, filters, blocks, embedding, places
+    ("06_gated_pixelcnn", "network"): {"gated": (8, 2)},  # filters, count
+}
 # Encoder and decoder as lessons after 03 recall them here: of one layer each, they compile in a moment.
 SMALL = {}
 for _id in ("vqvae.Encoder", "vqvae.Decoder"):
     exec(PLANTED[_id], SMALL | {"hk": hk, "vqtutor": vqtutor}, SMALL)
 CODECS = {}  # by lesson: none of its answers has a part in it, so it is trained once
 LESSON_OF = {
+    "primer": "00b_primer",
     "gated": "06_gated_pixelcnn",
     "pixelcnn": "05_pixelcnn_prior",
     "ema": "04_ema_codebook",
@@ -220,8 +237,8 @@ def trained(name, monkeypatch, exercise="", source=""):
             exec(cell.source, space)
         if "SEEDS" in space:
             space["SEEDS"] = (0,)
-        if cell.id == "blocks":
-            space["blocks"].__defaults__ = None, 8, 2  # two of the five, which compile in half of the time
+        for network, few in SMALLER.get((name, cell.id), {}).items():
+            space[network].__defaults__ = few
     return {name: np.asarray(value) for name, value in eval(look, space).items()}
 
 
@@ -274,8 +291,14 @@ def test_pictures_are_neither_empty_nor_blank(name):
 def small_course(tmp_path, monkeypatch):
     """The course's first lesson only, without R1's training."""
     (tmp_path / "solutions").mkdir()
-    (tmp_path / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
-    monkeypatch.setattr(course, "_train", lambda out: "not trained here")
+    for name in ("pyproject.toml", "docs", "benchmarks"):
+        (tmp_path / name).symlink_to(ROOT / name)
+
+    def draw(out):
+        figures.curves({"loss": [3, 2, 1]}, "step", "loss", alt="A loss that falls.").save(out / "reconstructions.png")
+        return "not trained here"
+
+    monkeypatch.setattr(course, "_train", draw)
     return tmp_path
 
 
@@ -285,9 +308,11 @@ def test_make_run_writes_pages_and_a_table(small_course, capsys):
     assert course.run(small_course) == 0
     out = capsys.readouterr().out
     assert re.search(r"start.to_unit_range +2 of 2", out) and "Failed" not in out
-    page = (small_course / "build" / "course" / "00_start_here.html").read_text()
+    pages = small_course / "build" / "course"
+    page = (pages / "lessons" / "00_start_here.html").read_text()
     assert 'alt="Ten test images and, below them' in page and 'alt=""' not in page
-    assert 'href="00_start_here.html"' in (small_course / "build" / "course" / "index.html").read_text()
+    assert 'href="lessons/00_start_here.html"' in (pages / "index.html").read_text()
+    assert re.search(r"start.to_unit_range.*2 of 2", (pages / "report.html").read_text(), re.DOTALL)
 
 
 def test_make_run_fails_with_a_sentence_for_every_kind_of_failure(small_course, capsys):
@@ -303,7 +328,9 @@ def test_make_run_fails_with_a_sentence_for_every_kind_of_failure(small_course, 
     out = capsys.readouterr().out
     assert "00_start_here.ipynb: start.to_unit_range is not yet." in out
     assert "cell 'squeeze-errors': NameError" in out
-    assert (small_course / "build" / "course" / "00_start_here.html").exists()  # what went well is there to look at
+    assert (
+        small_course / "build" / "course" / "lessons" / "00_start_here.html"
+    ).exists()  # what went well is there to look at
 
 
 def test_the_reference_run_touches_no_ones_progress(tmp_path):

@@ -3,6 +3,7 @@
 import io
 import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -43,6 +44,31 @@ def test_every_picture_has_ink_text_and_data(name):
     assert picture.data
 
 
+def test_live_notebooks_get_the_alternative_text_and_stored_outputs_only_one_copy(monkeypatch):
+    picture = figures.curves({"loss": [3, 2, 1]}, "step", "loss", alt="A loss that falls 'fast' & <far>.")
+    (tag,) = re.findall(r"<img [^>]*>", picture._repr_mimebundle_()[0]["text/html"])
+    assert "alt='A loss that falls &#x27;fast&#x27; &amp; &lt;far&gt;.'" in tag
+    monkeypatch.setenv("VQTUTOR_PICTURES", "png")
+    assert set(picture._repr_mimebundle_()[0]) == {"image/png", "text/plain"}
+
+
+def test_a_lessons_text_is_kept_outside_its_code_and_every_one_is_used():
+    picture = figures.curves({"loss": [3, 2, 1]}, "step", "loss", alt="losses.ownership")
+    assert picture.alt.startswith("Three planes with the same vectors")
+    with pytest.raises(KeyError, match="no text 'ownreship'"):
+        figures.curves({"loss": [3, 2, 1]}, "step", "loss", alt="losses.ownreship")
+    code = "".join(path.read_text() for path in (Path(__file__).parents[1] / "solutions").glob("*.ipynb"))
+    for lesson, texts in figures._texts().items():
+        for name in texts:
+            assert f'alt=\\"{lesson}.{name}\\"' in code, f"{lesson}.{name} is used nowhere"
+
+
+def test_what_a_dark_theme_may_turn_dark():
+    kinds = {name: PICTURES[name]().kind for name in PICTURES}
+    photos = {"rows_of_images", "reconstructions", "code_maps"}
+    assert kinds == {name: "photo" if name in photos else "chart" for name in PICTURES}
+
+
 def test_a_picture_says_the_numbers_it_shows():
     assert "3 codes occur" in figures.code_maps(IMAGES, np.tile(np.array([[0, 0], [5, 7]]), (4, 1, 1))).alt
     assert "code 0 fills 50%" in figures.code_maps(IMAGES, np.tile(np.array([[0, 0], [5, 7]]), (4, 1, 1))).alt
@@ -57,15 +83,48 @@ def test_a_pull_that_is_zero_has_no_arrow():
     assert len(none) < len(one)
 
 
+def tell(explorer, do, **more):
+    """Send what the browser sends, and return what it then draws."""
+    number = explorer.widget.view["n"] + 1
+    explorer._hear(explorer.widget, {"do": do, "n": number, **more}, [])
+    assert explorer.widget.view["n"] == number  # the browser waits for it
+    return explorer.widget.view
+
+
 def test_moving_a_code_moves_it_and_nothing_else():
     explorer = widgets.QuantizerExplorer(POINTS, CODES, nearest)
     before = explorer.codebook.copy(), explorer.points.copy()
-    explorer.which.value = ("codebook", 1)
-    explorer.x.value = 0.5
-    assert explorer.codebook[1, 0] == pytest.approx(0.5)
+    view = tell(explorer, "move", which=1, to=[0.5, 0.123])
+    np.testing.assert_allclose(explorer.codebook[1], [0.5, 0.123])
+    np.testing.assert_allclose(view["spots"][1][1:], [0.5, 0.123])
     assert np.array_equal(explorer.codebook[[0, 2]], before[0][[0, 2]]) and np.array_equal(explorer.points, before[1])
-    explorer.start_again()
-    assert np.array_equal(explorer.codebook, before[0])
+    tell(explorer, "move", which=3, to=[1, 1])  # after the codes comes vector 0
+    assert explorer.points[0].tolist() == [1, 1] and np.array_equal(explorer.points[1:], before[1][1:])
+    tell(explorer, "start_again")
+    assert np.array_equal(explorer.codebook, before[0]) and np.array_equal(explorer.points, before[1])
+
+
+def test_cells_and_vectors_are_those_of_the_students_function():
+    def farthest(z, codebook):
+        return np.argmax(((np.asarray(z)[:, None] - np.asarray(codebook)) ** 2).sum(-1), axis=-1)
+
+    view = widgets.QuantizerExplorer(POINTS, CODES, farthest).widget.view
+    assert np.array_equal(np.frombuffer(view["indices"], np.int32), farthest(POINTS, CODES))
+    cells = np.frombuffer(view["cells"], np.uint8).reshape(128, 128)
+    reach = widgets._reach(POINTS, CODES)
+    corners = np.array([[-reach, -reach], [reach, -reach], [-reach, reach], [reach, reach]])
+    assert cells[[0, 0, -1, -1], [0, -1, 0, -1]].tolist() == farthest(corners, CODES).tolist()
+
+
+def test_a_students_function_that_fails_is_reported_and_the_browser_gets_its_answer():
+    def fussy(z, codebook):
+        if np.asarray(codebook)[0, 0] < 0:
+            raise ValueError("no codes on the left, please")
+        return nearest(z, codebook)
+
+    explorer = widgets.QuantizerExplorer(POINTS, CODES, fussy)
+    assert tell(explorer, "move", which=0, to=[-1, 0])["says"] == "ValueError: no codes on the left, please"
+    assert "distortion" in tell(explorer, "move", which=0, to=[1, 0])["says"]
 
 
 def test_each_step_of_k_means_lowers_the_distortion():
@@ -75,13 +134,14 @@ def test_each_step_of_k_means_lowers_the_distortion():
         explorer.to_means()
         seen.append(explorer.distortion)
     assert all(after <= before + 1e-6 for before, after in zip(seen, seen[1:], strict=False)) and seen[-1] < seen[0]
+    assert explorer.picture().data["now distortion"] == pytest.approx(seen[-1])
 
 
-def test_replay_shows_the_stage_that_is_chosen():
+def test_replay_has_all_stages_on_the_same_axes_and_begins_with_the_first():
     replay = widgets.Replay({"first": (POINTS, CODES), "last": (POINTS, 2 * CODES)}, nearest)
-    last = replay._image.value
-    replay.slider.value = "first"
-    assert replay._image.value != last and "first: distortion" in replay._image.value
+    first, last = replay.widget.setup["stages"]
+    assert first["says"].startswith("first: distortion") and last["says"].startswith("last: distortion")
+    assert replay.widget.setup["reach"] >= 2 and last["spots"][0][1:] == [2.0, 0.0]
 
 
 def ema_explorer():
@@ -91,25 +151,36 @@ def ema_explorer():
 
 def test_codes_that_nobody_chooses_die_and_can_be_revived():
     explorer = ema_explorer()
-    assert not explorer.dead.any()
-    explorer.ten.click()
-    explorer.ten.click()
-    explorer.one.click()
+    assert "No code is dead" in tell(explorer, "revive")["says"] and not explorer.dead.any()
+    tell(explorer, "ten_steps")
+    tell(explorer, "ten_steps")
+    tell(explorer, "step")
     assert explorer.steps == 21 and not explorer.dead.any() and explorer.counts[2] == pytest.approx(0.9**21)
-    explorer.one.click()
-    assert explorer.dead.tolist() == [False, False, True] and "1 dead" in explorer._picture.alt
+    view = tell(explorer, "step")
+    assert view["dead"] == [False, False, True] and "1 dead" in view["says"] and "1 dead" in explorer.picture().alt
     np.testing.assert_allclose(explorer.codebook[2], [8.0, 8.0], rtol=1e-3)
-    explorer.revive_button.click()
+    assert tell(explorer, "revive")["says"].startswith("1 revived. After 22 updates")
     assert not explorer.dead.any() and any(np.array_equal(explorer.codebook[2], p) for p in np.float32(POINTS))
-    explorer.reset.click()
+    tell(explorer, "start_again")
     assert explorer.steps == 0 and explorer.codebook[2].tolist() == [8.0, 8.0]
 
 
 def test_the_decay_slider_decides_how_fast_codes_die():
     explorer = ema_explorer()
-    explorer.decay.value = 0.5
+    tell(explorer, "set_decay", value=0.5)
     explorer.step(4)
     assert explorer.dead.tolist() == [False, False, True]
+
+
+def test_the_still_picture_tells_the_story_and_leaves_the_explorer_where_it_is():
+    explorer = ema_explorer()
+    explorer.step(3)
+    before = np.asarray(explorer.codebook)
+    still = explorer.still()
+    assert "after 40 updates" in still.alt and "revived, after 80" in still.alt
+    assert explorer.steps == 3 and np.array_equal(explorer.codebook, before)
+    editor = widgets.CodeEditor(np.arange(6).reshape(2, 3), 10, decode)
+    assert "1 code changed" in editor.still().alt and np.array_equal(editor.indices.ravel(), np.arange(6))
 
 
 def test_dead_codes_have_another_shape():
@@ -134,48 +205,48 @@ def decode(maps):
 
 def test_the_editor_changes_the_place_that_was_clicked():
     editor = widgets.CodeEditor(np.zeros((2, 3), int), 10, decode)
-    editor.places[4].click()  # row 1, column 1
-    assert editor.where == (1, 1) and editor.places[4].description == "[0]"
-    editor.code.value = 9
-    assert editor.indices.tolist() == [[0, 0, 0], [0, 9, 0]]
-    before, now, difference = next(iter(editor._picture.data.values()))
-    assert not before.any() and now[2:4, 2:4].min() == 1 and difference[2:4, 2:4].min() == 1 and difference[0, 0] == 0.5
-    assert "1 code changed" in editor._picture.alt
-    editor.places[0].click()
-    assert editor.code.value == 0 and editor.indices[1, 1] == 9  # looking at a place changes nothing
-    editor.reset.click()
+    view = tell(editor, "choose", row=1, column=1)
+    assert view["where"] == (1, 1) and "row 1, column 1 has code 0; 0 codes changed" in view["says"].lower()
+    view = tell(editor, "paint", codes=[0, 0, 0, 0, 9, 0], row=1, column=1)
+    assert editor.indices.tolist() == [[0, 0, 0], [0, 9, 0]] and "1 code changed" in view["captions"][1]
+    before, now, difference = np.frombuffer(view["images"], np.uint8).reshape(3, 4, 6)
+    assert not before.any() and (now[2:4, 2:4] == 255).all() and (difference[2:4, 2:4] == 255).all()
+    assert difference[0, 0] == 127 and now.sum() == 4 * 255
+    tell(editor, "choose", row=0, column=0)
+    assert editor.indices[1, 1] == 9  # looking at a place changes nothing
+    tell(editor, "start_again")
     assert not editor.indices.any()
 
 
-def prior_player(labels=()):
+def prior_player(labels=(), **more):
     def draw(seed, temperature, label):
         rng = np.random.default_rng([seed, round(10 * temperature), label or 0])
         return rng.integers(1, 9, (2, 2, 3))
 
-    return widgets.PriorPlayer(draw, decode, labels)
+    return widgets.PriorPlayer(draw, decode, labels, **more)
 
 
-def test_the_player_shows_as_many_codes_as_are_drawn():
+def test_the_player_begins_with_nothing_and_shows_as_many_codes_as_are_drawn():
     player = prior_player()
-    player.places.value = 4
-    shown = player._picture.data["indices"]
+    assert player.widget.view["places"] == 0 and (player.picture().data["indices"] == -1).all()
+    view = tell(player, "show", value=4)
+    shown = player.picture().data["indices"]
     assert np.array_equal(shown[:, 0], player.codes[:, 0]) and np.array_equal(shown[:, 1, 0], player.codes[:, 1, 0])
-    assert (shown[:, 1, 1:] == -1).all() and "4 of 6 codes drawn" in player._picture.alt
-    player.places.value = 0
-    assert (player._picture.data["indices"] == -1).all()
+    assert (shown[:, 1, 1:] == -1).all() and "4 of 6 codes drawn" in player.picture().alt
+    images = np.frombuffer(view["images"], np.uint8).reshape(2, 4, 6)
+    np.testing.assert_allclose(images / 255, player._images(4), atol=1 / 255)
 
 
 def test_the_player_draws_anew_for_another_temperature_class_or_seed():
-    player = prior_player(labels=("zero", "one"))
-    seen = [player.codes]
-    for change in (
-        lambda: setattr(player.temperature, "value", 0.5),
-        lambda: setattr(player.label, "value", 1),
-        player.again.click,
-    ):
-        change()
-        assert not np.array_equal(player.codes, seen[-1])
-        seen.append(player.codes)
+    player = prior_player(labels=("zero", "one", "two"), label=2)
+    first = seen = player.codes
+    for do, value in (("set_temperature", 0.5), ("ask_for", 1), ("draw_others", None)):
+        before = player.widget.view["drawing"]
+        assert tell(player, do, value=value)["drawing"] != before  # the browser forgets what it kept
+        assert not np.array_equal(player.codes, seen)
+        seen = player.codes
+    view = tell(player, "start_again")
+    assert np.array_equal(player.codes, first) and view["values"] == {"set_temperature": 1.0, "ask_for": 2}
 
 
 def test_an_animation_shows_its_last_picture_where_nothing_moves():

@@ -30,6 +30,21 @@ FORMS = {
     "a table filled later": ["T = [0] * 3", "T[1] = 42", "def answer(): return T[1]"],
     "a table filled in a loop": ["T = {}", "for i in range(3):\n    T[i] = 42", "def answer(): return T[2]"],
     "a dict updated": ["O = dict()", "O.update(n=42)", "def answer(): return O['n']"],
+    "another name of a table": ["T = [0] * 3", "U = T", "U[1] = 42", "def answer(): return T[1]"],
+    "another name, and the answer uses that": ["T = [0] * 3", "U = T", "T[1] = 42", "def answer(): return U[1]"],
+    "a name of another name": ["T = [0]", "U = T", "V = U", "V[0] = 42", "def answer(): return T[0]"],
+    "two names at once": ["T = U = [0]", "U[0] = 42", "def answer(): return T[0]"],
+    "a part under another name": ["T = {'a': [0]}", "U = T['a']", "U.append(42)", "def answer(): return T['a'][1]"],
+    "a view": ["T = np.zeros((2, 2))", "U = T.reshape(-1)", "U[3] = 42", "def answer(): return int(T[1, 1])"],
+    "a column": ["T = np.zeros((2, 2))", "U = np.asarray(T).T[1]", "U[0] = 42", "def answer(): return int(T[0, 1])"],
+    "rows of a loop": ["T = [[0], [0]]", "for i, row in enumerate(T):\n    row[0] = 42", "def answer(): return T[1][0]"],  # noqa: E501
+    "another name in a function": ["T = [0]", "def fill():\n    t = T\n    t[0] = 42", "fill()",
+        "def answer(): return T[0]"],
+    "another name, filled by a function": ["T = [0]", "U = T", "def fill(t): t[0] = 42", "fill(U)",
+        "def answer(): return T[0]"],
+    "another name, swapped": ["T, U = [0], [1]", "T, V = U, T", "U[0] = 42", "def answer(): return T[0]"],
+    "a name by the way": ["T = [0]", "if (U := T) is not None:\n    U[0] = 42", "def answer(): return T[0]"],
+    "an object under another name": ["class C: n = 0", "c = C()", "d = c", "d.n = 42", "def answer(): return c.n"],
     "an attribute set": ["class Config: N = 0", "Config.N = 42", "def answer(): return Config.N"],
     "an attribute of its own": ["def answer(): return answer.n", "answer.n = 42"],
     "a rule added": [
@@ -46,12 +61,17 @@ FORMS = {
     "a magic": ["%%time\nN = 42", "def answer(): return N"],
     "an earlier version": ["def answer(): return 0", "def answer(): return 42"],
     "recursion": ["def answer(n=42): return 0 if n == 0 else 1 + answer(n - 1)"],
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("cells", FORMS.values(), ids=FORMS)
 def test_it_runs_by_itself(cells):
     assert run(cells)[0]() == 42
+
+
+def test_a_name_that_means_something_else_by_then_changes_nothing():
+    cells = [Cell(text) for text in ("T = [42]", "U = T", "U = [0]", "U[0] = open('x')", "def answer(): return T[0]")]
+    assert "open" not in cut(cells, cells[-1], "answer", ())[0]
 
 
 def test_earlier_blanks_are_left_to_others_and_so_is_what_a_cell_recalls():

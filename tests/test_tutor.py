@@ -254,3 +254,16 @@ def test_nbgraders_validate_fails_on_whatever_has_not_passed(answer, tmp_path):
     right = "def look_up(i, c): return c[i]"
     done = authoring.execute(notebook(FIRST, right, check("look_up")), environment, tmp_path, allow_errors=True)
     assert all(output.output_type != "error" for output in done.cells[-1].outputs)
+
+
+def test_a_guess_is_put_beside_the_result(tutor, capsys):
+    tutor.compare("codes used", 20, 10)
+    assert "You said 20; it is 10." in (shown := capsys.readouterr().out) and "too high" in shown
+    tutor.compare("codes used", 1.0, 10)
+    assert "too low" in capsys.readouterr().out
+    tutor.compare("codes used", 9.5, 10)
+    assert "close" in capsys.readouterr().out
+    tutor.compare("codes used", ..., 10)
+    assert "It is 10." in (shown := capsys.readouterr().out) and "no guess" in shown
+    tutor.compare("a difference", 0.5, 0)  # nothing to divide by
+    assert "too high" in capsys.readouterr().out

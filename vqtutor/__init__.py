@@ -2,11 +2,15 @@
 
 vqtutor.check("quantizer.nearest_code", nearest_code)   # judge your answer and show its card
 vqtutor.hint("quantizer.nearest_code")                  # show the next hint
+vqtutor.glossary("nats")                                # say what a word of the course means
+vqtutor.compare("distortion", 0.3, distortion)          # put a guess beside the result
 vqtutor.load_dataset("mnist")                           # images to learn from
 vqtutor.ledger.show(data)                               # bits and distortion of what you built so far
 vqtutor.fit(step, state, images, epochs=5)              # train any compiled step
 vqtutor.quick_jit(network.init)(key, x)                 # jax.jit with fast compilation
 vqtutor.train_codec(images)                             # images to code maps and back
+vqtutor.train_reader(images, labels)                    # a network that reads drawn digits
+vqtutor.trained_codec(data), vqtutor.trained_prior(data)  # what a longer training gives, with layers of your own
 vqtutor.Conv2D, vqtutor.Conv2DTranspose                 # Haiku's layers, also fast on a CPU
 vqtutor.convolve(x, w)                                  # the same with weights of your own
 """
@@ -18,7 +22,9 @@ _HOME = {
     "judge": "tutor",
     "hint": "tutor",
     "progress": "tutor",
+    "glossary": "terms",
     "answer": "tutor",
+    "compare": "tutor",
     "recall": "tutor",
     "CheckFailed": "checking",
     "Verdict": "checking",
@@ -30,6 +36,9 @@ _HOME = {
     "Run": "training",
     "Codec": "codec",
     "train_codec": "codec",
+    "train_reader": "reader",
+    "trained_codec": "checkpoints",
+    "trained_prior": "checkpoints",
     "Conv2D": "models.convolutions",
     "Conv2DTranspose": "models.convolutions",
     "convolve": "models.convolutions",
@@ -45,8 +54,10 @@ __all__ = [
     "Verdict",
     "answer",
     "check",
+    "compare",
     "convolve",
     "fit",
+    "glossary",
     "hint",
     "judge",
     "ledger",
@@ -55,6 +66,9 @@ __all__ = [
     "quick_jit",
     "recall",
     "train_codec",
+    "train_reader",
+    "trained_codec",
+    "trained_prior",
 ]
 
 

@@ -1,5 +1,8 @@
 """solutions/ -> notebooks/: answers become blanks, outputs are removed, and metadata for graders are added.
 
+In solutions/, the cell of a free-text answer holds a model answer and a rubric, which are nowhere else: the package is
+installed by students.
+
 The role of a solution's cell is in `metadata.vqtutor.role`. Badges, the set-up cell, nbgrader's metadata and the
 picture in the opening are derived from the roles, and never edited by hand.
 """
@@ -11,6 +14,7 @@ import hashlib
 import io
 import os
 import re
+import sys
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
@@ -20,7 +24,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from vqtutor.lessons import EXERCISES, LESSONS, QUESTIONS
+from vqtutor.lessons import EXERCISES, FREE_TEXTS, LESSONS, QUESTIONS
 from vqtutor.lessons.answers import BEGIN, END, REGION, blank, cell_of
 from vqtutor.storage import whole_file
 
@@ -30,6 +34,13 @@ ROLES = {
 }
 _DERIVED = ("badges", "setup", "picture")
 _PICTURE_BYTES = 60_000
+FREE_TEXT_HEADING, NO_TEXT = "### In your own words", "*Write your answer here.*"
+_RUBRIC = re.compile(
+    r"\*\*A model answer\.\*\* (?P<model>.+?)\n\n"
+    r"(?P<rubric>\*\*What earns points\.\*\*\n\n(?P<points>.+?)\n\n"
+    r"\*\*What earns a part\.\*\*\n\n.+?\n\n\*\*What earns nothing\.\*\* .+)",
+    re.DOTALL,
+)
 
 _SETUP = """\
 # In Colab this installs vqtutor, and leaves all that Colab has as it is. Where vqtutor is installed, it does nothing.
@@ -75,7 +86,18 @@ def quiet(folder: Path, anew: bool = False) -> dict[str, str]:
     if anew:
         for file in (progress, progress.with_suffix(".ledger.json")):
             file.unlink(missing_ok=True)
-    return {"VQTUTOR_DATASET": "strokes", "VQTUTOR_PROGRESS": str(progress), "VQTUTOR_PROGRESS_BAR": "off"}
+    names = {"VQTUTOR_DATASET": "strokes", "VQTUTOR_PROGRESS_BAR": "off", "VQTUTOR_PICTURES": "png"}
+    return names | {"VQTUTOR_PROGRESS": str(progress)}
+
+
+def lab(folder: Path) -> tuple[list[str], dict[str, str]]:
+    """Return the command that opens the first lesson in JupyterLab, and the variables it needs.
+
+    JupyterLab's settings for the course, which ask about no news, come before others' and after the student's own.
+    """
+    first = folder / "notebooks" / f"{LESSONS[0].notebook}.ipynb"
+    path = [str(Path(__file__).with_name("jupyter")), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
+    return [sys.executable, "-m", "jupyter", "lab", str(first)], {"JUPYTER_CONFIG_PATH": os.pathsep.join(path)}
 
 
 def lessons(folder: Path) -> list[Path]:
@@ -89,15 +111,22 @@ def repository(folder: Path) -> str:
     return tomllib.loads((folder / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
 
 
-def badges(folder: Path, notebook: str = "00_start_here") -> str:
-    """Return the links that open a student notebook in Colab and Binder, as Markdown."""
+def badges(folder: Path) -> str:
+    """Return pictures that open the first lesson in Colab and Binder, as Markdown for the README."""
+    colab, binder = addresses(folder, "00_start_here")
+    return (
+        f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab})\n"
+        f"[![Launch Binder](https://mybinder.org/badge_logo.svg)]({binder})"
+    )
+
+
+def addresses(folder: Path, notebook: str) -> tuple[str, str]:
+    """Return where a student notebook opens in Colab and in Binder."""
     path = f"notebooks/{notebook}.ipynb"
     name = repository(folder).removeprefix("https://github.com/")
     return (
-        "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
-        f"(https://colab.research.google.com/github/{name}/blob/main/{path})\n"
-        "[![Launch Binder](https://mybinder.org/badge_logo.svg)]"
-        f"(https://mybinder.org/v2/gh/{name}/main?labpath={path.replace('/', '%2F')})"
+        f"https://colab.research.google.com/github/{name}/blob/main/{path}",
+        f"https://mybinder.org/v2/gh/{name}/main?labpath={path.replace('/', '%2F')}",
     )
 
 
@@ -112,6 +141,16 @@ def write(notebook: NotebookNode, path: Path) -> None:
         file.write(f"{nbformat.writes(notebook)}\n".encode())
 
 
+def rubrics(folder: Path) -> dict[str, tuple[str, str]]:
+    """Return {free-text question: (model answer, rubric)} as Markdown, from the solutions in a course's folder."""
+    found = {}
+    for path in lessons(folder):
+        for cell in read(path).cells:
+            if about(cell).get("role") == "free_text" and (match := _RUBRIC.fullmatch(cell.source)):
+                found[about(cell)["question"]] = match["model"], match["rubric"]
+    return found
+
+
 def about(cell: NotebookNode) -> dict[str, Any]:
     """Return a cell's metadata under "vqtutor": role, exercise, question, points, shows."""
     return cell.metadata.get("vqtutor", {})
@@ -121,14 +160,16 @@ def stamp(notebook: NotebookNode, name: str, folder: Path) -> NotebookNode:
     """Return a solution notebook with its derived parts: badges, set-up cell, picture, nbgrader's metadata."""
     notebook = copy.deepcopy(notebook)
     cells = [cell for cell in notebook.cells if about(cell).get("role") not in _DERIVED]
-    top = nbformat.v4.new_markdown_cell(badges(folder, name), id="badges", metadata={"vqtutor": {"role": "badges"}})
+    # In words: a badge's picture would be fetched from another server whenever the notebook is opened.
+    links = "[Open in Colab]({}) or [launch in Binder]({})".format(*addresses(folder, name))
+    top = nbformat.v4.new_markdown_cell(links, id="badges", metadata={"vqtutor": {"role": "badges"}})
     setup = nbformat.v4.new_code_cell(
         _SETUP.format(archive=f"{repository(folder)}/archive/HEAD.zip"),
         id="setup",
         metadata={"vqtutor": {"role": "setup"}},
     )
     opening = sum(about(cell).get("role") == "opening" for cell in cells[:1])
-    notebook.cells = [*cells[:opening], *_picture(notebook), top, setup, *cells[opening:]]
+    notebook.cells = [*cells[:opening], *_picture(notebook, folder), top, setup, *cells[opening:]]
     for cell in notebook.cells:
         cell.metadata.pop("nbgrader", None)
         if graded := _nbgrader(cell):
@@ -136,14 +177,18 @@ def stamp(notebook: NotebookNode, name: str, folder: Path) -> NotebookNode:
     return notebook
 
 
-def _picture(notebook: NotebookNode) -> list[NotebookNode]:
-    """Return a cell with the lesson's final picture, taken from its outputs; no cell if there is no such output yet.
+def _picture(notebook: NotebookNode, folder: Path) -> list[NotebookNode]:
+    """Return a cell with the picture that opens a lesson, taken from outputs; no cell if there is no such output yet.
 
+    The opening's metadata name the cell that draws it: "cell", or "lesson/cell" of another lesson.
     It is a data: link in Markdown, which Colab, Jupyter and nbconvert show, also offline. Colab does not show
     attachments, and the output of code would not be visible before it runs.
     """
-    ids = {about(cell).get("shows") for cell in notebook.cells if about(cell).get("role") == "opening"}
-    outputs = [output for cell in notebook.cells if cell.id in ids for output in cell.get("outputs", [])]
+    shows = next((about(cell).get("shows", "") for cell in notebook.cells if about(cell).get("role") == "opening"), "")
+    lesson, _, id = shows.rpartition("/")
+    other = folder / "solutions" / f"{lesson}.ipynb"
+    cells = (read(other).cells if other.is_file() else []) if lesson else notebook.cells
+    outputs = [output for cell in cells if cell.id == id for output in cell.get("outputs", [])]
     for output in outputs:
         if "image/png" not in output.get("data", {}):
             continue
@@ -193,6 +238,8 @@ def release(notebook: NotebookNode, name: str, folder: Path) -> NotebookNode:
         cell.metadata = nbformat.from_dict({k: v for k, v in cell.metadata.items() if k in ("vqtutor", "nbgrader")})
         if cell.cell_type == "code":
             cell.source, cell.outputs, cell.execution_count = blank(cell.source), [], None
+        elif about(cell).get("role") == "free_text":
+            cell.source = NO_TEXT
     return student
 
 
@@ -224,8 +271,27 @@ def faults(notebook: NotebookNode) -> Iterator[str]:
             question = QUESTIONS[metadata["question"]]
             texts = [question.asks, *(f"- {letter}) {words}" for letter, (words, _) in question.choices.items())]
             yield from (f"{metadata['question']} must show: {text}" for text in texts if text not in cell.source)
-        elif role == "opening" and metadata.get("shows") not in ids:
+        elif role in ("free_text_header", "free_text"):
+            yield from _faults_of_free_text(cell, role)
+        elif role == "opening" and metadata.get("shows", "") not in ids and "/" not in metadata.get("shows", ""):
             yield f"the opening shows the cell {metadata.get('shows')!r}, which does not exist."
+
+
+def _faults_of_free_text(cell: NotebookNode, role: str) -> Iterator[str]:
+    id = about(cell).get("question")
+    if id not in FREE_TEXTS:
+        yield f"cell {cell.id!r} names the free-text question {id!r}, which does not exist."
+        return
+    asks, points, rubric = FREE_TEXTS[id].asks, FREE_TEXTS[id].points, _RUBRIC.fullmatch(cell.source)
+    if role == "free_text_header":
+        if asks not in " ".join(cell.source.split()):
+            yield f"{id} must show: {asks}"
+    elif about(cell).get("points") != points:
+        yield f"the cell of {id} must have {points} points, as its question has."
+    elif not rubric:
+        yield f"the cell of {id} must hold a model answer, and what earns points, a part and nothing."
+    elif sum(map(int, re.findall(r"^- (\d+) points?: ", rubric["points"], re.MULTILINE))) != points:
+        yield f"the rubric of {id} must give away {points} points, in lines like '- 1 point: says why'."
 
 
 def _faults_of_code(cell: NotebookNode, role: str) -> Iterator[str]:
@@ -242,18 +308,21 @@ def _faults_of_code(cell: NotebookNode, role: str) -> Iterator[str]:
         yield f"cell {cell.id!r} with its answer blanked is not Python: {error.msg} in line {error.lineno}."
         return
     for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg == "alt" and len(getattr(node.value, "value", "")) > 60:
+            yield f"cell {cell.id!r} holds a long alternative text: move it into vqtutor/show/alts.toml."
         if isinstance(node, ast.FunctionDef) and role == "code" and node.end_lineno - node.lineno >= 10:
             yield f"cell {cell.id!r} holds a helper of over ten lines, {node.name}: move it into vqtutor."
 
 
 def leaks(notebook: NotebookNode, student: NotebookNode) -> Iterator[str]:
-    """Yield every line of an answer that occurs in the student's notebook."""
+    """Yield every line of an answer or a rubric that occurs in the student's notebook."""
     readable = "\n".join(cell.source + str(cell.get("outputs", "")) for cell in student.cells)
     for cell in notebook.cells:
-        for _, answer in REGION.findall(cell.source) if about(cell).get("role") == "answer" else ():
-            for line in answer.splitlines():
-                if len(line.strip()) > 12 and line.strip() in readable:
-                    yield f"{about(cell)['exercise']}: {line.strip()}"
+        answers = [answer for _, answer in REGION.findall(cell.source)] if about(cell).get("role") == "answer" else []
+        answers += [cell.source] if about(cell).get("role") == "free_text" else []
+        for line in "\n".join(answers).splitlines():
+            if len(line.strip()) > 12 and line.strip() in readable:
+                yield f"{about(cell).get('exercise') or about(cell).get('question')}: {line.strip()}"
 
 
 def answered(notebook: NotebookNode) -> NotebookNode:

@@ -1,4 +1,4 @@
-"""The commands of `vqtutor`: run, test, lab, release, grade, export, new-exercise and doctor."""
+"""The commands of `vqtutor`: run, site, test, lab, release, grade, export, new-exercise and doctor."""
 
 import argparse
 import os
@@ -16,6 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser("vqtutor", description="Learn vector-quantized autoencoders by building one.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="execute the reference course and build its pages in build/course/")
+    commands.add_parser("site", help="build the same pages from the outputs that solutions/ keep")
     test = commands.add_parser("test", help="run every test, and nbval on the solutions")
     test.add_argument("--quick", action="store_true", help="only what takes seconds, without the notebooks")
     test.add_argument("rest", nargs="*", help="passed on to pytest; nbval is left out then")
@@ -71,6 +72,16 @@ def _run(_) -> int:
     return course.run(authoring.course_folder())
 
 
+def _site(_) -> int:
+    from vqtutor import authoring, site
+
+    folder = authoring.course_folder()
+    notebooks = {path.stem: authoring.read(path) for path in authoring.lessons(folder)}
+    faults = site.build(folder, notebooks, out := folder / "build" / "course")
+    print(*faults, f"The pages are in {out / 'index.html'}", sep="\n")
+    return int(bool(faults))
+
+
 def _test(options) -> int:
     from vqtutor import authoring
 
@@ -93,8 +104,8 @@ def _test(options) -> int:
 def _lab(_) -> int:
     from vqtutor import authoring
 
-    notebooks = authoring.course_folder() / "notebooks"
-    return subprocess.run([sys.executable, "-m", "jupyter", "lab", str(notebooks)]).returncode
+    command, environment = authoring.lab(authoring.course_folder())
+    return subprocess.run(command, env=os.environ | environment).returncode
 
 
 def _release(options) -> int:

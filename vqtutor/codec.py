@@ -23,12 +23,12 @@ class Codec:
     Attributes:
       num_codes: K.
       codebook: [K, D].
-      run: its training.
+      run: its training; None where its weights came with the package.
     """
 
     num_codes: int
     codebook: Array
-    run: Run
+    run: Run | None
     _indices: Callable[[Array], Array]
     _images: Callable[[Array], Array]
 
@@ -86,12 +86,19 @@ def train_codec(
     params, state = run.state[:2]
     (codebook,) = (own["codebook"] for own in state.values())
 
+    # The parameters are arguments: as constants they would make each codec's programs programs of their own.
     @steady_jit
-    def indices(pixels):
+    def indices(params, state, pixels):
         return network.apply(params, state, autoencoder.prepare(pixels), False)[0]["indices"]
 
     @steady_jit
-    def decoded(indices):
-        return autoencoder.decode(params, codebook[indices], decoder) + 0.5
+    def decoded(params, codes):
+        return autoencoder.decode(params, codes, decoder) + 0.5
 
-    return Codec(num_codes, codebook, run, indices, decoded)
+    return Codec(
+        num_codes,
+        codebook,
+        run,
+        lambda pixels: indices(params, state, pixels),
+        lambda indices: decoded(params, codebook[indices]),
+    )

@@ -1,6 +1,5 @@
 """Run the reference course, judge its answers, and make its pages."""
 
-import html
 import json
 import time
 from pathlib import Path
@@ -8,35 +7,28 @@ from pathlib import Path
 from nbformat import NotebookNode
 from tqdm import tqdm
 
-from vqtutor import authoring
+from vqtutor import authoring, site
 from vqtutor.lessons import EXERCISES
-
-# nbconvert drops the alternative text in the pictures' metadata.
-_PAGE = """\
-{%- extends 'lab/index.html.j2' -%}
-{%- block data_png -%}
-<div class="jp-RenderedImage jp-OutputArea-output" tabindex="0">
-<img src="data:image/png;base64,{{ output.data['image/png'] | trim }}"
-alt="{{ output.metadata.get('image/png', {}).get('alt', '') | e }}">
-</div>
-{%- endblock data_png -%}
-"""
 
 
 def run(folder: Path) -> int:
-    """Execute every solution, judge every answer in it, train R1 for two epochs; write pages to build/course/.
+    """Execute every solution, judge every answer in it, train R1 for two epochs; write the site to build/course/.
+
+    The executed notebooks, a log of the verdicts and a report lie in build/run/.
 
     Returns: 0, or 1 if something failed, which is printed; the pages are written in either case.
+    Raises:
+      ValueError: what makes the pages is not installed.
     """
-    out = folder / "build" / "course"
+    site.require()
+    out = folder / "build" / "run"
     out.mkdir(parents=True, exist_ok=True)
     authoring.quiet(folder, anew=True)
-    rows, failures, pages = [], [], []
+    rows, failures, notebooks = [], [], {}
     for path in authoring.lessons(folder):
         start = time.monotonic()
         notebook, verdicts = _execute(path, folder, out)
         authoring.write(notebook, out / path.name)
-        (out / f"{path.stem}.html").write_text(_html(notebook, path.stem), encoding="utf-8")
         failures += [f"{path.name}, cell {cell!r}: {sentence}" for cell, sentence in _errors(notebook)]
         exercises = [authoring.about(cell)["exercise"] for cell in notebook.cells if _role(cell) == "check"]
         for exercise in exercises:
@@ -48,12 +40,14 @@ def run(folder: Path) -> int:
             points = f"{verdict['points'] if verdict else 0} of {EXERCISES[exercise].points}"
             rows.append((path.stem, exercise, points, f"{verdict['seconds']:.2f}" if verdict else "-"))
         rows.append((path.stem, "whole lesson", "", f"{time.monotonic() - start:.1f}"))
-        pages.append((path.stem, notebook))
+        notebooks[path.stem] = notebook
     start = time.monotonic()
     rows.append(("R1's autoencoder", f"2 epochs, {_train(out)}", "", f"{time.monotonic() - start:.1f}"))
-    _write_index(out, pages, rows)
-    print(_table([("lesson", "exercise", "points", "seconds"), *rows]))
-    print(f"\nThe pages are in {out / 'index.html'}")
+    rows.insert(0, ("lesson", "exercise", "points", "seconds"))
+    _write_report(out, rows)
+    print(_table(rows))
+    failures += [f"the site: {line}" for line in site.build(folder, notebooks, folder / "build" / "course", out)]
+    print(f"\nThe pages are in {folder / 'build' / 'course' / 'index.html'}")
     for failure in failures:
         print(f"Failed: {failure}")
     return 1 if failures else 0
@@ -81,15 +75,6 @@ def _errors(notebook: NotebookNode) -> list[tuple[str, str]]:
         for output in cell.get("outputs", [])
         if output.output_type == "error"
     ]
-
-
-def _html(notebook: NotebookNode, name: str) -> str:
-    from nbconvert import HTMLExporter
-
-    page, _ = HTMLExporter(raw_template=_PAGE).from_notebook_node(
-        authoring.still(notebook), {"metadata": {"name": name}}
-    )
-    return page
 
 
 def _train(out: Path) -> str:
@@ -120,34 +105,13 @@ def _table(rows: list[tuple[str, ...]]) -> str:
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
 
 
-def _write_index(out: Path, pages: list[tuple[str, NotebookNode]], rows: list[tuple[str, ...]]) -> None:
-    links = "\n".join(
-        f'<li><a href="{name}.html">{html.escape(notebook.cells[0].source.splitlines()[0].lstrip("# "))}</a></li>'
-        for name, notebook in pages
-    )
-    body = "\n".join(
-        f'<tr><th scope="row">{html.escape(first)}</th>' + "".join(f"<td>{html.escape(c)}</td>" for c in rest) + "</tr>"
-        for first, *rest in rows
-    )
-    questions = sum(_role(cell) == "question" for _, notebook in pages for cell in notebook.cells)
-    (out / "index.html").write_text(
-        f"""<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>vqtutor</title>
-<style>body{{font:1.1rem/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}}
-table{{border-collapse:collapse}} th,td{{text-align:left;padding:.2rem 1rem .2rem 0;border-bottom:1px solid #ccc}}
-img{{max-width:100%}}</style></head>
-<body>
-<h1>Vector-quantized autoencoders, built by hand</h1>
-<p>The reference course as it just ran here: {len(pages)} lessons, {questions} questions.</p>
-<h2>Lessons</h2>
-<ol start="0">{links}</ol>
-<h2>R1's autoencoder after two epochs on the built-in digits</h2>
-<img src="reconstructions.png" alt="Ten test images, and below them what the autoencoder makes of their 49 codes.">
-<h2>What was judged</h2>
-<table><thead><tr><th scope="col">lesson</th><th scope="col">exercise</th><th scope="col">points</th>
-<th scope="col">seconds</th></tr></thead><tbody>{body}</tbody></table>
-</body></html>
-""",
+def _write_report(out: Path, rows: list[tuple[str, ...]]) -> None:
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    lines.insert(1, "|---" * len(rows[0]) + "|")
+    (out / "report.md").write_text(
+        "# What was judged\n\n"
+        "All lessons just ran on this machine, from top to bottom, on the built-in digits.\n\n"
+        "![Ten test images, and below them what the autoencoder makes of their 49 codes.](reconstructions.png)\n\n"
+        "*R1's autoencoder after two epochs on the built-in digits.*\n\n" + "\n".join(lines) + "\n",
         encoding="utf-8",
     )

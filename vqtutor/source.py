@@ -8,11 +8,12 @@ import re
 import symtable
 from collections import defaultdict
 from collections.abc import Container, Iterator, Sequence
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 # Imports of every lesson, which an answer may use without importing them.
 PREAMBLE = "import haiku as hk, jax, jax.numpy as jnp, numpy as np, optax, math"
+PREAMBLED = {"hk", "jax", "jnp", "np", "optax", "math"}
 
 # Below such lines, the cell is Python; IPython wants them on top, but takes blank lines above.
 _TIMED = re.compile(r"\A(\s*(#.*)?\n)*\s*%%(time|timeit|capture|prun|debug|memit)\b.*\n")
@@ -24,6 +25,24 @@ _AT_ONCE = ("listcomp", "setcomp", "dictcomp", "genexpr")
 _CHANGERS = {
     *("setattr", "delattr", "shuffle", "copyto", "put", "place", "putmask", "fill_diagonal"),
     *("heapify", "heappush", "heappop", "insort"),
+}
+# What makes names that no text shows, and magics that make none.
+_MAKERS = {
+    "exec",
+    "eval",
+    "globals",
+    "locals",
+    "vars",
+    "setattr",
+    "builtins",
+    "__builtins__",
+    "__import__",
+    "importlib",
+}
+_HARMLESS = {
+    *("matplotlib", "config", "load_ext", "reload_ext", "autoreload", "time", "timeit", "prun", "memit", "capture"),
+    *("pip", "conda", "cd", "pwd", "ls", "env", "set_env", "who", "whos", "html", "HTML", "javascript", "markdown"),
+    *("latex", "svg", "bash", "sh", "system", "writefile", "file", "debug", "pdb", "xmode", "precision", "history"),
 }
 _CHANGING = {"append", "extend", "insert", "add", "update", "setdefault", "pop", "popitem", "remove", "fill", "sort"}
 
@@ -64,13 +83,13 @@ class Statement:
                 return call if isinstance(call.args[0], ast.Constant) else None
         return None
 
-    @property
+    @cached_property
     def recalls(self) -> str | None:
         """The exercise's id, where this is `name = vqtutor.check("id", name)` or `vqtutor.recall("id")`."""
         call = self._call("check", "recall") if isinstance(self.node, ast.Assign) else None
         return str(call.args[0].value) if call else None
 
-    @property
+    @cached_property
     def checks(self) -> tuple[str, str] | None:
         """(the exercise's id, the checked expression), where this is a check."""
         call = self._call("check")
@@ -78,6 +97,7 @@ class Statement:
             return None
         return str(call.args[0].value), ast.unparse((*call.args[1:], *(one.value for one in call.keywords))[0])
 
+    @cached_property
     def is_open(self) -> bool:
         """Whether it has a blank that is unchanged."""
         return any(
@@ -131,10 +151,40 @@ def _base(node: ast.AST) -> str | None:
     return node.id if isinstance(node, ast.Name) else None
 
 
+# Methods and functions that give another view of the same memory, or a part of it.
+_VIEWS = {
+    *("reshape", "ravel", "view", "transpose", "swapaxes", "squeeze", "items", "values", "get", "setdefault"),
+    *("asarray", "enumerate", "zip", "reversed", "iter"),
+}
+
+
+def _same(value: ast.AST) -> set[str]:
+    """Return the names whose memory the value of an expression can share: `x`, `x[0]`, `x.T`, `x.reshape(-1)`."""
+    if isinstance(value, ast.Name):
+        return {value.id} - PREAMBLED
+    if isinstance(value, (ast.Attribute, ast.Subscript, ast.Starred)):
+        return _same(value.value)
+    if isinstance(value, (ast.Tuple, ast.List)):
+        return set().union(*map(_same, value.elts))
+    if isinstance(value, ast.IfExp):
+        return _same(value.body) | _same(value.orelse)
+    if isinstance(value, ast.NamedExpr):
+        return {value.target.id} | _same(value.value)
+    if isinstance(value, ast.Call) and getattr(value.func, "attr", getattr(value.func, "id", "")) in _VIEWS:
+        of = [value.func.value] if isinstance(value.func, ast.Attribute) else []
+        return set().union(*map(_same, [*of, *value.args]))
+    return set()
+
+
+def _targets(node: ast.AST) -> set[str]:
+    return {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
+
+
 class _Effects:
     """What running some nodes changes.
 
     Attributes:
+      same: [names that can share their memory from here on], as after `x = y`.
       changes: names whose value is changed in place: `x[i] = ...`, `x.a = ...`, `x.update(...)`, `global x`.
       declares: those of them that are said to be global.
       calls: [(the name of what is called, its arguments that are names)].
@@ -144,7 +194,9 @@ class _Effects:
         self.changes: set[str | None] = set()
         self.declares: set[str] = set()
         self.calls: list[tuple[str, set[str]]] = []
+        self.same: list[set[str]] = []
         for node in nodes:
+            self._alias(node)
             if isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, (ast.Store, ast.Del)):
                 self.changes.add(_base(node))
             elif isinstance(node, ast.Global):
@@ -165,6 +217,27 @@ class _Effects:
                 if isinstance(one, ast.Name):
                     self.calls.append((one.id, set()))
         self.changes = (self.changes | self.declares) - {None}
+
+    def _alias(self, node: ast.AST) -> None:
+        if isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr)) and node.value:
+            to = node.targets if isinstance(node, ast.Assign) else [node.target]
+            value = node.value
+        elif isinstance(node, (ast.For, ast.comprehension)):
+            to, value = [node.target], node.iter
+        elif isinstance(node, ast.withitem) and node.optional_vars:
+            to, value = [node.optional_vars], node.context_expr
+        else:
+            return
+        shared = _same(value) | (set().union(*map(_targets, to)) if len(to) > 1 else set())
+        for target in set().union(*map(_targets, to)) if shared else ():
+            self.same.append({target} | shared)
+
+    def sharing(self, names: set[str]) -> set[str]:
+        """Return these names and those that can share their memory, as far as these nodes show."""
+        size = 0
+        while size < (size := len(names)):
+            names = names.union(*(group for group in self.same if group & names))
+        return names
 
     def _method(self, called: ast.expr) -> None:
         if isinstance(called, ast.Attribute):
@@ -201,7 +274,7 @@ class Cell:
 
     def is_open(self, name: str) -> bool:
         """Whether the blank is unchanged, as far as its text shows."""
-        return not self.error and any(one.is_open() for one in self.defining(name))
+        return not self.error and any(one.is_open for one in self.defining(name))
 
 
 def _statements(source: str) -> list[Statement]:
@@ -215,8 +288,9 @@ def _changes(statements: Sequence[Statement]) -> dict[str, list[int]]:
         if one.makes:
             name = one.node.name
             calls[name] += [(called, given, one.locals) for called, given in one.makes.calls]
-            made[name] |= one.makes.changes - one.locals - {name}
-            if one.makes.changes & one.locals:
+            changed = one.makes.sharing(one.makes.changes)
+            made[name] |= changed - one.locals - {name}
+            if changed & one.locals:
                 alters.add(name)
     size = -1
     while size != (size := sum(map(len, made.values())) + len(alters)):  # until calls of calls are known
@@ -227,13 +301,35 @@ def _changes(statements: Sequence[Statement]) -> dict[str, list[int]]:
                 if found & own:
                     alters.add(name)
     places = defaultdict(list)
+    shares: dict[str, set[str]] = defaultdict(
+        set
+    )  # names that can share their memory, while this goes from top to bottom
     for place, one in enumerate(statements):
+        for name in one.sure:
+            for other in shares.pop(name, ()):
+                shares[other].discard(name)
+        for group in one.effects.same:
+            group = group.union(*(shares[name] for name in group))
+            for name in group:
+                shares[name] |= group - {name}
         names = set(one.effects.changes)
         for called, given in one.effects.calls:
             names |= made.get(called, set()) | (given if called in alters else set())
+        names = names.union(*(shares[name] for name in names | _augmented(one.node)))  # arrays change in place by +=
         for name in names - one.sure:
             places[name].append(place)
     return places
+
+
+def makes_names(code: Sequence[Cell]) -> bool:
+    """Whether a notebook can make names in ways that its text does not show: a star, exec, globals(), %run."""
+    return any(one.star or one.needs & _MAKERS or _magics(one.node) - _HARMLESS for c in code for one in c.statements)
+
+
+def _magics(node: ast.AST) -> set[str]:
+    calls = [one for one in ast.walk(node) if isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute)]
+    calls = [call for call in calls if call.func.attr in ("run_line_magic", "run_cell_magic") and call.args]
+    return {str(getattr(call.args[0], "value", "")) for call in calls}
 
 
 def cut(code: Sequence[Cell], cell: Cell, name: str, blanks: Container[str]) -> tuple[str, dict[str, str | None]]:
@@ -258,7 +354,7 @@ def cut(code: Sequence[Cell], cell: Cell, name: str, blanks: Container[str]) -> 
     changes, bound = _changes(statements), defaultdict(list)
     declared = set.union(set(), *(one.makes.declares for one in statements if one.makes))
     for place, one in enumerate(statements):
-        later = place > own and (one.is_open() or not (checks or name in one.updates))
+        later = place > own and (one.is_open or not (checks or name in one.updates))
         for target in () if one.checks else one.binds - {name} if later or one.recalls else one.binds:
             bound[target].append(place)
     externals: dict[str, str | None] = {}

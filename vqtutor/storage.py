@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -52,3 +53,24 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_files(folder: Path) -> Iterator[Path]:
+    """Give a folder to write into, whose files take their places in `folder` when all of them are complete.
+
+    After an error, or where the process is killed before that, all the old files stay.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in sorted(folder.rglob("*.part")):  # by a process that was killed
+        shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+    part = folder / f"{secrets.token_hex(4)}.part"
+    part.mkdir()
+    try:
+        yield part
+        for file in sorted(path for path in part.rglob("*") if path.is_file()):
+            target = folder / file.relative_to(part)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            file.replace(target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)

@@ -6,13 +6,14 @@ import time
 import warnings
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 from tqdm.auto import tqdm
 
 from vqtutor.compiling import quick_jit, steady_jit
@@ -60,6 +61,10 @@ def fit(
 ) -> Run:
     """Train: call `step` on one batch after another; each epoch shuffles the data anew.
 
+    Where there are several devices, each takes an equal part of every batch, and the step is what it would be on one:
+    its means are over the whole batch. The same holds for several processes after `jax.distributed.initialize`, which
+    call `fit` alike; the first one writes the checkpoint. The result is on one device.
+
     Args:
       step: `step(*state, batch) -> (*state, metrics)`, traceable; metrics is a dict of scalars. For example the result
         of `make_train_step`, whose state is (params, opt_state).
@@ -87,7 +92,8 @@ def fit(
     total = steps if epochs is None else epochs * per_epoch
     total = min(total, int(os.environ.get("VQTUTOR_MAX_STEPS") or total))
 
-    data = jax.tree.map(jnp.asarray, data)
+    everywhere, split = _shardings(batch_size)
+    data = _place(jax.tree.map(jnp.asarray, data), everywhere)
     take = lambda rows: jax.tree.map(lambda leaf: jnp.take(leaf, rows, axis=0), data)  # noqa: E731
     metrics = _check_step(step, state, jax.eval_shape(lambda: _batch(take, prepare, jnp.arange(batch_size))))
     settings = {"batch_size": batch_size, "seed": seed, "examples": count}
@@ -96,7 +102,8 @@ def fit(
         snapshot = _load(Path(checkpoint), state, settings, list(metrics))
 
     use_compilation_cache()
-    run_chunk = _compile(step, prepare, data, batch_size, snapshot.state, metrics)
+    snapshot = replace(snapshot, state=_place(snapshot.state, everywhere))
+    run_chunk = _compile(step, prepare, data, batch_size, snapshot.state, metrics, everywhere, split)
     hidden = progress is False or (progress is None and os.environ.get("VQTUTOR_PROGRESS_BAR") == "off")
     finished, last_save, first_step = True, time.monotonic(), snapshot.step
     with tqdm(total=total, initial=min(first_step, total), unit="step", disable=hidden) as bar:
@@ -105,7 +112,8 @@ def fit(
             while snapshot.step < total:
                 epoch, first = divmod(snapshot.step, per_epoch)
                 if first == 0 or snapshot.step == first_step:
-                    order = jnp.asarray(np.random.default_rng([seed, epoch]).permutation(count), jnp.int32)
+                    order = np.random.default_rng([seed, epoch]).permutation(count)
+                    order = _place(jnp.asarray(order, jnp.int32), everywhere)
                 number = min(chunk, per_epoch - first, total - snapshot.step)
                 start = time.monotonic()
                 after, values = run_chunk(snapshot.state, order, first, number)
@@ -121,20 +129,22 @@ def fit(
                 history = {name: [*snapshot.history[name], values[name]] for name in values}
                 # One assignment, so that after an interrupt state and history belong to the same step.
                 snapshot = _Snapshot(after, snapshot.step + number, history, snapshot.seconds + took)
-                chunk = int(np.clip(SECONDS_A_CHUNK * number / took, 1, 4 * chunk))
+                chunk = _agreed(int(np.clip(SECONDS_A_CHUNK * number / took, 1, 4 * chunk)))
                 bar.set_postfix_str(_running(snapshot.history), refresh=False)
                 bar.update(number)
-                if checkpoint is not None and time.monotonic() - last_save > SECONDS_A_CHECKPOINT:
+                due = time.monotonic() - last_save > SECONDS_A_CHECKPOINT
+                if checkpoint is not None and due and jax.process_index() == 0:
                     _save(Path(checkpoint), snapshot, settings)
                     last_save = time.monotonic()
         except KeyboardInterrupt:
             finished = False
             how = "call again to go on from there" if checkpoint else "with checkpoint=... it could go on from there"
             print(f"Stopped at step {snapshot.step} of {total}; nothing is lost: {how}.")
-    if checkpoint is not None and snapshot.step > 0:
+    if checkpoint is not None and snapshot.step > 0 and jax.process_index() == 0:
         _save(Path(checkpoint), snapshot, settings)
     history = {name: np.concatenate([np.zeros(0, np.float32), *parts]) for name, parts in snapshot.history.items()}
-    return Run(snapshot.state, history, snapshot.step, snapshot.seconds, finished)
+    state = jax.tree.map(lambda leaf: leaf.addressable_data(0), snapshot.state) if everywhere else snapshot.state
+    return Run(state, history, snapshot.step, snapshot.seconds, finished)
 
 
 @dataclass(frozen=True)
@@ -166,6 +176,39 @@ def _batch(take: Callable, prepare: Callable | None, rows: jax.Array) -> Any:
     return take(rows) if prepare is None else prepare(take(rows))
 
 
+def _shardings(batch_size: int) -> tuple[NamedSharding | None, NamedSharding | None]:
+    """Return how to place what every device has, and how to split a batch; None and None on a single device."""
+    count = jax.device_count()
+    parts = next(n for n in range(min(count, batch_size), 0, -1) if batch_size % n == 0)
+    if parts < count:
+        advice = f"take a batch_size that {count} divides"
+        if jax.process_count() > 1:
+            raise ValueError(f"A batch of {batch_size} cannot be split evenly among {count} devices: {advice}.")
+        print(f"Training uses {parts} of {count} devices, because {count} does not divide {batch_size}: {advice}.")
+    if parts == 1:
+        return None, None
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:parts]), ("batch",))
+    return NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("batch"))
+
+
+def _place(tree: Any, everywhere: NamedSharding | None) -> Any:
+    def place(leaf):
+        if _is_key(leaf):
+            return jax.random.wrap_key_data(place(jax.random.key_data(leaf)), impl=jax.random.key_impl(leaf))
+        return jax.make_array_from_process_local_data(everywhere, np.asarray(leaf))  # of several processes, too
+
+    return tree if everywhere is None else jax.tree.map(place, tree)
+
+
+def _agreed(number: int) -> int:
+    """Return the first process's number, since all have to run the same steps together."""
+    if jax.process_count() == 1:
+        return number
+    from jax.experimental import multihost_utils
+
+    return int(multihost_utils.broadcast_one_to_all(np.int32(number)))
+
+
 def _check_step(step: Callable, state: tuple, batch: Any) -> list[str]:
     """Return the metrics' names, "loss" first; raise ValueError unless the step keeps its state's shapes and dtypes."""
     out = jax.eval_shape(step, *state, batch)
@@ -180,7 +223,7 @@ def _check_step(step: Callable, state: tuple, batch: Any) -> list[str]:
     return sorted(out[-1], key=lambda name: name != "loss")
 
 
-def _compile(step, prepare, data, batch_size, state, metrics) -> Callable[..., tuple]:
+def _compile(step, prepare, data, batch_size, state, metrics, everywhere, split) -> Callable[..., tuple]:
     """Return `run_chunk(state, order, first, number) -> (state, metrics)`.
 
     The loop's bounds are arguments, so one program serves every length of chunk. Therefore a resumed training is
@@ -189,14 +232,17 @@ def _compile(step, prepare, data, batch_size, state, metrics) -> Callable[..., t
 
     def one(state, data, order, i):
         rows = jax.lax.dynamic_slice(order, (i * batch_size,), (batch_size,))
+        rows = rows if split is None else jax.lax.with_sharding_constraint(rows, split)
         batch = _batch(lambda rows: jax.tree.map(lambda leaf: jnp.take(leaf, rows, axis=0), data), prepare, rows)
         *state, row = step(*state, batch)
         return tuple(state), {name: jnp.asarray(row[name], jnp.float32) for name in metrics}
 
-    order = jnp.zeros(_count(data), jnp.int32)
+    order = _place(jnp.zeros(_count(data), jnp.int32), everywhere)
     program = str(jax.make_jaxpr(one)(state, data, order, 0))
     if jax.default_backend() == "cpu" and "conv_general_dilated" in program:
-        single = jax.jit(one)  # XLA's CPU convolutions are ten times slower inside a loop than outside
+        single = jax.jit(
+            one, out_shardings=everywhere
+        )  # XLA's CPU convolutions are ten times slower inside a loop than outside
 
         def run_chunk(state, order, first, number):
             rows = []
@@ -218,7 +264,7 @@ def _compile(step, prepare, data, batch_size, state, metrics) -> Callable[..., t
         return jax.lax.fori_loop(0, number, body, (state, {name: jnp.zeros(room) for name in metrics}))
 
     jit = quick_jit if os.environ.get("VQTUTOR_MAX_STEPS") else steady_jit
-    compiled = jit(many).lower(state, data, order, 0, 1).compile()
+    compiled = jit(many, out_shardings=everywhere).lower(state, data, order, 0, 1).compile()
     return lambda state, order, first, number: compiled(state, data, order, first, number)
 
 

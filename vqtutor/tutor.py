@@ -320,3 +320,22 @@ def answer(id: str, choice: Any) -> None:
         text, why = question.choices[letter]
         lines.append(f"{letter}) {text} - {why}")
     card.show(card.Note(question.asks, tuple(lines)))
+
+
+def compare(what: str, guess: Any, found: float) -> None:
+    """Show a guess beside what was then found.
+
+    Args:
+      what: what was guessed, such as "distortion after twelve steps".
+      guess: a number; `...` where no guess was made.
+      found: the result.
+    """
+    found = float(found)
+    if guess is ...:
+        lines = (f"It is {found:.4g}.", "You made no guess. Make one next time: a wrong guess teaches more than none.")
+    else:
+        off = abs(float(guess) - found) / max(abs(found), 1e-12)
+        miss = f"That is too {'high' if float(guess) > found else 'low'}. What did you not expect?"
+        near = "That is close." if off < 0.15 else miss
+        lines = (f"You said {float(guess):.4g}; it is {found:.4g}.", near)
+    card.show(card.Note(what, lines))

@@ -139,3 +139,20 @@ class Question:
     asks: str
     choices: Mapping[str, tuple[str, str]]
     best: str
+
+
+@dataclass(frozen=True)
+class FreeText:
+    """A question that students answer in their own words, and that an instructor marks.
+
+    What earns which points is said in the solution notebook only, see authoring.rubrics.
+
+    Args:
+      id: "lesson.name".
+      asks: the question.
+      points: the most that an answer earns.
+    """
+
+    id: str
+    asks: str
+    points: int

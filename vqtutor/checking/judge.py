@@ -84,7 +84,10 @@ class CheckFailed(AssertionError):  # noqa: N818 - the name that notebooks and i
         self.verdict = verdict
 
     def _render_traceback_(self) -> list[str]:
-        return [f"{card.headline(self.verdict)}: the card above says why."]
+        return [
+            f"{card.headline(self.verdict)}: the card above says why.\n"
+            "If you ran all cells, the run stopped here: those below have not run."
+        ]
 
 
 def _is_close(expected: np.ndarray, actual: np.ndarray) -> np.ndarray:

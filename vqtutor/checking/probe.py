@@ -167,13 +167,18 @@ def shaken(answer: Any, seed: int) -> Any:
     def shake(leaf):
         if not isinstance(leaf, (jax.Array, np.ndarray)) or not leaf.shape or not leaf.size:
             return leaf
-        rng = np.random.default_rng([seed, *leaf.shape])
-        if jax.numpy.issubdtype(leaf.dtype, np.integer):
-            return leaf.reshape(-1)[rng.integers(0, leaf.size, leaf.shape)]
-        if not jax.numpy.issubdtype(leaf.dtype, np.floating):
+        whole = jax.numpy.issubdtype(leaf.dtype, np.integer)
+        if not whole and not jax.numpy.issubdtype(leaf.dtype, np.floating):
             return leaf  # a mask, or keys
-        rows = rng.permutation(len(leaf)) if len(leaf.shape) > 1 else slice(None)
-        return leaf[rows] * rng.uniform(1, 1.02, leaf.shape).astype(leaf.dtype)
+        rng = np.random.default_rng([seed, *leaf.shape])
+        ready = not isinstance(leaf, jax.core.Tracer)
+        values = np.asarray(leaf) if ready else leaf  # with NumPy, for which nothing is compiled
+        if whole:
+            values = values.reshape(-1)[rng.integers(0, leaf.size, leaf.shape)]
+        else:
+            rows = rng.permutation(len(leaf)) if len(leaf.shape) > 1 else slice(None)
+            values = values[rows] * rng.uniform(1, 1.02, leaf.shape).astype(leaf.dtype)
+        return jax.device_put(values) if ready and isinstance(leaf, jax.Array) else values
 
     shake_all = partial(jax.tree.map, shake)
     if isinstance(answer, partial):

@@ -150,16 +150,16 @@ def _ink(path: np.ndarray, radius: np.ndarray, rng: np.random.Generator) -> np.n
     # On a grid of 1/64 pixel, all products and sums below are exact in float32, so that no bit depends on the BLAS.
     grid = np.round(64 * path) / 64
     x, y = grid[..., 0], grid[..., 1]
-    pen = np.stack([-2 * x, -2 * y, x * x + y * y - np.round(4096 * wider) / 4096], 1).astype(np.float32)
+    pen = np.stack([-2 * x, -2 * y, x * x + y * y - np.round(4096 * wider) / 4096], -1).astype(np.float32)
     centres = np.arange(SIZE) - (SIZE - 1) / 2
     column, row = np.tile(centres, SIZE), np.repeat(centres, SIZE)
-    pixels = np.stack([column, row, np.ones(SIZE * SIZE)], 1).astype(np.float32)
+    pixels = np.stack([column, row, np.ones(SIZE * SIZE)]).astype(np.float32)
     from_centre = (column**2 + row**2).astype(np.float32)
 
     images = np.empty((count, SIZE * SIZE), np.uint8)
     for start in range(0, count, CHUNK):
         part = slice(start, start + CHUNK)
-        squared = (pixels @ pen[part]).min(-1) + from_centre
+        squared = (pen[part] @ pixels).min(1) + from_centre
         distance = np.sqrt(np.maximum(squared, 0))
         ink = np.clip((radius[part] - distance) / (2 * soft[part]) + 0.5, 0, 1)
         images[part] = np.minimum(255, dark[part] * ink * ink * (3 - 2 * ink))  # smoothstep: no jagged edge

@@ -5,6 +5,7 @@ that it uses, so that it runs by itself. Whatever is odd about a file costs that
 """
 
 import ast
+import builtins
 import hashlib
 import io
 import json
@@ -22,10 +23,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
+from vqtutor.authoring import FREE_TEXT_HEADING, NO_TEXT
 from vqtutor.checking import Exercise
 from vqtutor.grading.owners import Name, Roster, displayed, likeness, read_name
-from vqtutor.lessons import EXERCISES, LESSONS, earlier_blanks, earlier_exercises
-from vqtutor.source import Cell, Statement, cut
+from vqtutor.lessons import EXERCISES, FREE_TEXTS, LESSONS, earlier_blanks, earlier_exercises
+from vqtutor.source import PREAMBLED, Cell, Statement, cut, makes_names
 from vqtutor.storage import whole
 
 MAX_NOTEBOOK = 32 << 20  # bytes; a lesson with all its pictures is under 2 MB
@@ -33,6 +35,7 @@ MAX_MARKS = 3_000_000  # brackets and commas of a notebook, which take up to 60 
 MAX_CELL = 100_000  # characters of code; longer cells are ignored
 MAX_CODE = 400_000  # characters of code in all; a lesson has 20,000
 MAX_TEXT = 20_000  # characters of a free-text answer; spreadsheets take 32,767
+STUBS = (NO_TEXT, "YOUR ANSWER HERE")  # ours and nbgrader's, where nothing was written
 MAX_SECONDS = 20  # of processor time for a notebook; a whole lesson takes a tenth
 # What is read of one student: files, bytes, seconds of processor time, files of one zip, and zips in zips.
 MAX_FILES, MAX_BYTES, MAX_READING, MAX_ZIPPED, MAX_DEPTH = 300, 256 << 20, 60, 50_000, 3
@@ -49,6 +52,7 @@ class Answer:
       given: (name, id) of earlier exercises whose references are used under these names.
       problem: why it cannot be run, in a sentence; else "".
       note: a remark for instructors on the cell that was chosen.
+      unbound: names that it uses, and nothing in its notebook can define.
       others: (source, given, whether only an error is a reason) to run when it does not pass, on other earlier answers.
     """
 
@@ -58,6 +62,7 @@ class Answer:
     given: tuple[tuple[str, str], ...] = ()
     problem: str = ""
     note: str = ""
+    unbound: tuple[str, ...] = ()
     others: tuple[tuple[str, tuple[tuple[str, str], ...], bool], ...] = ()
 
 
@@ -417,10 +422,39 @@ def _submission(fields: dict[str, str], data: bytes, lesson: str | None, digest:
     if unknown := sorted({_exercise(c.metadata) for c in code} - {"", *EXERCISES}):
         named = ", ".join(unknown[:20])[:500]
         sentence += f" It has answers to what this release does not have; those with a name of its are graded: {named}."
-    free = [(m.get("question", m["id"]), text[:MAX_TEXT]) for _, text, m in cells if m.get("role") == "free_text"]
+    free = _free_text(cells, lesson)
     return Submission(
-        **fields, lesson=lesson, answers=answers, free_text=dict(free[:50]), digest=digest, sentence=sentence.strip()
+        **fields, lesson=lesson, answers=answers, free_text=free, digest=digest, sentence=sentence.strip()
     )
+
+
+def _free_text(cells: list[tuple[bool, str, dict[str, str]]], lesson: str) -> dict[str, str]:
+    """Return {question: answer} of a lesson's free-text questions, "" where nothing was written.
+
+    An answer is in its cell, or in cells that were added below it. Where metadata are lost, or those of an older
+    release, it is what stands below the heading.
+    """
+    ids = [id for id in FREE_TEXTS if id.startswith(f"{lesson}.")]
+    answers: dict[str, list[str]] = {id: [] for id in ids}
+    writing = None
+    for is_code, text, about in cells:
+        role, text = about.get("role", ""), text.strip()
+        if role in ("free_text_header", "free_text") or text.startswith(FREE_TEXT_HEADING):
+            one_line = " ".join(text.split())
+            asked = [id for id in ids if FREE_TEXTS[id].asks in one_line]
+            known = [id for id in (about.get("question"), *asked, writing) if id in answers]
+            writing = next(iter(known), ids[0] if len(ids) == 1 else None)
+            if role != "free_text":  # some write below the question, in its cell
+                text = one_line.partition(FREE_TEXTS[asked[0]].asks)[2] if asked else ""
+        elif role or re.match("##+ ", text):
+            writing = None
+        elif is_code:
+            continue
+        for stub in STUBS:
+            text = text.replace(stub, "").strip()
+        if writing and text and text not in answers[writing]:
+            answers[writing].append(text)
+    return {id: "\n\n".join(texts)[:MAX_TEXT] for id, texts in answers.items()}
 
 
 def _cells(book: dict[str, Any]) -> Iterator[tuple[bool, str, dict[str, str]]]:
@@ -503,12 +537,13 @@ def _find(code: list[Cell], texts: list[tuple[str, dict[str, str]]], exercise: E
         return Answer(id, cell=cell.text, problem=f"Python cannot read the cell: {cell.error}", note=note)
     # As in the student's own check, a name of an earlier lesson is replaced only if the answer fails otherwise; and the
     # student's own earlier answers can do more than they have to.
-    (source, given), replaced, own = (
+    (source, given, unbound), (*replaced, _), (*own, _) = (
         _cut(code, cell, exercise, blanks) for blanks in (earlier_blanks(id), earlier_exercises(id), ())
     )
-    others = {replaced: False, own: True} if own != replaced else {own: False}
+    others = {tuple(replaced): False, tuple(own): True} if own != replaced else {tuple(own): False}
     others = tuple((*one, after) for one, after in others.items() if one != (source, given))
-    return Answer(id, source, cell.text, given, note=note, others=others)
+    unbound = () if makes_names(code) else unbound
+    return Answer(id, source, cell.text, given, note=note, unbound=unbound, others=others)
 
 
 def _in_text(texts: list[tuple[str, dict[str, str]]], exercise: Exercise) -> list[Cell]:
@@ -521,9 +556,11 @@ def _in_text(texts: list[tuple[str, dict[str, str]]], exercise: Exercise) -> lis
 
 def _cut(
     code: list[Cell], cell: Cell, exercise: Exercise, blanks: Container[str]
-) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """Return (an answer's source with the helpers that it uses, the earlier exercises that it uses)."""
+) -> tuple[str, tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """Return (an answer's source with the helpers that it uses, the earlier exercises that it uses, unbound names)."""
     earlier = earlier_exercises(exercise.id)
     source, externals = cut(code, cell, exercise.name, blanks)
     given = {name: id or earlier.get(name) for name, id in externals.items()}
-    return source, tuple(sorted((name, id) for name, id in given.items() if id in earlier.values()))
+    unbound = {name for name, id in given.items() if id is None} - {*dir(builtins), *PREAMBLED, "vqtutor"}
+    found = sorted((name, id) for name, id in given.items() if id in earlier.values())
+    return source, tuple(found), tuple(sorted(unbound))

@@ -46,6 +46,11 @@ def course_version() -> str:
     return digest.hexdigest()[:16]
 
 
+def names_nothing(unbound: Iterable[str], sentence: str) -> bool:
+    """Whether a sentence is about a name that nothing in the notebook defines: the answer fails there as well."""
+    return any(f"name '{name}' is not defined" in sentence for name in unbound)
+
+
 def by_hand(answer: Answer, error: Exception) -> dict[str, Any]:
     """Return the verdict on an answer that could not be judged, so that somebody looks at it."""
     sentence = f"This answer could not be judged ({type(error).__name__}); your instructor looks at it by hand."
@@ -74,16 +79,17 @@ class Grader:
 
     def key_of(self, answer: Answer) -> str:
         """Return the key of an answer's verdict; equal answers of different students have the same key."""
-        parts = [self.version, answer.exercise, answer.source, answer.problem, *map(str, answer.given)]
+        parts = [self.version, answer.exercise, answer.source, answer.problem, *answer.unbound]
+        parts += map(str, answer.given)
         parts += map(str, answer.others)
         return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()
 
     def __post_init__(self):
         self.memory = (self.memory or cache_folder() / "grading") / course_version()
         self._idle: dict[bool, list[Sandbox]] = {True: [], False: []}
-        self._locks: dict[tuple[Exercise, int, int | None], threading.Lock] = {}
+        self._locks: dict[tuple[Exercise, int], threading.Lock] = {}
         self._lock = threading.Lock()
-        self._observations: dict[tuple[Exercise, int, int | None], tuple[Observation, ...]] = {}
+        self._replies: dict[tuple[Exercise, int], Reply] = {}
         self._seed = secrets.randbits(32)  # no answer can know it
 
     @contextmanager
@@ -96,7 +102,7 @@ class Grader:
         try:
             yield box
         except BaseException:
-            box.close()  # a reply may be left in it; it starts anew with the next answer
+            box.stop()  # a reply may be left in it
             raise
         finally:
             with self._lock:
@@ -106,39 +112,40 @@ class Grader:
         for box in sum(self._idle.values(), []):
             box.close()
 
-    def look(self, exercise: Exercise, answer: Any, seed: int | None = None) -> tuple[Observation, ...]:
-        """Return the observations of the reference or of a misconception's answer, which are made once.
+    def look(self, exercise: Exercise, answer: Any) -> tuple[Observation, ...]:
+        """Return the observations of the reference or of a misconception's answer; they are made once, and stored."""
+        return self._look(exercise, exercise.catalogue.index(answer)).observations
 
-        They are stored for later runs, but for those that are shaken by the seed of this one.
-        """
-        key = exercise, exercise.catalogue.index(answer), seed
+    def _look(self, exercise: Exercise, number: int, shaken: bool = False) -> Reply:
+        """Return what a run of the catalogue's answer shows; `shaken` by this run's seed is made in this run."""
+        key = exercise, number
         with self._lock:
             lock = self._locks.setdefault(key, threading.Lock())
         with lock:
-            if key not in self._observations:
-                self._observations[key] = self._look(*key)
-            return self._observations[key]
+            reply = self._replies.get(key)
+            if reply is None or (shaken and not reply.shaken):
+                reply = self._replies[key] = self._look_now(exercise, number, shaken)
+            return reply
 
-    def _look(self, exercise: Exercise, number: int, seed: int | None) -> tuple[Observation, ...]:
+    def _look_now(self, exercise: Exercise, number: int, shaken: bool) -> Reply:
         file = self.memory / f"{exercise.id}-{number}.json"
-        if seed is None and file.exists():
-            return unpack(exercise, file.read_bytes()).observations
+        if file.exists() and not shaken:
+            return replace(unpack(exercise, file.read_bytes()), shaken=())  # by the seed of another run
         with self.box(own=True) as box:
-            reply, text = box.run_own(exercise, number, self.limits, seed)
+            reply, text = box.run_own(exercise, number, self.limits, self._seed)
         if reply.outcome != Outcome.OBSERVED:
             raise SandboxError(
                 f"The course's own answer to {exercise.id} does not run here ({reply.sentence}) "
                 "It may need more: --memory 8."
             )
-        if seed is None:
-            with whole_file(file) as part:
-                part.write(text)
-        return reply.observations
+        with whole_file(file) as part:
+            part.write(text)
+        return reply
 
     def prepare(self, exercise: Exercise) -> None:
-        """Observe the reference and a wrong answer; the programs that it compiles are used for students' answers."""
-        self.look(exercise, exercise.misconceptions[0].answer)
+        """Observe the reference and a wrong answer; the programs that they compile are used for students' answers."""
         self.look(exercise, exercise.reference)
+        self.look(exercise, exercise.misconceptions[0].answer)
 
     def judge(self, answer: Answer) -> dict[str, Any]:
         """Return the verdict on an answer as plain data, with the `outcome` in the sandbox and the first `problem`."""
@@ -165,29 +172,30 @@ class Grader:
             reply = Reply(Outcome.MISSING, f"There is no {exercise.name} in the notebook.")
         else:
             with self.box() as box:
-                reply = box.run(exercise, answer.source, self.limits, answer.given)
+                reply = box.run(exercise, answer.source, self.limits, answer.given, self._seed)
         if reply.outcome == Outcome.OBSERVED:
             verdict = judge_observations(exercise, reply.observations, self.look)
-            if verdict.passed and not self._computes(exercise, answer):
+            if verdict.passed and not self._computes(exercise, reply):
                 verdict = Verdict(exercise.id, State.NOT_YET, 0, exercise.points, message=_REMEMBERED)
         else:
             state = State.OPEN if reply.outcome in (Outcome.OPEN, Outcome.MISSING) else State.NOT_YET
             verdict = Verdict(exercise.id, state, 0, exercise.points, message=reply.sentence)
         problems, outcome = [one.error or one.problem for one in reply.observations if one.problem], reply.outcome
+        sentences = [one.sentence for one in reply.observations if one.problem]
         crashed = outcome == Outcome.CRASH and not answer.problem
-        if crashed or (outcome == Outcome.OBSERVED and reply.sentence and not verdict.passed):
+        failed = crashed or (outcome == Outcome.OBSERVED and reply.sentence and not verdict.passed)
+        if failed and not names_nothing(answer.unbound, reply.sentence):
             outcome = Outcome.APART
             verdict = replace(verdict, misconception=None, message=f"{_APART}\n{reply.sentence}")
-        return asdict(verdict) | {"outcome": outcome, "problem": problems[0] if problems else ""}
+        problem = problems[0] if problems else ""
+        if problem == "NameError" and names_nothing(answer.unbound, reply.sentence + sentences[0]):
+            problem = "UnboundNameError"  # nobody has to look at it
+        return asdict(verdict) | {"outcome": outcome, "problem": problem}
 
-    def _computes(self, exercise: Exercise, answer: Answer) -> bool:
+    def _computes(self, exercise: Exercise, reply: Reply) -> bool:
         """Whether an answer that passed is right as well on numbers drawn for this run."""
-        right = self.look(exercise, exercise.reference, self._seed)
-        with self.box() as box:
-            reply = box.run(exercise, answer.source, self.limits, answer.given, self._seed)
-        if reply.outcome != Outcome.OBSERVED:
-            raise RuntimeError(f"the second look ended otherwise: {reply.sentence}")
-        return agree(right, reply.observations)
+        right = self._look(exercise, 0, shaken=True).shaken
+        return len(right) == len(reply.shaken) and agree(right, reply.shaken)
 
 
 # -- workers -----------------------------------------------------------------------------------------------------------

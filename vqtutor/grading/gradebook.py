@@ -7,6 +7,7 @@ import sqlite3
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ CREATE TABLE IF NOT EXISTS students (student TEXT PRIMARY KEY, note TEXT);
 CREATE TABLE IF NOT EXISTS handed_in (file TEXT, exercise TEXT, key TEXT, answer TEXT, shape TEXT,
   PRIMARY KEY (file, exercise));
 CREATE TABLE IF NOT EXISTS texts (file TEXT, question TEXT, text TEXT, PRIMARY KEY (file, question));
+CREATE TABLE IF NOT EXISTS marks (student TEXT, question TEXT, points REAL, remark TEXT, version TEXT,
+  PRIMARY KEY (student, question));
+CREATE TABLE IF NOT EXISTS memory (name TEXT PRIMARY KEY, value TEXT);
 CREATE INDEX IF NOT EXISTS by_key ON handed_in (key);
 CREATE INDEX IF NOT EXISTS by_name ON files (name, mark);
 CREATE INDEX IF NOT EXISTS by_student ON files (student, lesson);
@@ -43,12 +47,23 @@ _NAMES = {"open", "eval", "exec", "compile", "__import__", "globals", "__builtin
 _ATTRIBUTES = {"__builtins__", "__globals__", "__subclasses__", "__code__", "_getframe", "f_back", "f_globals"}
 
 
+@dataclass(frozen=True)
+class Mark:
+    """What an instructor gave for a free-text answer: points, or None; a remark; which version of the answer it was."""
+
+    points: float | None
+    remark: str
+    version: str
+
+
 class Gradebook:
-    """The answers and verdicts of one class.
+    """The answers, verdicts and marks of one class.
 
     Args:
       folder: of the report, which holds the file.
       version: of the course; files that another version read are read again.
+    Attributes:
+      odd: (place, sentence) of what is odd about marks, see marks.py.
     """
 
     def __init__(self, folder: Path, version: str):
@@ -59,6 +74,7 @@ class Gradebook:
             self._db.executescript(_DROP)
         self._db.executescript(_TABLES)
         self._number = zlib.crc32(version.encode()) >> 1
+        self.odd: list[tuple[str, str]] = []
 
     def digests(self) -> dict[str, str]:
         """Return {file: digest} of the files that this version of the course has read."""
@@ -147,18 +163,48 @@ class Gradebook:
             (record,) = self._db.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
             answer = json.loads(record)["answer"]
             tuples = {name: tuple(map(tuple, answer[name])) for name in ("given", "others") if name in answer}
-            yield key, Answer(**answer | tuples)
+            yield key, Answer(**answer | tuples | {"unbound": tuple(answer.get("unbound", ()))})
 
     def add(self, key: str, verdict: dict[str, Any]) -> None:
         """Store a verdict at once; an existing one stays."""
         with self._db as db:
             db.execute("INSERT OR IGNORE INTO verdicts VALUES (?, ?)", (key, _dump(verdict)))
 
+    def mark(self, student: str, question: str, mark: Mark | None) -> None:
+        """Store a mark in place of an earlier one; None removes it."""
+        with self._db as db:
+            db.execute("DELETE FROM marks WHERE (student, question) = (?, ?)", (student, question))
+            if mark:
+                row = (student, question, mark.points, mark.remark, mark.version)
+                db.execute("INSERT INTO marks VALUES (?, ?, ?, ?, ?)", row)
+
+    def remember(self, name: str, value: str) -> None:
+        with self._db as db:
+            db.execute("INSERT OR REPLACE INTO memory VALUES (?, ?)", (name, value))
+
+    def recall(self, name: str) -> str | None:
+        row = self._db.execute("SELECT value FROM memory WHERE name = ?", (name,)).fetchone()
+        return row and row[0]
+
     # -- reading -------------------------------------------------------------------------------------------------------
 
     def students(self) -> list[str]:
         """Return all students who handed in a file, readable or not, and all others of the roster."""
         return [row[0] for row in self._db.execute("SELECT student FROM students ORDER BY student")]
+
+    def absent(self) -> set[str]:
+        """Return the students who handed in nothing at all."""
+        there = {row[0] for row in self._db.execute("SELECT DISTINCT student FROM files")}
+        return set(self.students()) - there
+
+    def graded(self) -> set[str]:
+        """Return the students who handed in a lesson that could be read."""
+        return {row[0] for row in self._db.execute("SELECT DISTINCT student FROM standing")}
+
+    def marks(self) -> dict[tuple[str, str], Mark]:
+        """Return {(student, question): mark}."""
+        rows = self._db.execute("SELECT student, question, points, remark, version FROM marks")
+        return {(student, question): Mark(*mark) for student, question, *mark in rows}
 
     def exercises(self) -> list[str]:
         """Return the exercises of every lesson that anybody handed in."""
@@ -193,9 +239,9 @@ class Gradebook:
         return files
 
     def damaged(self) -> list[tuple[str, str]]:
-        """Return (file or student, sentence) of all such files, and of students of whom there is something to say."""
+        """Return (where, sentence) of such files, and of students and marks of which there is something to say."""
         notes = self._db.execute("SELECT student, note FROM students WHERE note != '' ORDER BY student").fetchall()
-        return [*notes, *sorted(sum(self.damaged_by_student().values(), []))]
+        return [*notes, *self.odd, *sorted(sum(self.damaged_by_student().values(), []))]
 
     def texts(self) -> list[tuple[str, str, str, str]]:
         """Return (student, lesson, question, text) of the free-text answers."""
@@ -229,7 +275,7 @@ def _dump(data: dict[str, Any]) -> str:
 
 
 def _plain(answer: Answer) -> dict[str, Any]:
-    return {name: getattr(answer, name) for name in ("exercise", "given", "others", "problem", "source")}
+    return {name: getattr(answer, name) for name in ("exercise", "given", "others", "problem", "source", "unbound")}
 
 
 def _reaches(source: str) -> list[str]:

@@ -24,7 +24,7 @@ _SYSTEMS = [
 _LESSON = re.compile(
     "(?<![^_ -])("
     + "|".join(lesson.notebook.replace("_", "[_ -]") for lesson in LESSONS)
-    + r"|0\d_[a-z_]+?(?=[- (\d.]|$))",
+    + r"|0\db?_[a-z_]+?(?=[- (\d.]|$))",
     re.IGNORECASE,
 )
 # What Colab and Google Drive add to the name of a copy, in some of their languages.
@@ -72,7 +72,7 @@ def read_name(text: str) -> Name:
     before, after = text[: lesson.start()].strip(" _-"), text[lesson.end() :]
     while version := _VERSION.search(after):
         later, after = later + int(next(filter(None, version.groups()[1:]), 1)), after[: version.start()]
-    number = int(re.search(r"0\d", lesson[0])[0])
+    number = re.search(r"0\db?", lesson[0].casefold())[0]
     slug = next((lesson.slug for lesson in LESSONS if lesson.number == number), None)
     return Name(before or after.strip(" _-"), lesson=slug, order=f"{min(later, 9999):04d}")
 

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import sysconfig
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -30,6 +31,7 @@ import numpy as np
 from vqtutor.checking import Exercise, Observation, Problem
 from vqtutor.checking.probe import MAX_ELEMENTS
 from vqtutor.grading import worker
+from vqtutor.grading.cgroup import Group
 from vqtutor.lessons import EXERCISES
 from vqtutor.lessons.answers import answer_of, uses
 from vqtutor.lessons.answers import given as given_by_lesson
@@ -43,6 +45,7 @@ _DTYPES = {"bool", "bfloat16", *(f"{kind}{bits}" for kind in ("int", "uint") for
     f"float{bits}" for bits in (16, 32, 64)
 }
 MAX_MARKS = 20_000  # brackets and commas of a reply; numbers are in base64, and a right answer's reply has hundreds
+OWN_MEMORY = 512 << 20  # bytes that the worker itself takes, with all that it has imported
 GRACE = 10.0  # seconds, besides those of the probes, for starting, importing and defining the answer
 
 
@@ -136,11 +139,15 @@ class Sandbox:
 
     def __init__(self, programs: Path, unsafe: bool = False, own: bool = False):
         programs.mkdir(parents=True, exist_ok=True)
+        programs.chmod(0o311)  # to be opened by name, which tells a program already, and not to be listed
         if unsafe:
             self._command = [sys.executable, "-I", worker.__file__]
             self._environment = os.environ | _environment(str(programs))
         else:
             self._command, self._environment = _command(bubblewrap(), programs, own), None
+        self._ready_with = {} if own else common()
+        self._group = Group(worker.TASKS)
+        self._command = self._group.command(self._command)
         self._process = None
         self._isolated = False
         self._start()
@@ -148,6 +155,10 @@ class Sandbox:
     def _start(self) -> None:
         pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self._environment)
         self._process = _starter.submit(subprocess.Popen, self._command, **pipes).result()
+        texts = json.dumps(self._ready_with).encode()
+        with suppress(OSError):  # where it has ended already, it says why
+            self._process.stdin.write(struct.pack(">q", len(texts)) + texts)
+            self._process.stdin.flush()
         hello = self._process.stdout.read(6)
         if hello[:5] != b"ready":
             lines = self._process.stderr.read().decode(errors="replace").strip().splitlines()
@@ -163,7 +174,7 @@ class Sandbox:
         source: str,
         limits: Limits,
         given: tuple[tuple[str, str], ...] = (),
-        seed: int | None = None,
+        seed: int = 0,
     ) -> "Reply":
         """Run an answer with its exercise's probes.
 
@@ -172,14 +183,12 @@ class Sandbox:
           source: Python that defines the answer under the exercise's name.
           limits: on the answer.
           given: (name, id) of earlier exercises whose references are defined under these names.
-          seed: run it shaken, see `checking.probe.shaken`.
+          seed: of the second look, see `checking.probe.shaken`.
         """
         what = request(exercise, source, given) | {"seed": seed}
         return self._ask(exercise, what, limits, limits.seconds * exercise.seconds)[0]
 
-    def run_own(
-        self, exercise: Exercise, number: int, limits: Limits, seed: int | None = None
-    ) -> tuple["Reply", bytes]:
+    def run_own(self, exercise: Exercise, number: int, limits: Limits, seed: int = 0) -> tuple["Reply", bytes]:
         """Run an answer of the course itself, see `Exercise.catalogue`; return also the text that `unpack` reads."""
         what = {"exercise": exercise.id, "number": number, "at": str(PACKAGE.parent), "seed": seed}
         return self._ask(exercise, what, limits, 120.0)
@@ -187,6 +196,7 @@ class Sandbox:
     def _ask(self, exercise: Exercise, what: dict[str, Any], limits: Limits, seconds: float) -> tuple["Reply", bytes]:
         if self._process is None:
             self._start()
+        self._group.limit_memory(limits.memory + OWN_MEMORY)
         frame = json.dumps(what).encode()
         head = struct.pack(worker.HEAD, len(frame), limits.memory, limits.scratch, seconds, GRACE)
         try:
@@ -195,17 +205,27 @@ class Sandbox:
             reply = self._process.stdout.read(struct.unpack(">q", self._process.stdout.read(8))[0])
             status, size = struct.unpack(">iq", reply[:12])
         except (OSError, struct.error):  # the worker has died: only this answer fails
-            self.close()
+            self.stop()
             return Reply(Outcome.DIED, "Your code took the process down that it ran in."), b""
         if not self._isolated:  # no namespaces: start a new worker for each answer
-            self.close()
+            self.stop()
         return _read(exercise, status, size, reply[12:]), reply[12:]
 
-    def close(self) -> None:
+    def stop(self) -> None:
+        """End the worker; another one starts with the next answer."""
         if self._process is not None:
+            with suppress(OSError):
+                self._process.stdin.close()  # at the end of requests it ends by itself
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(1)
             self._process.kill()
+            self._process.stdin = None
             self._process.communicate()
             self._process = None
+
+    def close(self) -> None:
+        self.stop()
+        self._group.close()
 
     def __enter__(self) -> "Sandbox":
         return self
@@ -241,11 +261,13 @@ class Reply:
       outcome: see `Outcome`.
       sentence: for the student; when the answer was observed, on a statement above it that failed, or "".
       observations: one per probe when the answer was observed, else none.
+      shaken: those of the second look, when the first one showed no problem.
     """
 
     outcome: Outcome
     sentence: str = ""
     observations: tuple[Observation, ...] = ()
+    shaken: tuple[Observation, ...] = ()
 
 
 def _read(exercise: Exercise, status: int, size: int, text: bytes) -> Reply:
@@ -256,6 +278,7 @@ def _read(exercise: Exercise, status: int, size: int, text: bytes) -> Reply:
         return Reply(Outcome.LATE, "Your code had not returned in time: is there a loop that never ends?")
     if status != 0:
         reason = f"signal {status - 128}" if status > 128 else f"exit status {status}"
+        reason += ": did it run out of memory?" if status == 137 else ""
         return Reply(Outcome.DIED, f"Your code ended the process that it ran in ({reason}).")
     if not text:
         return Reply(Outcome.DIED, "Your code ended the process that it ran in, before it was looked at.")
@@ -273,10 +296,12 @@ def unpack(exercise: Exercise, text: bytes) -> Reply:
             if outcome not in _BEFORE_ANY_PROBE:
                 raise ValueError(outcome)
             return Reply(outcome, _words(entries[0]["sentence"]))
-        if [entry["probe"] for entry in entries] != [one.name for one in exercise.probes]:
+        names = [one.name for one in exercise.probes]
+        if [entry["probe"] for entry in entries] not in (names, names * 2):
             raise ValueError("other probes")
         failed = _words(entries[0].get("failed", ""))
-        return Reply(Outcome.OBSERVED, failed, tuple(map(_observation, entries)))
+        seen = tuple(map(_observation, entries))
+        return Reply(Outcome.OBSERVED, failed, seen[: len(names)], seen[len(names) :])
     except Exception:  # of any type: every value in it can be chosen to raise one
         return Reply(
             Outcome.FORGED, "What came back is not what the probes send: your code meddled with its own checking."
@@ -319,12 +344,17 @@ def request(exercise: Exercise, source: str, given: tuple[tuple[str, str], ...])
         "arguments": exercise.arguments,
         "is_module": exercise.base is hk.Module,
         "probes": probes,
-        "library": _library(probes) | _library("vqtutor.checking.probe") | {"vqtutor": FACE} | _library_of(FACE),
+        "library": _library(probes) | common(),
         "preamble": PREAMBLE,
         "earlier": _earlier(given),
         "given": {name: id.split(".")[1] for name, id in given},
         "source": source,
     }
+
+
+def common() -> dict[str, str]:
+    """Return {name: text} of the course's modules that every request has, and that compute nothing at import."""
+    return _library("vqtutor.checking.probe") | {"vqtutor": FACE} | _library_of(FACE)
 
 
 @cache

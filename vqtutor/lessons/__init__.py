@@ -7,7 +7,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from vqtutor.checking.exercise import Exercise, Question
+from vqtutor.checking.exercise import Exercise, FreeText, Question
 
 
 @dataclass(frozen=True)
@@ -15,19 +15,23 @@ class Lesson:
     """A lesson. Its modules are imported when one of its exercises or questions is first used.
 
     Args:
-      number: its place in the course.
       slug: its folder here, and the first part of its ids.
-      notebook: its notebook's name.
+      notebook: its notebook's name, which begins with its number.
       title: its heading.
-      exercises, questions: their names, in the notebook's order.
+      exercises, questions, free_texts: their names, in the notebook's order.
     """
 
-    number: int
     slug: str
     notebook: str
     title: str
     exercises: tuple[str, ...]
     questions: tuple[str, ...]
+    free_texts: tuple[str, ...] = ()
+
+    @property
+    def number(self) -> str:
+        """Its place in the course: "00", "00b", "01"."""
+        return self.notebook.split("_")[0]
 
     def module(self, name: str) -> ModuleType:
         """Return a module of the lesson's folder: "exercises", "questions" or "probes"."""
@@ -36,15 +40,37 @@ class Lesson:
 
 LESSONS = (
     Lesson(
-        number=0,
         slug="start",
         notebook="00_start_here",
         title="Start here",
         exercises=("to_unit_range",),
-        questions=("q_fewer", "q_discrete"),
+        questions=("q_discrete", "q_fewer"),
     ),
     Lesson(
-        number=1,
+        slug="primer",
+        notebook="00b_primer",
+        title="A primer",
+        exercises=(
+            "all_differences",
+            "weighted_mean",
+            "drop_some",
+            "slide",
+            "mean_nats",
+            "Counted",
+            "descend",
+        ),
+        questions=(
+            "q_shapes",
+            "q_gradient",
+            "q_jit",
+            "q_key",
+            "q_convolution",
+            "q_nats",
+            "q_transform",
+            "q_step",
+        ),
+    ),
+    Lesson(
         slug="quantizer",
         notebook="01_quantizer",
         title="The quantizer",
@@ -56,10 +82,10 @@ LESSONS = (
             "VectorQuantizer",
             "gradient_reach",
         ),
-        questions=("q_leak", "q_flat", "q_distance"),
+        questions=("q_flat", "q_leak", "q_distance"),
+        free_texts=("borders",),
     ),
     Lesson(
-        number=2,
         slug="losses",
         notebook="02_losses",
         title="The losses",
@@ -74,9 +100,9 @@ LESSONS = (
             "perplexity",
         ),
         questions=("q_beta_zero", "q_perplexity", "q_constant"),
+        free_texts=("two_measures",),
     ),
     Lesson(
-        number=3,
         slug="vqvae",
         notebook="03_vqvae",
         title="The VQ-VAE",
@@ -87,10 +113,10 @@ LESSONS = (
             "Decoder",
             "make_train_step",
         ),
-        questions=("q_discrete", "q_shape", "q_codes", "q_use"),
+        questions=("q_shape", "q_codes", "q_discrete", "q_use"),
+        free_texts=("one_code",),
     ),
     Lesson(
-        number=4,
         slug="ema",
         notebook="04_ema_codebook",
         title="The EMA codebook",
@@ -103,9 +129,9 @@ LESSONS = (
             "restart_dead_codes",
         ),
         questions=("q_decay", "q_debias", "q_one_latent"),
+        free_texts=("ten_times",),
     ),
     Lesson(
-        number=5,
         slug="pixelcnn",
         notebook="05_pixelcnn_prior",
         title="A prior over code maps",
@@ -117,10 +143,10 @@ LESSONS = (
             "nats_to_bits_per_image",
             "sample",
         ),
-        questions=("q_suspects", "q_once", "q_blind", "q_temperature"),
+        questions=("q_once", "q_blind", "q_edges", "q_suspects", "q_temperature", "q_depth"),
+        free_texts=("never_a_nine",),
     ),
     Lesson(
-        number=6,
         slug="gated",
         notebook="06_gated_pixelcnn",
         title="Two stacks, gates, and digits on demand",
@@ -130,7 +156,8 @@ LESSONS = (
             "GatedBlock",
             "complete",
         ),
-        questions=("q_suspects", "q_one_way", "q_condition"),
+        questions=("q_one_way", "q_suspects", "q_equal_time", "q_labels", "q_condition"),
+        free_texts=("left_half",),
     ),
 )
 
@@ -155,6 +182,7 @@ class _ById(Mapping):
 
 EXERCISES: Mapping[str, Exercise] = _ById(Exercise, lambda lesson: lesson.exercises, "exercises")
 QUESTIONS: Mapping[str, Question] = _ById(Question, lambda lesson: lesson.questions, "questions")
+FREE_TEXTS: Mapping[str, FreeText] = _ById(FreeText, lambda lesson: lesson.free_texts, "questions")
 
 
 def find(id: str) -> Exercise:

@@ -5,6 +5,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+_ROOM = 2**26  # distances held at a time: 256 MB in float32
+
 
 def squared_distances(z: Array, codebook: Array) -> Array:
     """Return the squared Euclidean distance from every vector to every code.
@@ -30,14 +32,36 @@ def squared_distances(z: Array, codebook: Array) -> Array:
 def nearest_code(z: Array, codebook: Array) -> Array:
     """Return the index of the code nearest to each vector.
 
+    Memory is bounded: where there are many vectors and codes, the codes are compared a block at a time.
+
     Args:
       z: vectors, [..., D].
       codebook: one code a row, [K, D].
     Returns: int32 [...]; the lowest index wins a tie.
     """
-    flat = z.reshape(-1, z.shape[-1])
-    indices = jnp.argmin(squared_distances(flat, codebook), axis=1)
-    return indices.reshape(z.shape[:-1]).astype(jnp.int32)
+    flat = jax.lax.stop_gradient(z.reshape(-1, z.shape[-1]))  # a loop would keep what a gradient needs, and none is
+    codebook = jax.lax.stop_gradient(codebook)
+    size = max(1, _ROOM // max(1, len(flat)))
+
+    def nearest(codes: Array) -> tuple[Array, Array]:
+        distances = squared_distances(flat, codes)
+        indices = jnp.argmin(distances, axis=1).astype(jnp.int32)
+        return indices, jnp.take_along_axis(distances, indices[:, None], axis=1)[:, 0]
+
+    def compare(best: tuple[Array, Array], block: tuple[Array, Array]) -> tuple[tuple[Array, Array], None]:
+        (indices, distances), (first, codes) = best, block
+        new, closer = nearest(codes)
+        wins = (closer < distances) | (jnp.isnan(closer) & ~jnp.isnan(distances))  # as argmin does
+        return (jnp.where(wins, first + new, indices), jnp.where(wins, closer, distances)), None
+
+    best = nearest(codebook[:size])
+    blocks, rest = divmod(max(0, len(codebook) - size), size)
+    if blocks:
+        firsts = size * jnp.arange(1, blocks + 1, dtype=jnp.int32)
+        best, _ = jax.lax.scan(compare, best, (firsts, codebook[size : -rest or None].reshape(blocks, size, -1)))
+    if rest:
+        best, _ = compare(best, (len(codebook) - rest, codebook[-rest:]))
+    return best[0].reshape(z.shape[:-1])
 
 
 def look_up(indices: Array, codebook: Array) -> Array:

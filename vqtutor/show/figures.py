@@ -3,9 +3,14 @@
 Every function takes plain arrays and returns a `Picture`, which also holds the arrays that are drawn.
 """
 
+import base64
 import io
+import os
+import re
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +34,38 @@ STYLE = {
 }
 
 
+@cache
+def _texts() -> dict[str, dict[str, str]]:
+    return tomllib.loads(Path(__file__).with_name("alts.toml").read_text(encoding="utf-8"))
+
+
+def _words(alt: str) -> str:
+    """Return an alternative text, or the one in alts.toml that `lesson.name` stands for.
+
+    Raises:
+      KeyError: there is none of this name.
+    """
+    if not re.fullmatch(r"[a-z]+\.[\w-]+", alt):
+        return alt
+    lesson, name = alt.split(".")
+    try:
+        return _texts()[lesson][name]
+    except KeyError:
+        raise KeyError(f"alts.toml has no text {name!r} under [{lesson}].") from None
+
+
 class Picture:
     """A finished figure.
 
     Attributes:
-      alt: a description in words, also shown where images cannot be.
+      alt: a description in words, also shown where images cannot be; "losses.ownership" stands for one in alts.toml.
       data: the arrays that are drawn, by name.
       png: the picture, as bytes.
     """
 
     def __init__(self, figure: Figure, alt: str, data: Mapping[str, Any] | None = None):
         self._figure = figure
-        self.alt = alt
+        self.alt = _words(alt)
         self.data = {name: np.asarray(value) for name, value in (data or {}).items()}
 
     @cached_property
@@ -51,11 +76,31 @@ class Picture:
             self._figure.savefig(file, format="png", bbox_inches="tight", metadata={"Software": None})
         return file.getvalue()
 
+    @property
+    def kind(self) -> str:
+        """Either "photo", with grey images in it, or "chart", which a dark theme may turn dark."""
+        shown = [image for axis in self._figure.axes for image in axis.images]
+        return "photo" if any(image.cmap.name == "gray" for image in shown) else "chart"
+
     def save(self, path: str | Path) -> None:
         Path(path).write_bytes(self.png)
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        return {"image/png": self.png, "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
+        data = {"image/png": self.png, "text/plain": self.alt}
+        if os.environ.get("VQTUTOR_PICTURES") != "png":  # pages that are made of outputs take it from the metadata
+            data["text/html"] = self._html()
+        return data, {"image/png": {"alt": self.alt, "kind": self.kind}}
+
+    def _html(self) -> str:
+        """Return the picture for live notebooks, which know no alternative text of a PNG, and have dark themes."""
+        source = base64.b64encode(self.png).decode()
+        image = (
+            f"<img class='vq-{self.kind}' alt='{escape(self.alt, quote=True)}' src='data:image/png;base64,{source}'>"
+        )
+        dark = ("[data-jp-theme-light='false']", ".vscode-dark", "html[theme='dark']")
+        rules = {"chart": "invert(.92) hue-rotate(180deg)", "photo": "brightness(.85)"}
+        style = ",".join(f"{theme} .vq-{self.kind}" for theme in dark) + f"{{filter:{rules[self.kind]}}}"
+        return f"<style>.vq-{self.kind}{{max-width:100%;border-radius:6px}}{style}</style>{image}"
 
     def __repr__(self) -> str:
         return f"Picture({self.alt!r})"

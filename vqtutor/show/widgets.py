@@ -1,45 +1,124 @@
-"""Interactive widgets; where they cannot run (a static page, a notebook viewer) a picture is shown."""
+"""Explorers to drag, click and type at; where widgets cannot run (a static page, a notebook viewer) a picture is shown.
 
-import base64
+The browser draws (explorers/*.js); what the lesson is about is worked out here, by the functions that were handed in.
+"""
+
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
+from pathlib import Path
+from typing import Any
 
-import ipywidgets as widgets
+import anywidget
 import jax
 import jax.numpy as jnp
 import numpy as np
+import traitlets
 
-from vqtutor.show.figures import Picture, code_maps, planes, rows_of_images
+from vqtutor.show.figures import PALETTE, Picture, code_maps, planes, rows_of_images
+
+_GRID = 128  # places of a plane's cells, across
 
 
-def _as_html(picture: Picture) -> str:
-    source = base64.b64encode(picture.png).decode()
-    return f"<img alt='{escape(picture.alt, quote=True)}' src='data:image/png;base64,{source}' style='max-width:100%'>"
+def _read(name: str) -> str:
+    return (Path(__file__).with_name("explorers") / name).read_text(encoding="utf-8")
+
+
+class _Widget(anywidget.AnyWidget):
+    _css = _read("explorers.css")
+    setup = traitlets.Dict().tag(sync=True)  # stays
+    view = traitlets.Dict().tag(sync=True)  # what is shown now
+
+
+class _Plane(_Widget):
+    _esm = _read("common.js") + _read("plane.js")
+
+
+class _Maps(_Widget):
+    _esm = _read("common.js") + _read("maps.js")
+
+
+def _button(label: str, do: str) -> dict[str, Any]:
+    return {"kind": "button", "label": label, "do": do}
+
+
+def _slider(label: str, do: str, least: float, most: float, step: float = 1, **more) -> dict[str, Any]:
+    return {"kind": "range", "label": label, "do": do, "min": least, "max": most, "step": step, **more}
+
+
+def _choice(label: str, do: str, options: Sequence[str]) -> dict[str, Any]:
+    return {"kind": "select", "label": label, "do": do, "options": list(options)}
 
 
 class _Explorer:
-    """A box of controls above a picture, shown as a widget, or as the picture where widgets cannot run."""
+    """What the browser asks for goes to the method of that name; what `view` returns is what it then draws."""
 
-    def __init__(self, controls: list[widgets.Widget]):
-        self._image = widgets.HTML()
-        self.box = widgets.VBox([*controls, self._image])
+    def __init__(self, widget: type[_Widget], specs: list[dict[str, Any]], **setup):
+        name = type(self).__name__
+        self._heard, self._remark = 0, ""
+        self.widget = widget(setup={"name": name, "specs": specs, "palette": PALETTE, **setup})
+        self.widget.on_msg(self._hear)
         self.draw()
 
-    def picture(self) -> Picture:
+    def view(self) -> dict[str, Any]:
         raise NotImplementedError
 
-    def draw(self, _change=None) -> None:
-        self._picture = self.picture()
-        self._image.value = _as_html(self._picture)
+    def picture(self) -> Picture:
+        """Return what is shown now as a picture."""
+        raise NotImplementedError
+
+    def still(self) -> Picture:
+        """Return the picture that stands for the explorer where widgets cannot run."""
+        return self.picture()
+
+    def draw(self) -> None:
+        view = self.view()
+        view["says"] = " ".join(filter(None, [self._remark, view["says"]]))
+        self._remark = ""
+        self.widget.view = view | {"n": self._heard}
+
+    def _hear(self, _widget, message: dict[str, Any], _buffers) -> None:
+        arguments = {name: value for name, value in message.items() if name not in ("do", "n", "value")}
+        given = () if message.get("value") is None else (message["value"],)
+        before = self.widget.view
+        self._heard = message["n"]
+        try:
+            getattr(self, message["do"])(*given, **arguments)
+        except Exception as error:  # of a student's function: the browser waits for an answer
+            self.widget.view = before | {"says": f"{type(error).__name__}: {error}", "n": self._heard}
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        data, metadata = self._picture._repr_mimebundle_()
-        view = {"version_major": 2, "version_minor": 0, "model_id": self.box.model_id}
+        data, metadata = self.still()._repr_mimebundle_()
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}
         return data | {"application/vnd.jupyter.widget-view+json": view}, metadata
 
 
+def _reach(*arrays: np.ndarray) -> float:
+    """Return how far the axes go: they stay, so that what moves is seen to move."""
+    return float(np.ceil(1.2 * max(np.abs(array).max() for array in arrays)))
+
+
+def _plane(points: np.ndarray, codebook: np.ndarray, nearest: Callable, reach: float) -> dict[str, Any]:
+    """Return what the browser draws of one stage; `distortion` and `used` are numbers."""
+    points, codebook = np.asarray(points, np.float32), np.asarray(codebook, np.float32)
+    x = np.linspace(-reach, reach, _GRID, dtype=np.float32)
+    grid = np.stack(np.meshgrid(x, x), -1).reshape(-1, 2)
+    both = np.concatenate([points, grid])  # one call for vectors and cells; students' functions expect jax arrays
+    indices = np.asarray(nearest(jnp.asarray(both), jnp.asarray(codebook))).astype(np.int32)
+    cells, indices = indices[len(points) :], indices[: len(points)]
+    codes = codebook[np.clip(indices, 0, len(codebook) - 1)]
+    distortion = float(np.mean(np.sum((points - codes) ** 2, axis=-1)))
+    return {
+        "points": points.tobytes(),
+        "indices": indices.tobytes(),
+        "cells": np.uint8(cells % len(PALETTE)).tobytes(),
+        "codes": len(codebook),
+        "spots": [[f"code {k}", float(a), float(b)] for k, (a, b) in enumerate(codebook)],
+        "distortion": distortion,
+        "says": f"distortion {distortion:.2f}, {len(np.unique(indices))} of {len(codebook)} codes used",
+    }
+
+
 class QuantizerExplorer(_Explorer):
-    """Move a code, or one vector, and see how cells, assignment and distortion change.
+    """Drag a code, or one vector, and see how cells, assignment and distortion change.
 
     Args:
       points: [N, 2].
@@ -50,22 +129,20 @@ class QuantizerExplorer(_Explorer):
     def __init__(self, points: np.ndarray, codebook: np.ndarray, nearest: Callable):
         self._start = np.array(points, np.float32), np.array(codebook, np.float32)
         self.points, self.codebook = (array.copy() for array in self._start)
-        self.nearest = nearest
-        things = [(f"code {k}", ("codebook", k)) for k in range(len(codebook))] + [("vector 0", ("points", 0))]
-        self.which = widgets.Dropdown(options=things, description="move")
-        reach = float(np.ceil(1.2 * max(np.abs(points).max(), np.abs(codebook).max())))
-        self.x, self.y = (
-            widgets.FloatSlider(min=-reach, max=reach, step=0.05, description=f"dimension {d}") for d in (0, 1)
-        )
-        self.settle = widgets.Button(description="each code to its mean", tooltip="one step of k-means")
-        self.reset = widgets.Button(description="start again")
-        self._select()
-        self.which.observe(self._select, "value")
-        for d, slider in enumerate((self.x, self.y)):
-            slider.observe(lambda change, d=d: self._move(d, change["new"]), "value")
-        self.settle.on_click(lambda _: self.to_means())
-        self.reset.on_click(lambda _: self.start_again())
-        super().__init__([self.which, self.x, self.y, widgets.HBox([self.settle, self.reset])])
+        self.nearest, self._reach = nearest, _reach(*self._start)
+        names = [*(f"code {k}" for k in range(len(codebook))), "vector 0"]
+        specs = [
+            _choice("move", "which", names),
+            *(_slider(f"dimension {d}", "xy"[d], -self._reach, self._reach, 0.01, digits=2) for d in (0, 1)),
+            _button("each code to its mean", "to_means"),
+            _button("start again", "start_again"),
+        ]
+        super().__init__(_Plane, specs, reach=self._reach, movable=True)
+
+    def view(self) -> dict[str, Any]:
+        view = _plane(self.points, self.codebook, self.nearest, self._reach)
+        view["spots"].append(["vector 0", *map(float, self.points[0])])
+        return view | {"says": f"Now: {view['says']}."}
 
     def picture(self) -> Picture:
         return planes({"now": (self.points, self.codebook)}, self.nearest, width=5)
@@ -73,31 +150,24 @@ class QuantizerExplorer(_Explorer):
     @property
     def distortion(self) -> float:
         """Mean squared distance from a vector to its code, in squared units of the plane."""
-        return float(self._picture.data["now distortion"])
+        return self.widget.view["distortion"]
 
-    def _select(self, _change=None) -> None:
-        self._moving = False  # setting the sliders must not move the code
-        array, row = self.which.value
-        self.x.value, self.y.value = map(float, getattr(self, array)[row])
-        self._moving = True
-
-    def _move(self, dimension: int, value: float) -> None:
-        if self._moving:
-            array, row = self.which.value
-            getattr(self, array)[row, dimension] = value
-            self.draw()
+    def move(self, which: int, to: Sequence[float]) -> None:
+        """Move a code, or vector 0, whose number is K, to a place of the plane."""
+        array, row = (self.codebook, which) if which < len(self.codebook) else (self.points, 0)
+        array[row] = to
+        self.draw()
 
     def to_means(self) -> None:
         """Move every code that has vectors to their mean: one step of k-means (Lloyd, 1982)."""
-        indices = self._picture.data["now indices"]
+        indices = np.frombuffer(self.widget.view["indices"], np.int32)
         for k in np.unique(indices):
             self.codebook[k] = self.points[indices == k].mean(axis=0)
-        self._select()
         self.draw()
 
     def start_again(self) -> None:
+        """Put all codes and vectors back where they began."""
         self.points, self.codebook = (array.copy() for array in self._start)
-        self._select()
         self.draw()
 
 
@@ -123,18 +193,18 @@ class EMAExplorer(_Explorer):
         threshold: float = 0.1,
     ):
         self.points, self._start = jnp.asarray(points, jnp.float32), jnp.asarray(codebook, jnp.float32)
-        self.nearest, self.threshold = nearest, threshold
+        self.nearest, self.threshold, self.decay = nearest, threshold, 0.9
         self._update, self._restart = jax.jit(update), jax.jit(restart)
-        self.decay = widgets.FloatSlider(0.9, min=0, max=0.99, step=0.01, description="decay", continuous_update=False)
-        self.one, self.ten, self.revive_button, self.reset = (
-            widgets.Button(description=text) for text in ("one update", "ten updates", "revive the dead", "start again")
-        )
-        self.one.on_click(lambda _: self.step())
-        self.ten.on_click(lambda _: self.step(10))
-        self.revive_button.on_click(lambda _: self.revive())
-        self.reset.on_click(lambda _: self.start_again())
         self._begin()
-        super().__init__([self.decay, widgets.HBox([self.one, self.ten, self.revive_button, self.reset])])
+        specs = [
+            _slider("decay", "set_decay", 0, 0.99, 0.01, digits=2),
+            _button("one update", "step"),
+            _button("ten updates", "ten_steps"),
+            _button("revive the dead", "revive"),
+            _button("start again", "start_again"),
+        ]
+        self._reach = _reach(points, codebook)
+        super().__init__(_Plane, specs, reach=self._reach, movable=False)
 
     def _begin(self) -> None:
         self.steps, self.codebook = 0, self._start
@@ -145,29 +215,70 @@ class EMAExplorer(_Explorer):
         """Which codes are dead now, bool [K]."""
         return np.asarray(self.counts < self.threshold)
 
+    def view(self) -> dict[str, Any]:
+        view = _plane(self.points, self.codebook, self.nearest, self._reach)
+        says = f"After {self.steps} update{'s' * (self.steps != 1)}: {view['says']}, {self.dead.sum()} dead."
+        return view | {"dead": self.dead.tolist(), "values": {"set_decay": self.decay}, "says": says}
+
     def picture(self) -> Picture:
-        title = f"after {self.steps} updates"
-        stage = {title: (self.points, self.codebook)}
-        picture = planes(stage, self.nearest, width=5, dead={title: self.dead})
-        picture.data["counts"] = np.asarray(self.counts)
+        return self._picture(self._stage())
+
+    def _stage(self) -> dict[str, tuple]:
+        return {f"after {self.steps} updates": (self.points, self.codebook, self.dead, self.counts)}
+
+    def _picture(self, stages: Mapping[str, tuple]) -> Picture:
+        shown, dead = {n: stage[:2] for n, stage in stages.items()}, {n: stage[2] for n, stage in stages.items()}
+        picture = planes(shown, self.nearest, width=5 if len(stages) == 1 else 8, dead=dead)
+        picture.data["counts"] = np.asarray(list(stages.values())[-1][3])
         return picture
+
+    def still(self) -> Picture:
+        """Return the start, the plane after forty updates, and again forty updates after the dead were revived."""
+        now = self.steps, self.codebook, self.counts, self.sums
+        self._begin()
+        stages = self._stage()
+        self._forward(40)
+        stages |= self._stage()
+        self._revive()
+        self._forward(40)
+        stages |= {f"revived, after {self.steps}": next(iter(self._stage().values()))}
+        self.steps, self.codebook, self.counts, self.sums = now
+        return self._picture(stages)
+
+    def _forward(self, times: int) -> None:
+        for _ in range(times):
+            indices = self.nearest(self.points, self.codebook)
+            state = self.counts, self.sums, self.points, indices, self.decay, 1e-5
+            self.counts, self.sums, self.codebook = self._update(*state)
+            self.steps += 1
+
+    def _revive(self) -> None:
+        key, state = jax.random.key(self.steps), (self.counts, self.sums, self.codebook)
+        self.counts, self.sums, self.codebook = self._restart(key, *state, self.points, self.threshold)
 
     def step(self, times: int = 1) -> None:
         """Update the codebook with all vectors, `times` times."""
-        for _ in range(times):
-            indices = self.nearest(self.points, self.codebook)
-            state = self.counts, self.sums, self.points, indices, self.decay.value, 1e-5
-            self.counts, self.sums, self.codebook = self._update(*state)
-            self.steps += 1
+        self._forward(times)
         self.draw()
+
+    def ten_steps(self) -> None:
+        self.step(10)
 
     def revive(self) -> None:
         """Move every dead code to a vector of its own."""
-        key, state = jax.random.key(self.steps), (self.counts, self.sums, self.codebook)
-        self.counts, self.sums, self.codebook = self._restart(key, *state, self.points, self.threshold)
+        number = int(self.dead.sum())
+        if number:
+            self._revive()
+        self._remark = f"{number} revived." if number else "No code is dead, so there is none to revive."
+        self.draw()
+
+    def set_decay(self, decay: float) -> None:
+        """Choose which share of counts and sums an update keeps, 0 to 0.99."""
+        self.decay = decay
         self.draw()
 
     def start_again(self) -> None:
+        """Go back to the initial codes; the decay stays."""
         self._begin()
         self.draw()
 
@@ -183,19 +294,39 @@ class Replay(_Explorer):
 
     def __init__(self, stages: Mapping[str, tuple[np.ndarray, np.ndarray]], nearest: Callable, label: str = "stage"):
         self.stages, self.nearest = dict(stages), nearest
-        self.slider = widgets.SelectionSlider(
-            options=list(stages), value=list(stages)[-1], description=label, continuous_update=False
-        )
-        self.slider.observe(self.draw, "value")
-        super().__init__([self.slider])
+        reach = _reach(*(array for stage in self.stages.values() for array in stage))  # one for all
+        drawn = [_plane(*stage, nearest, reach) for stage in self.stages.values()]
+        for name, stage in zip(self.stages, drawn, strict=True):
+            stage["says"] = f"{name}: {stage['says']}."
+        specs = [
+            _slider(label, "stage", 0, len(drawn) - 1, names=list(self.stages)),
+            _button("start again", "start_again"),
+        ]
+        super().__init__(_Plane, specs, reach=reach, movable=False, stages=drawn)
+
+    def view(self) -> dict[str, Any]:
+        return {"says": ""}  # the browser has all stages
 
     def picture(self) -> Picture:
-        title = self.slider.value
-        return planes({title: self.stages[title]}, self.nearest, width=5)
+        """Return the first and the last stage."""
+        ends = {name: self.stages[name] for name in (list(self.stages)[0], list(self.stages)[-1])}
+        return planes(ends, self.nearest, width=8 if len(ends) == 2 else 5)
+
+
+def _bytes(images: np.ndarray, limits: tuple[float, float]) -> bytes:
+    """Return images as grey values, 0 for the first limit and 255 for the second."""
+    low, high = limits
+    return np.uint8(np.clip((np.asarray(images, np.float64) - low) / (high - low), 0, 1) * 255).tobytes()
+
+
+def _ranks(codes: np.ndarray) -> dict[int, int]:
+    """Return which colour each code has: the most frequent ones have their own."""
+    names, counts = np.unique(codes, return_counts=True)
+    return {int(k): rank for rank, k in enumerate(names[np.argsort(-counts, kind="stable")])}
 
 
 class CodeEditor(_Explorer):
-    """Change one code of a code map and see the decoded image.
+    """Change codes of a code map, one at a time or with a brush, and see the decoded image.
 
     Args:
       indices: the code map, int [H, W].
@@ -207,65 +338,75 @@ class CodeEditor(_Explorer):
     def __init__(self, indices: np.ndarray, num_codes: int, decode: Callable, limits: tuple[float, float] = (0, 1)):
         self._start = np.array(indices)
         self.indices, self.decode, self.limits = self._start.copy(), decode, limits
-        rows, columns = self.indices.shape
-        size = widgets.Layout(width="3.2em", padding="0")
-        self.places = [widgets.Button(layout=size) for _ in range(rows * columns)]
-        for place, button in enumerate(self.places):
-            button.on_click(lambda _, place=place: self.choose(*divmod(place, columns)))
-        self.code = widgets.IntSlider(min=0, max=num_codes - 1, description="its code", continuous_update=False)
-        self.code.observe(lambda change: self._set(change["new"]), "value")
-        self.reset = widgets.Button(description="start again")
-        self.reset.on_click(lambda _: self.start_again())
-        grid = widgets.GridBox(self.places, layout=widgets.Layout(grid_template_columns=f"repeat({columns}, 3.4em)"))
-        self.where = rows // 2, columns // 2
-        self._follow()
-        super().__init__([grid, widgets.HBox([self.code, self.reset])])
+        self.where = tuple(side // 2 for side in self._start.shape)
+        specs = [
+            _slider("code", "code", 0, num_codes - 1),
+            _choice("a click", "tool", ["chooses a place", "paints it with the code"]),
+            _button("start again", "start_again"),
+        ]
+        image = np.shape(self._images()[0])
+        panels = ["as it was", "now", "difference"]
+        setup = dict(map=self._start.shape, image=image, panels=panels, ranks=_ranks(self._start))
+        super().__init__(_Maps, specs, **setup)
+
+    def _images(self) -> np.ndarray:
+        """Return three images [h, w]: as it was, as it is, and their difference, grey where there is none."""
+        before, now = np.asarray(self.decode(np.stack([self._start, self.indices])), np.float64)
+        return np.stack([np.squeeze(x) for x in (before, now, (now - before) / 2 + sum(self.limits) / 2)])
+
+    @property
+    def _changed(self) -> str:
+        number = int((self._start != self.indices).sum())
+        return f"{number} code{'s' * (number != 1)} changed"
+
+    def view(self) -> dict[str, Any]:
+        row, column = self.where
+        return {
+            "codes": self.indices.ravel().tolist(),
+            "where": self.where,
+            "images": _bytes(self._images(), self.limits),
+            "captions": ["as it was", f"now: {self._changed}", "difference, grey where there is none"],
+            "says": f"Row {row}, column {column} has code {self.indices[self.where]}; {self._changed}.",
+        }
 
     def picture(self) -> Picture:
-        before, now = np.asarray(self.decode(np.stack([self._start, self.indices])))
-        number = int((self._start != self.indices).sum())
-        changed = f"{number} code{'s' * (number != 1)} changed"
         row, column = self.where
-        for place, button in enumerate(self.places):
-            chosen = divmod(place, self.indices.shape[1]) == self.where
-            button.description = f"[{self.indices.flat[place]}]" if chosen else str(self.indices.flat[place])
-            button.tooltip = f"row {place // self.indices.shape[1]}, column {place % self.indices.shape[1]}"
-        difference = (np.asarray(now, np.float64) - before) / 2 + sum(self.limits) / 2
         alt = (
-            f"A decoded image, the image decoded with {changed} of {self.indices.size}, and their "
+            f"A decoded image, the image decoded with {self._changed} of {self.indices.size}, and their "
             f"difference, grey where there is none. Row {row}, column {column} has code {self.indices[self.where]}."
         )
-        columns = {"as it was": before, changed: now, "difference": difference}
-        picture = rows_of_images({", ".join(columns): np.stack(list(columns.values()))}, alt, self.limits)
+        picture = rows_of_images({f"as it was, {self._changed}, difference": self._images()}, alt, self.limits)
         picture.data["indices"] = self.indices.copy()
+        return picture
+
+    def still(self) -> Picture:
+        """Return the picture with the place in the middle changed, where nothing has been changed yet."""
+        if (self._start != self.indices).any():
+            return self.picture()
+        self.indices[self.where] = self.indices[0, 0]
+        picture = self.picture()
+        self.indices = self._start.copy()
         return picture
 
     def choose(self, row: int, column: int) -> None:
         """Choose the place whose code the slider shows."""
         self.where = row, column
-        self._follow()
         self.draw()
 
     def change(self, row: int, column: int, code: int) -> None:
         """Give a place another code."""
-        self.where = row, column
         self.indices[row, column] = code
-        self._follow()
-        self.draw()
+        self.choose(row, column)
+
+    def paint(self, codes: Sequence[int], row: int, column: int) -> None:
+        """Give all places their codes, [H * W] in raster order, and choose one of them."""
+        self.indices = np.array(codes, self._start.dtype).reshape(self._start.shape)
+        self.choose(row, column)
 
     def start_again(self) -> None:
+        """Put all codes back."""
         self.indices = self._start.copy()
-        self._follow()
         self.draw()
-
-    def _follow(self) -> None:
-        self._moving = False  # setting the slider must not change the code
-        self.code.value = int(self.indices[self.where])
-        self._moving = True
-
-    def _set(self, code: int) -> None:
-        if self._moving:
-            self.change(*self.where, code)
 
 
 class PriorPlayer(_Explorer):
@@ -275,47 +416,84 @@ class PriorPlayer(_Explorer):
       draw: (seed, temperature, label) -> code maps int [N, H, W]; label is None where there are no classes.
       decode: code maps int [N, H, W] -> images [N, h, w] or [N, h, w, 1].
       labels: the names of the classes to choose from.
+      label: the number of the class to begin with.
     """
 
-    def __init__(self, draw: Callable, decode: Callable, labels: Sequence[str] = ()):
-        self._draw, self._decode, self.seed = draw, decode, 0
-        self.temperature = widgets.FloatSlider(
-            1.0, min=0.1, max=2.0, step=0.1, description="temperature", continuous_update=False
-        )
-        self.label = widgets.Dropdown(options=[(name, i) for i, name in enumerate(labels)], description="class")
-        self.again = widgets.Button(description="draw others")
+    def __init__(self, draw: Callable, decode: Callable, labels: Sequence[str] = (), label: int = 0):
+        self._draw, self._decode = draw, decode
+        self._begin = label if labels else None
+        self.places, self.seed, self.temperature, self.label = 0, 0, 1.0, self._begin
         self._redraw()
-        places = self.codes[0].size
-        self.places = widgets.IntSlider(places, min=0, max=places, description="codes drawn", continuous_update=False)
-        self.play = widgets.Play(value=places, min=0, max=places, interval=400)
-        widgets.jslink((self.play, "value"), (self.places, "value"))
-        self.places.observe(self.draw, "value")
-        self.temperature.observe(self._redraw_and_show, "value")
-        self.label.observe(self._redraw_and_show, "value")
-        self.again.on_click(self._other)
-        choice = [self.label] if labels else []
-        super().__init__([widgets.HBox([self.play, self.places]), *choice, self.temperature, self.again])
+        specs = [
+            _slider("codes drawn", "places", 0, self.codes[0].size),
+            *([_choice("class", "ask_for", labels)] if labels else []),
+            _slider("temperature", "set_temperature", 0.1, 2.0, 0.1, digits=1),
+            _button("draw others", "draw_others"),
+            _button("start again", "start_again"),
+        ]
+        count, *size = self.codes.shape
+        super().__init__(_Maps, specs, map=size, image=np.shape(self._images(0))[1:3], count=count)
 
     def _redraw(self) -> None:
-        self.codes = np.asarray(self._draw(self.seed, self.temperature.value, self.label.value))
-        counts = np.bincount(self.codes.ravel())
-        self._background = int(counts.argmax())  # used where no code is drawn yet
+        self.codes = np.asarray(self._draw(self.seed, self.temperature, self.label), np.int32)
+        self._background = int(np.bincount(self.codes.ravel()).argmax())  # used where no code is drawn yet
 
-    def _redraw_and_show(self, _change=None) -> None:
-        self._redraw()
-        self.draw()
+    def _mask(self, places: int) -> np.ndarray:
+        return np.arange(self.codes[0].size).reshape(self.codes[0].shape) < places
 
-    def _other(self, _button=None) -> None:
-        self.seed += 1
-        self._redraw_and_show()
+    def _images(self, places: int) -> np.ndarray:
+        return np.asarray(self._decode(np.where(self._mask(places), self.codes, self._background)))
+
+    def view(self) -> dict[str, Any]:
+        values = {"set_temperature": self.temperature} | ({} if self.label is None else {"ask_for": self.label})
+        return {
+            "codes": self.codes.tobytes(),
+            "ranks": _ranks(self.codes),
+            "places": self.places,
+            "drawing": f"{self.seed} {self.temperature} {self.label}",
+            "images": _bytes(self._images(self.places), (0, 1)),
+            "values": values,
+            "says": f"{self.places} of {self.codes[0].size} codes drawn.",
+        }
 
     def picture(self) -> Picture:
-        return self.after(self.places.value)
+        return self.after(self.places)
+
+    def still(self) -> Picture:
+        return self.after(self.codes[0].size)
 
     def after(self, places: int) -> Picture:
         """Return the picture after `places` codes; places without one are white, and decoded as background."""
-        mask = np.arange(self.codes[0].size).reshape(self.codes[0].shape) < places
-        images = self._decode(np.where(mask, self.codes, self._background))
-        picture = code_maps(images, np.where(mask, self.codes, -1))
+        mask = self._mask(places)
+        picture = code_maps(self._images(places), np.where(mask, self.codes, -1))
         picture.alt = f"{places} of {mask.size} codes drawn. {picture.alt}"
         return picture
+
+    def show(self, places: int) -> None:
+        """Show the first `places` codes."""
+        self.places = places
+        self.draw()
+
+    def ask_for(self, label: int) -> None:
+        """Draw another class."""
+        self.label = label
+        self._redraw()
+        self.draw()
+
+    def set_temperature(self, temperature: float) -> None:
+        """Draw at another temperature."""
+        self.temperature = temperature
+        self._redraw()
+        self.draw()
+
+    def draw_others(self) -> None:
+        """Draw other code maps."""
+        self.seed += 1
+        self._redraw()
+        self.draw()
+
+    def start_again(self) -> None:
+        """Go back to the first drawing, with no code drawn yet."""
+        self.places, self.seed, self.temperature, self.label = 0, 0, 1.0, self._begin
+        self._redraw()
+        self.draw()

@@ -6,18 +6,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from vqtutor.checking.exercise import Probe
-from vqtutor.lessons.inputs import CODEBOOK, MAP, Z, as_floats, plain, pull_back
+from vqtutor.lessons.inputs import CODEBOOK, MAP, Z, array, as_floats, plain, pull_back
 
 NAMES = ("counts", "sums", "codebook")
 # A state in the middle of training: unequal counts, and sums that are not counts times codes. No vector of Z or MAP
 # chooses code 5, so that only the running mean determines it.
-CODES = jnp.concatenate([CODEBOOK, jnp.array([[9.0, -7.0, 8.0]])])
+CODES = array(np.concatenate([CODEBOOK, [[9.0, -7.0, 8.0]]]))
 K, D = CODES.shape
-COUNTS = jnp.array([3.0, 0.6, 5.5, 1.2, 2.4, 0.8])
-SUMS = COUNTS[:, None] * CODES + jnp.array([[0.3, -0.2, 0.5]])
+COUNTS = array([3.0, 0.6, 5.5, 1.2, 2.4, 0.8])
+SUMS = array(np.asarray(COUNTS)[:, None] * np.asarray(CODES) + np.float32([0.3, -0.2, 0.5]))
 Z_INDICES, MAP_INDICES = (
-    jnp.asarray(np.linalg.norm(np.asarray(z)[..., None, :] - np.asarray(CODES), axis=-1).argmin(-1), jnp.int32)
-    for z in (Z, MAP)
+    array(np.linalg.norm(np.asarray(z)[..., None, :] - np.asarray(CODES), axis=-1).argmin(-1)) for z in (Z, MAP)
 )
 
 
@@ -27,7 +26,7 @@ def _statistics(answer, z, indices, num_codes):
 
 
 def _smooth(answer, counts, epsilon):
-    return {"smoothed counts": as_floats(answer(jnp.array(counts), epsilon))}
+    return {"smoothed counts": as_floats(answer(array(counts), epsilon))}
 
 
 # -- update_codebook --------------------------------------------------------------------------------------------------
@@ -60,7 +59,7 @@ def _start_values(answer):
 
 def _first_steps(answer):
     counts, sums = answer(CODES)
-    rows = jnp.asarray(np.eye(K, dtype=np.float32)[np.asarray(Z_INDICES)])
+    rows = array(np.eye(K, dtype=np.float32)[np.asarray(Z_INDICES)])
     arrays = {}
     for step in (1, 2):
         counts, sums = 0.99 * counts + 0.01 * rows.sum(0), 0.99 * sums + 0.01 * rows.T @ Z
@@ -148,7 +147,8 @@ def _gradients(answer):
 # -- restart_dead_codes -----------------------------------------------------------------------------------------------
 
 # Code 2 is at the threshold and alive; codes 0 and 3 are dead. Sums are not counts times codes.
-_COUNTS = jnp.array([0.2, 4.0, 0.5, 0.0, 2.5, 0.9])
+_COUNTS = array([0.2, 4.0, 0.5, 0.0, 2.5, 0.9])
+_NONE = array(np.zeros(K))
 _ALIVE, _DEAD = np.array([1, 2, 4, 5]), np.array([0, 3])
 _FEW = MAP[0, 0]  # two vectors
 
@@ -181,7 +181,7 @@ def _dead(answer):
 
 def _choices(answer):
     restart = _restart(answer)
-    places = [tuple(restart(seed, jnp.zeros(K), Z))[2] for seed in range(4)]
+    places = [tuple(restart(seed, _NONE, Z))[2] for seed in range(4)]
     return {
         "restarted codes are in several places": all(len(np.unique(place, axis=0)) > 1 for place in places),
         "with another key, other vectors": bool(np.any(places[0] != places[1]) | np.any(places[0] != places[2])),
@@ -192,7 +192,7 @@ def _choices(answer):
 def _compiled(answer):
     """A compiled call, with more dead codes than vectors, and with no dead code."""
     restart = jax.jit(answer)
-    counts, sums, codebook = map(np.asarray, restart(jax.random.key(0), jnp.zeros(K), SUMS, CODES, _FEW, 0.5))
+    counts, sums, codebook = map(np.asarray, restart(jax.random.key(0), _NONE, SUMS, CODES, _FEW, 0.5))
     unchanged = restart(jax.random.key(0), COUNTS, SUMS, CODES, MAP, 0.01)
     return {
         "more dead codes than vectors: counts": counts,
@@ -213,7 +213,7 @@ PROBES = {
             "three codes, epsilon 0.1",
             lambda answer: (
                 _smooth(answer, [0.05, 7.0, 0.0], 0.1)
-                | {"smoothed count of one code": as_floats(answer(jnp.array([5.0]), 0.1))}
+                | {"smoothed count of one code": as_floats(answer(array([5.0]), 0.1))}
             ),
         ),
     ),

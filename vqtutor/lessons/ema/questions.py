@@ -1,55 +1,82 @@
 """Questions of lesson 04."""
 
+from vqtutor.checking import FreeText
 from vqtutor.lessons.entries import question
 
 q_decay = question(
     "ema.q_decay",
-    "You lower the decay from 0.99 to 0.5. What changes?",
-    best="a",
+    "A code follows vectors that suddenly move from 0 to 1. You compare a decay of 0.5 with one of 0.99. What do you "
+    "expect?",
+    best="b",
     choices={
-        "Codes follow the encoder faster, and jump about with every batch.": (
-            "Half of what a code is comes from the last batch alone. While the encoder moves fast that helps; later it "
-            "is noise. 0.99 averages over about a hundred batches."
+        "0.99 arrives sooner, since it moves the code by 99 % of the way at each batch.": (
+            "Decay is the share of the *past* that is kept. With 0.99 only 1 % of each batch comes in."
         ),
-        "The codebook gets a larger learning rate, and the loss may diverge.": (
-            "A running mean has no loss and cannot overshoot: it stays among the vectors it averages."
+        "0.5 arrives sooner and then shakes from batch to batch; 0.99 takes long and is calm.": (
+            "Yes. With 0.5, half of what a code is comes from the last batch alone. 0.99 averages over about a hundred "
+            "batches."
         ),
-        "Codes die less often, since the past counts less.": (
-            "The opposite: a count fades by half at each batch without a vector, so a rare code is dead sooner."
+        "0.5 overshoots and swings back; 0.99 comes in smoothly.": (
+            "A mean cannot overshoot: it always lies among the vectors that it averages. It only shakes as they do."
+        ),
+        "They arrive at the same time, and 0.5 ends half way, at 0.5.": (
+            "Every decay below 1 forgets the past in the end, so each arrives at 1. Decay sets how soon."
         ),
     },
 )
 
 q_debias = question(
     "ema.q_debias",
-    "An average that starts at 0 is often debiased: divided by 1 - decay^t after t steps. Counts and sums both start "
-    "at 0, and both are debiased. What becomes of the codebook?",
-    best="b",
+    "Counts and sums of the running mean both start at 0. To make up for that, both are divided by 1 - decay^t after "
+    "t steps, "
+    "as Adam does. A code that nobody has chosen yet: where is it now, and where would it be without the division?",
+    best="d",
     choices={
-        "It is larger in the first steps than without debiasing.": "Each of the two is; their ratio is not.",
-        "Nothing, but for epsilon: the same factor stands above and below the fraction line.": (
-            "So debiasing cannot tell where a code is that no vector has chosen: 0 over 0 stays 0 over 0. A consistent "
-            "start can."
+        "At its start with the division, at the origin without.": (
+            "Nothing in counts or sums knows where it started: both were 0 and are 0. No factor can bring that back."
         ),
-        "Codes that nobody chose stay where they were.": (
-            "They had no weight in the averages to begin with, so nothing remembers where they were."
+        "Far away with the division, because 1 - decay^t is small at first; at the origin without.": (
+            "Counts and sums are divided by the same small number, so it is gone from their ratio."
+        ),
+        "At the origin with the division, far away without.": (
+            "Far away is where a code goes whose sum starts at the codebook while its count starts at 0. Here both do."
+        ),
+        "At the origin in both cases: the factor cancels in sums over counts.": (
+            "Yes. The division changes nothing but the part that epsilon plays. What helps is a start in which sums "
+            "over "
+            "counts *is* the codebook."
         ),
     },
 )
 
 q_one_latent = question(
     "ema.q_one_latent",
-    "An image is one of 64 codes, and every code has its picture. You draw 10,000 images from random codes. How many "
-    "different ones do you get?",
-    best="b",
+    "A picture is one of 64 codes here. In the next cell we draw 1,000 codes at random and decode each. How many "
+    "different "
+    "pictures will there be?",
+    best="c",
     choices={
-        "About 10,000: the decoder is a deep network and interpolates.": (
-            "It never sees anything between two codes: its input is one of 64 rows."
+        "About 1,000: the decoder is a deep network, and interpolates between codes.": (
+            "It never gets anything between two codes. Its input is one of 64 rows."
         ),
-        "At most 64, the same that reconstructions are made of.": (
-            "Random images and reconstructions come from one set. Many images need many codes side by side: K to the "
-            "power of N code maps."
+        "As many as there are training pictures that look different.": (
+            "Training pictures that share a code share one reconstruction, so they cannot all come back."
         ),
-        "As many as there were in training.": "Training images that share a code share one reconstruction.",
+        "At most 64, and reconstructions are made of the same 64.": (
+            "Yes. One input, one picture. To have more, a picture needs several codes side by side: K to the power "
+            "of N "
+            "maps."
+        ),
+        "Ten: one for each letter.": (
+            "Nobody told the codes about letters. Common letters get several codes each, one for each way to write "
+            "them."
+        ),
     },
+)
+
+ten_times = FreeText(
+    "ema.ten_times",
+    'A colleague reports: "We made the codebook ten times as large, and perplexity did not change." What would you '
+    "look at first, and what would you try? Four sentences are enough.",
+    points=3,
 )

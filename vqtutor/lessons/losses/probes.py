@@ -5,16 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from vqtutor.checking.exercise import Probe
-from vqtutor.lessons.inputs import CODEBOOK, MAP, pull_back
+from vqtutor.lessons.inputs import CODEBOOK, MAP, array, pull_back
 
 _rng = np.random.default_rng(3)
-X, X_HAT = (jnp.asarray(_rng.uniform(0.1, 0.9, (2, 5, 4, 1)).astype(np.float32)) for _ in range(2))
-LOGITS = jnp.asarray((2 * _rng.normal(size=X.shape)).astype(np.float32))
-HUGE = jnp.asarray(_rng.choice([-200.0, 150.0], X.shape).astype(np.float32))
+X, X_HAT = (array(_rng.uniform(0.1, 0.9, (2, 5, 4, 1)).astype(np.float32)) for _ in range(2))
+LOGITS = array((2 * _rng.normal(size=X.shape)).astype(np.float32))
+HUGE = array(_rng.choice([-200.0, 150.0], X.shape).astype(np.float32))
 _ROWS = np.asarray(CODEBOOK)
-CODES = jnp.asarray(_ROWS[np.linalg.norm(np.asarray(MAP)[..., None, :] - _ROWS, axis=-1).argmin(-1)])
+CODES = array(_ROWS[np.linalg.norm(np.asarray(MAP)[..., None, :] - _ROWS, axis=-1).argmin(-1)])
 # Two maps with different codes, to detect averaging over maps; codes 4 and 6 are never used.
-INDICES = jnp.array([[[0, 0, 1], [0, 1, 0]], [[5, 2, 5], [3, 3, 3]]])
+INDICES = array([[[0, 0, 1], [0, 1, 0]], [[5, 2, 5], [3, 3, 3]]])
 
 
 def _gradient(loss, at):
@@ -96,8 +96,8 @@ PROBES = {
         Probe(
             "every code used",
             lambda answer: {
-                "all alike": answer(jnp.arange(12).reshape(3, 4) % 6, 6),
-                "in a list": answer(jnp.array([0, 1, 1, 2, 1]), 3),
+                "all alike": answer(array(np.arange(12).reshape(3, 4) % 6), 6),
+                "in a list": answer(array([0, 1, 1, 2, 1]), 3),
             },
         ),
     ),

@@ -1,51 +1,83 @@
 """Questions of lesson 02."""
 
+from vqtutor.checking import FreeText
 from vqtutor.lessons.entries import question
 
 q_beta_zero = question(
     "losses.q_beta_zero",
-    "Training goes on with beta = 0. What do you expect?",
-    best="b",
+    "The toy of lesson 01 is about to be trained with different values of beta. What do you expect of beta = 0, "
+    "compared "
+    "with 0.25?",
+    best="d",
     choices={
-        "The codes stop moving.": "The codebook loss moves them, and beta is not in it.",
-        "The encoder's outputs may grow without bound, and the codes run after them.": (
-            "Nothing asks the encoder to stay, and reconstruction may gain from larger outputs; the codebook loss "
-            "chases. Distances can then grow faster than the codes catch up."
+        "The codes stay where they are.": (
+            "The codebook loss moves the codes, and it does not contain beta. Beta weighs only the pull on the encoder."
         ),
-        "Nothing changes: the straight-through estimator keeps the encoder near its codes.": (
-            "Straight-through hands a gradient over; it pulls nobody towards a code."
+        "Nothing changes: straight-through keeps each vector near its code.": (
+            "Straight-through hands a gradient on. It pulls no vector towards its code; only commitment does that."
+        ),
+        "The vectors collapse onto their codes, as nothing holds them apart.": (
+            "The pull towards the codes is what is switched off. It is a large beta that draws vectors together."
+        ),
+        "The vectors spread out farther, and the codes run after them.": (
+            "Yes. Nothing asks the encoder to stay close, and larger outputs do the reconstruction no harm. The "
+            "codebook loss makes the codes follow. Compare the spread of z_e below."
         ),
     },
 )
 
 q_perplexity = question(
     "losses.q_perplexity",
-    "A codebook of 128 has a perplexity of 6, and 39 of its codes are used at least once. What does that say?",
-    best="b",
+    "A codebook has 128 codes. On a thousand images 39 of them occur, and the perplexity is 6. What does that say?",
+    best="a",
     choices={
-        "Six codes are used and the others never are.": "Thirty-nine are used; perplexity weighs each by how often.",
-        "A few codes are used for most of the image and the rest rarely: as spread out as 6 codes used equally "
-        "often.": (
-            "In digits one code stands for empty background nearly everywhere; that alone pulls perplexity down."
+        "A few codes fill most places, and the others are rare: as spread out as 6 codes used equally often.": (
+            "Yes. Perplexity weighs codes by how often they occur. In digits, one code for empty background fills "
+            "most places, and that alone pulls perplexity down."
         ),
-        "The training is broken: perplexity should reach 128.": (
-            "It would, if all codes were equally likely; pictures are mostly background, so they are not."
+        "Six codes are in use, and the other 33 occur by mistake.": (
+            "All 39 are in use. Perplexity is no count: it weighs each code by its share, and rare ones weigh little."
+        ),
+        "On average a code occurs 6 times in an image.": (
+            "Perplexity is not about how often, but about how evenly. It is between 1 and K, and has no unit."
+        ),
+        "The training failed: a healthy codebook has a perplexity near 128.": (
+            "It would be 128 if all codes were equally frequent. Pictures are mostly background, so even a good "
+            "codebook stays far below that."
         ),
     },
 )
 
 q_constant = question(
     "losses.q_constant",
-    "A uniform prior charges N log K nats for an image's codes. Why do most implementations leave that out?",
+    "A uniform prior charges N log K nats for an image's codes. Most implementations leave this term out of the "
+    "loss. Why "
+    "may they?",
     best="b",
     choices={
-        "It is too small to matter.": "For 49 codes out of 128 it is 238 nats an image, which is not small.",
-        "It does not depend on any parameter, so its gradient is zero.": (
-            "It is the same for every image and every network: worth knowing when losses are compared, useless to "
-            "an optimizer."
+        "Because it is small beside the reconstruction.": (
+            "For 49 codes out of 128 it is 238 nats an image, which is far from small."
         ),
-        "It would make the codes less diverse.": (
-            "A constant changes nothing in training, neither for better nor for worse."
+        "Because it does not depend on any parameter, so its gradient is zero.": (
+            "Yes. It is the same for every image and every network with these N and K. It matters when you compare "
+            "systems, and never when you train one."
+        ),
+        "Because codes are not random: the encoder determines them, so they cost nothing.": (
+            "The encoder does determine them. Somebody who only has the decoder must still be told which codes they "
+            "are, "
+            "and that is what is charged."
+        ),
+        "Because the commitment loss already pays for the codes.": (
+            "The commitment loss says how far vectors are from their codes. It knows nothing of what it costs to "
+            "name one."
         ),
     },
+)
+
+two_measures = FreeText(
+    "losses.two_measures",
+    'A colleague trains a layer that you have not seen, shows you a falling reconstruction loss, and says: "You see, '
+    'the codebook learns." Which two things would you measure before you believe it, and what would the broken layer '
+    "of this lesson show in each? Three sentences are enough.",
+    points=2,
 )

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vqtutor.checking.exercise import Probe
-from vqtutor.lessons.inputs import as_floats, compiled, network, normal, pull_back
+from vqtutor.lessons.inputs import array, as_floats, compiled, network, normal, pull_back
 from vqtutor.models.convolutions import convolve
 
 _rng = np.random.default_rng(5)
@@ -169,8 +169,8 @@ def _fields(answer):
 
 # Not square, K different from both sides, and some codes never occur.
 _rng = np.random.default_rng(6)
-_LOGITS = jnp.asarray((2 * _rng.normal(size=(2, 3, 5, 4))).astype(np.float32))
-_INDICES = jnp.asarray(_rng.integers(0, 3, (2, 3, 5)), jnp.int32)
+_LOGITS = array((2 * _rng.normal(size=(2, 3, 5, 4))).astype(np.float32))
+_INDICES = array(_rng.integers(0, 3, (2, 3, 5)))
 
 # -- sample -----------------------------------------------------------------------------------------------------------
 

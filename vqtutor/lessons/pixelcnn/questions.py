@@ -1,64 +1,146 @@
 """Questions of lesson 05."""
 
+from vqtutor.checking import FreeText
 from vqtutor.lessons.entries import question
+
+q_once = question(
+    "pixelcnn.q_once",
+    "Somebody multiplies the mask into the weights once, when they are made, and then trains as usual. What happens?",
+    best="c",
+    choices={
+        "Nothing: the masked weights are zero, and zero weights get no gradient.": (
+            "The gradient to a weight depends on what it is multiplied with, its input, not on the weight. It is not "
+            "zero."
+        ),
+        "The loss stays high: half of the weights are missing.": (
+            "They come back. An optimizer moves whatever has a gradient, and here it pays very well to move them."
+        ),
+        "The loss falls too low, and what is drawn with the network is rubbish.": (
+            "Yes. It learns to read the answer off the map that it is given. When it draws, there is no answer there "
+            "yet."
+        ),
+        "The loss falls as it should, only the first steps are a little off.": (
+            "It would, if the weights stayed masked. They do not, and a loss that is too good is the only sign."
+        ),
+    },
+)
+
+q_blind = question(
+    "pixelcnn.q_blind",
+    "You are about to see what one, two and seven masked layers of 3 x 3 can see. Will every earlier place be seen, "
+    "if there "
+    "are enough layers?",
+    best="a",
+    choices={
+        "No: some places on the rows above, to the right, are never seen.": (
+            "Yes, that is the blind spot. Each row up leads at most one place to the right, in any layer, so what lies "
+            "farther right on the rows just above stays out of reach."
+        ),
+        "Yes: each layer sees one place farther in every direction.": (
+            "In every direction that the mask allows. To the right in its own row it allows none, and that is what "
+            "is missing."
+        ),
+        "No: a place sees only as many rows up as there are layers, and seven rows are never enough.": (
+            "Rows add up: with seven layers all seven rows of this map are within reach. The trouble lies at the side."
+        ),
+        "Yes, but only with mask A in all layers, which looks at earlier places alone.": (
+            "Mask A in every layer loses more: each layer then forgets its own place, and with it its nearest "
+            "neighbours."
+        ),
+    },
+)
+
+q_edges = question(
+    "pixelcnn.q_edges",
+    "Layers of 3 x 3, as many as you like. Where on the map is the largest share of the earlier places never seen?",
+    best="a",
+    choices={
+        "At the left edge": (
+            "Yes. The blind spot lies up and to the right, and from the left edge most earlier places lie there."
+        ),
+        "At the right edge": (
+            "From there nothing on the map is farther right, so nothing is hidden. What is above and to the left is "
+            "seen."
+        ),
+        "In the middle, which is farthest from every edge": (
+            "The middle misses what is up and to the right. There is more of that, the farther left you stand."
+        ),
+        "Nowhere: with enough layers everything earlier is seen": (
+            "One row up is still only one place to the right, after any number of layers."
+        ),
+    },
+)
 
 q_suspects = question(
     "pixelcnn.q_suspects",
     "Which of the three sees the future?",
     best="b",
     choices={
-        "Ada": "Everything she sees comes before the cross. The question marks are the blind spot, and no leak.",
+        "Ada, because of her question marks": (
+            "A question mark is an earlier place that she does not see: the blind spot. Missing the past is no leak."
+        ),
         "Ben": (
-            "There are dots after the cross: to its right, and below. His mask was put on when the weights were made, "
+            "Yes. There are dots behind the cross, to its right and below. His mask was put on when the weights were "
+            "made, "
             "and an optimizer has moved the weights since."
         ),
-        "Cleo": "She sees too little, not too much: with mask A in every layer even the nearest neighbours are lost.",
-    },
-)
-
-q_once = question(
-    "pixelcnn.q_once",
-    "The mask is multiplied into the weights when they are made, and not later. What happens in training?",
-    best="b",
-    choices={
-        "Nothing: masked weights are zero and stay zero.": (
-            "Their gradient is not zero, and an optimizer moves whatever has a gradient."
+        "Cleo, because she misses her nearest neighbours": (
+            "She sees too little: with mask A in every layer, what is near is lost. She sees nothing that comes later."
         ),
-        "The loss falls far too well, and what is drawn is rubbish.": (
-            "The network learns to read the future from the map it is given. When drawing there is no future yet, and "
-            "the network reads noise."
-        ),
-        "The loss becomes NaN.": "Nothing is out of range; it only learns what it should not.",
-    },
-)
-
-q_blind = question(
-    "pixelcnn.q_blind",
-    "A stack of masked convolutions has a blind spot. Can more layers close it?",
-    best="c",
-    choices={
-        "Yes: every layer widens what is seen.": (
-            "It widens along the same staircase. What lies behind its edge stays there, however many steps it has."
-        ),
-        "Yes, with mask A in every layer.": "That would lose more: each layer would forget its own place.",
-        "No: up and to the right, one row up is at most half a kernel to the right, in every layer.": (
-            "Each row climbed buys at most half a kernel to the right, so what is farther right on the rows just above "
-            "is never seen. The next lesson needs two stacks to see it."
+        "None of them: white places without a dot are the future, and all have some": (
+            "White and empty is how the future should look. Look for a dot behind the cross."
         ),
     },
 )
 
 q_temperature = question(
     "pixelcnn.q_temperature",
-    "You draw with a temperature of 0.1. What do you expect?",
-    best="a",
+    "The logits are divided by the temperature before a code is drawn. You are about to draw with 0.1, 0.7, 1 and "
+    "1.5. What do "
+    "you expect of 0.1?",
+    best="d",
     choices={
-        "Cleaner pictures, of fewer kinds.": (
-            "Near 0 the likeliest code wins nearly always. Each step is safe, and variety goes."
+        "Noise: dividing by a small number makes the logits huge.": (
+            "It makes them differ hugely, so the likeliest code wins nearly always. Noise comes with a high "
+            "temperature."
         ),
-        "Noise.": "That is what a high temperature brings: all codes become alike.",
-        "The same distribution, drawn more slowly.": (
-            "Dividing the logits changes the distribution; it costs no time at all."
+        "Faint pictures: everything is scaled down.": (
+            "Codes are drawn, not pixels, and a code is what it is. Only the chances change."
+        ),
+        "The same kind of pictures as at 1, since softmax makes probabilities of any logits.": (
+            "A softmax keeps its result when you *add* to all logits. It changes when you divide them."
+        ),
+        "Clean pictures, of few kinds.": (
+            "Yes. Each choice is the safe one. What is lost is variety, and with it most ways to write a digit."
         ),
     },
+)
+
+q_depth = question(
+    "pixelcnn.q_depth",
+    "A prior sees four rows up and no more. What does it get wrong in a map of seven rows?",
+    best="d",
+    choices={
+        "The first rows: it draws them with nothing to go by.": (
+            "There it sees the rim of the map above, and knows just where it is: digits begin with background."
+        ),
+        "The left and right edges: four places are too few to find them.": (
+            "It sees four places to either side on the rows above, and from anywhere in seven columns one rim is near."
+        ),
+        "Nothing: four rows are more than any stroke needs.": (
+            "A stroke may not need more. But to know when to stop, you have to know where you are."
+        ),
+        "The last rows: it cannot tell the sixth from the seventh.": (
+            "Yes. From both it sees four rows of codes and no rim, so it cannot know that the map ends here. Digits "
+            "leave "
+            "the last row empty; this prior puts strokes there now and then, and in the corners."
+        ),
+    },
+)
+
+never_a_nine = FreeText(
+    "pixelcnn.never_a_nine",
+    "Suppose the prior were trained on code maps of digits 0 to 8 only, and you drew a thousand maps. Would you ever "
+    "see a 9? How would you find out, without looking at a thousand pictures? Four sentences are enough.",
+    points=3,
 )

@@ -7,11 +7,11 @@ import numpy as np
 from jax.lax import stop_gradient as sg
 
 from vqtutor.checking.exercise import Probe
-from vqtutor.lessons.inputs import CODEBOOK, LIST, MAP, Z, normal, pull_back
+from vqtutor.lessons.inputs import CODEBOOK, LIST, MAP, Z, array, normal, pull_back
 
 K, D = CODEBOOK.shape
-INDICES = jnp.array([3, 0, 4, 4, 1])
-INDEX_MAP = jnp.array([[[2, 0, 1], [4, 4, 3]]])
+INDICES = array([3, 0, 4, 4, 1])
+INDEX_MAP = array([[[2, 0, 1], [4, 4, 3]]])
 _rng = np.random.default_rng(3)
 OTHER_CODES, OTHER_Z = normal(_rng, 6, 4), normal(_rng, 3, 4)
 
@@ -55,7 +55,7 @@ def _memory(answer):
 
 # -- straight_through -------------------------------------------------------------------------------------------------
 
-_NEAREST = jnp.asarray(2 * np.asarray(MAP)[::-1])
+_NEAREST = array(2 * np.asarray(MAP)[::-1])
 
 
 def _to_z_e(answer):
@@ -111,8 +111,8 @@ def _gradients(answer):
 
 # -- gradient_reach ---------------------------------------------------------------------------------------------------
 
-Z_E = jnp.asarray(np.asarray(MAP)[0])
-Z_Q = jnp.asarray(np.abs(np.asarray(MAP)[1]) + 0.1)  # above 0
+Z_E = array(np.asarray(MAP)[0])
+Z_Q = array(np.abs(np.asarray(MAP)[1]) + 0.1)  # above 0
 _LARGEST, _SMALLEST = float(np.asarray(Z_E).max()), float(np.asarray(Z_E).min())
 _LARGEST_Q, _SMALLEST_Q = float(np.asarray(Z_Q).max()), float(np.asarray(Z_Q).min())
 # The first four have the value z_q, and differ only in their derivatives. The others detect answers that test the sign,
@@ -125,11 +125,11 @@ LAYERS = {
     "plain": lambda z_e, z_q: z_q,
     "cut": lambda z_e, z_q: sg(z_q),
     "downhill": lambda z_e, z_q: -z_e - jnp.abs(z_q),
-    "one dimension": lambda z_e, z_q: sg(z_q) + z_e * jnp.array([0.0, 0.0, 1.0]),
-    "cancelling": lambda z_e, z_q: sg(z_q) + z_e * jnp.array([1.0, -1.0, 0.0]),
+    "one dimension": lambda z_e, z_q: sg(z_q) + z_e * np.float32([0.0, 0.0, 1.0]),
+    "cancelling": lambda z_e, z_q: sg(z_q) + z_e * np.float32([1.0, -1.0, 0.0]),
     "faint": lambda z_e, z_q: sg(z_q) + 1e-6 * z_e,
     "largest only": lambda z_e, z_q: sg(z_q) + jnp.maximum(z_e, 0.99 * _LARGEST),
-    "one dimension of z_q": lambda z_e, z_q: sg(z_e) + z_q**2 * jnp.array([0.0, 1.0, 0.0]),
+    "one dimension of z_q": lambda z_e, z_q: sg(z_e) + z_q**2 * np.float32([0.0, 1.0, 0.0]),
     "largest of z_q only": lambda z_e, z_q: sg(z_e) + jnp.maximum(z_q, 0.99 * _LARGEST_Q),
     "smallest of z_q only": lambda z_e, z_q: sg(z_e) + jnp.minimum(z_q, 1.01 * _SMALLEST_Q),
     "smallest only": lambda z_e, z_q: sg(z_q) + jnp.minimum(z_e, 0.99 * _SMALLEST),

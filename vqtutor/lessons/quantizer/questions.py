@@ -1,56 +1,81 @@
 """Questions of lesson 01."""
 
+from vqtutor.checking import FreeText
 from vqtutor.lessons.entries import question
 
-q_leak = question(
-    "quantizer.q_leak",
-    "Three layers gave the same picture. What would the leaky one do to a codebook in training?",
-    best="c",
+q_flat = question(
+    "quantizer.q_flat",
+    "You are about to slide z along a line with four codes, quantize it, and ask JAX for the slope. What do you expect "
+    "JAX to say?",
+    best="b",
     choices={
-        "Nothing: the values are the same, so the training is.": (
-            "Training follows gradients, not values, and the gradients differ."
+        "An error: argmin has no derivative.": (
+            "JAX differentiates through argmin without complaint. A function that is flat has a derivative: zero."
         ),
-        "The codebook would never move.": "The opposite: it is moved by one loss more than intended.",
-        "The reconstruction loss would push the codes too, not only the encoder.": (
-            "Yes. Codes are then pulled by what the decoder wants as well as by the vectors they stand for."
+        "Zero everywhere: a small move of z leaves the index, and so the code, as they are.": (
+            "Yes. Between two borders nothing changes, so the slope is zero, and at a border the function jumps. "
+            "Nothing tells z which way to go."
+        ),
+        "One everywhere: the output follows z, as the nearest code is always close by.": (
+            "From far away the staircase does follow the diagonal. Each single step is flat, and a slope looks at a "
+            "single point. (Pretending that it is one is a good idea, though: wait for the next exercise.)"
+        ),
+        "Zero inside a cell, and very large at the borders.": (
+            "You are thinking of a steep ramp. At a border the function jumps: there is no slope there at all, and JAX "
+            "reports that of one side, which is zero."
         ),
     },
 )
 
-q_flat = question(
-    "quantizer.q_flat",
-    "Why does no gradient come through argmin by itself?",
-    best="b",
+q_leak = question(
+    "quantizer.q_leak",
+    "The three layers give the same output. You train with the leaky one in place of yours. What changes for the "
+    "codebook?",
+    best="d",
     choices={
-        "JAX has not implemented its derivative.": (
-            "JAX has: it is zero. No library can do better, because the function is flat."
+        "Nothing. The outputs are the same, so the losses are the same, so the training is the same.": (
+            "The losses are the same in the first step. Training follows gradients, and those differ."
         ),
-        "Move z_e a little and the index stays the same: the function is flat almost everywhere.": (
-            "Yes. A step function has slope zero wherever it has a slope, so nothing tells z_e which way to go."
+        "It stops moving, because the gradient goes to the encoder and not to the codes.": (
+            "The leak does not take the encoder's gradient away: it sends a copy to the codes as well."
         ),
-        "The index is too large a number for float32.": (
-            "Indices are small whole numbers; precision is not the matter."
+        "It is only noisier: on average the leaked gradient is zero.": (
+            "It is not noise. It is the decoder's wish, and it points the same way as long as the wish is there."
         ),
-        "The codebook is random at the start.": (
-            "A trained codebook has the same trouble: it lies in the choosing, not in what is chosen from."
+        "The reconstruction loss pushes the codes too, away from where their vectors are.": (
+            "Yes. A code should stand for the vectors that chose it. Now it is also pulled to wherever the decoder "
+            "would like it, and the two aims mix in one parameter."
         ),
     },
 )
 
 q_distance = question(
     "quantizer.q_distance",
-    "Training moves all codes away from the origin until they are ten times as long as before, and z_e too. "
-    "Which quantity decides which code is nearest?",
-    best="b",
+    "Somebody saves time and computes only part of |z - e|^2 = |z|^2 - 2 z.e + |e|^2 for each code e. Which part still "
+    "finds the nearest code?",
+    best="c",
     choices={
-        "The dot product z.e alone.": (
-            "Then the longest code would win nearly always; its own |e|^2 is what holds it back."
+        "-2 z.e, since the code that points the same way as z is the nearest.": (
+            "Only if all codes are equally long. A long code wins by its length alone, however far away its tip is."
         ),
-        "|e|^2 - 2 z.e": (
-            "Yes. |z|^2 is the same for every code, so it cannot change which one wins, and may be dropped."
+        "|z|^2 - 2 z.e, since only what contains z can depend on z.": (
+            "|z|^2 is the same for all codes and decides nothing. What is missing is |e|^2, without which long codes "
+            "win unfairly."
         ),
-        "|z|^2 - 2 z.e": (
-            "|z|^2 is the same for all codes and decides nothing; without |e|^2 long codes win unfairly."
+        "|e|^2 - 2 z.e, since |z|^2 is the same for every code.": (
+            "Yes. A number that is added to all candidates cannot change who wins. The distances are off, and the "
+            "order is right."
+        ),
+        "None: leave out any term and the order can change.": (
+            "Try |z|^2: it is added to the distances of all codes alike, so leaving it out shifts all of them alike."
         ),
     },
+)
+
+borders = FreeText(
+    "quantizer.borders",
+    "Two encoders feed the same codebook. One puts its vectors right at the borders between cells, the other close to "
+    "the codes. Whose gradients does the straight-through estimator distort more, and why? Three sentences are "
+    "enough.",
+    points=2,
 )

@@ -18,7 +18,7 @@ to_unit_range = exercise(
             "Every grey has become 0: dividing whole numbers with // throws the fraction away.",
             "Look at the division sign, and at the dtype of what it divides."),
         "range from -1 to 1": (edit("/ 255", "/ 127.5 - 1"),
-            "Black comes out at -1: this is the range from -1 to 1, which R3 uses, not the one from 0 to 1.",
+            "Black comes out at -1: this is the range from -1 to 1, used by the residual VQ-VAE, not from 0 to 1.",
             "What should a black pixel become?"),
         "centred at zero": (edit("/ 255", "/ 255 - 0.5"),
             "Black comes out at -0.5: centring the pixels is a step for later.",

@@ -2,32 +2,47 @@
 
 from vqtutor.lessons.entries import question
 
-q_fewer = question(
-    "start.q_fewer",
-    "With 784 numbers a linear autoencoder could return every picture exactly. Why ask for fewer?",
-    best="b",
+q_discrete = question(
+    "start.q_discrete",
+    "Sixteen real numbers already give digits that one can read. What can a choice out of 128 codes do that a real "
+    "number makes hard?",
+    best="a",
     choices={
-        "784 numbers do not fit into memory.": "They fit easily: a picture is 3 kilobytes.",
-        "Only a list too short for everything forces it to find what pictures have in common.": (
-            "Yes. With room for every pixel it may copy; with little room it has to learn which pictures occur."
+        "A network can give every possible choice a probability, so that new pictures can be drawn choice by choice.": (
+            "Yes. 128 probabilities that add up to 1 can say anything about a code. For a real number you must first "
+            "assume a shape, such as a bell curve, and the truth may have two peaks."
         ),
-        "Fewer numbers give a smaller error.": (
-            "The other way round, as the printed errors show: fewer numbers, larger error."
+        "It can be stored in a file, while a real number would need endlessly many digits.": (
+            "Real numbers are stored too, at 32 bits each or less. Codes are cheaper to store, at 7 bits, not possible "
+            "where the others are impossible."
+        ),
+        "It brings the picture back with a smaller error, since a choice is never slightly off.": (
+            "A choice out of 128 says less than a real number does, so the error rarely gets smaller. What is gained "
+            "lies elsewhere."
+        ),
+        "It can be learned by gradient descent, while real numbers cannot.": (
+            "The other way round: a real number has a gradient, and a choice has none. That is the price of codes."
         ),
     },
 )
 
-q_discrete = question(
-    "start.q_discrete",
-    "Sixteen real numbers already give digits one can read. What can codes do that real numbers make hard?",
+q_fewer = question(
+    "start.q_fewer",
+    "With 784 numbers a linear autoencoder could return every picture exactly. Why ask for fewer?",
     best="c",
     choices={
-        "They can be stored in a file.": "Real numbers can be stored too, only in more bits.",
-        "They always give a smaller reconstruction error.": (
-            "They do not: a choice among few codes says less than a real number, so the error is rarely smaller."
+        "So that it runs faster: 784 numbers are slow to compute.": (
+            "It would run faster, but 784 numbers are nothing to a computer. Speed is not what the short list is for."
         ),
-        "A network can give each possible code a probability, so new pictures can be drawn code by code.": (
-            "Yes. With 128 choices a softmax states any distribution at all; real numbers need an assumed shape."
+        "So that the reconstructions get better: fewer numbers leave less room for noise.": (
+            "The printed errors say the opposite: 64 numbers lose less than 16. A short list costs quality."
+        ),
+        "So that it cannot simply copy, and has to find what pictures have in common.": (
+            "Yes. With room for every pixel, copying is a perfect answer and teaches nothing. With little room, the "
+            "numbers have to go to what differs from picture to picture."
+        ),
+        "So that it cannot overfit: with 784 numbers it would only work on the training pictures.": (
+            "A copier works on any picture, seen or not. It does not overfit; it just has not learned anything."
         ),
     },
 )

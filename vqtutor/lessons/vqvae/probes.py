@@ -6,7 +6,7 @@ import numpy as np
 import optax
 
 from vqtutor.checking.exercise import Probe
-from vqtutor.lessons.inputs import compiled, network, normal
+from vqtutor.lessons.inputs import array, compiled, network, normal
 
 _rng = np.random.default_rng(5)
 IMAGES = _rng.uniform(-0.5, 0.5, (2, 28, 28, 1)).astype(np.float32)
@@ -49,7 +49,7 @@ def _learning(build, x):
 
     def slopes(params, x):
         out, backward = jax.vjp(apply, params, x)
-        return out, *backward(jnp.asarray(np.random.default_rng(2).normal(size=out.shape), out.dtype))
+        return out, *backward(array(np.random.default_rng(2).normal(size=out.shape), out.dtype))
 
     slopes, other = compiled(slopes), np.array(x)
     other[1] = 0
@@ -102,7 +102,7 @@ def _toy_loss(params, x):
 
 def _begin(answer):
     """Return (step, params, opt_state); the buffers are new, because a step may donate them."""
-    params = jax.tree.map(jnp.array, _START)
+    params = jax.tree.map(array, _START)
     return answer(_toy_loss, _OPTIMIZER), params, _OPTIMIZER.init(params)
 
 
@@ -111,7 +111,7 @@ def _steps(answer, number):
     step, *state = _begin(answer)
     errors = []
     for x in _BATCHES[:number]:
-        *state, metrics = step(*state, jnp.array(x))
+        *state, metrics = step(*state, array(x))
         errors.append(metrics["error"])
     return *state, jnp.stack(errors)
 
@@ -152,13 +152,13 @@ def _with_decay(gradients, state, params=None):
 def _anything(answer):
     """A step from parameters that it never met, with an optimizer that looks at them, and a batch of one."""
     optimizer = optax.GradientTransformation(lambda params: (), _with_decay)
-    params = jax.tree.map(jnp.array, _START)
+    params = jax.tree.map(array, _START)
     step, opt_state = answer(_toy_loss, optimizer), optimizer.init(params)
     w = params["line"]["w"]
-    first = step(params, opt_state, jnp.array(_BATCHES[0]))[0]
+    first = step(params, opt_state, array(_BATCHES[0]))[0]
     untouched = params["line"]["w"] is w
-    others = {"line": {"w": jnp.array([[3.0], [1.0]]), "b": jnp.array([-2.0])}}
-    later = step(others, optimizer.init(others), jnp.array(_BATCHES[1][:1]))[0]
+    others = {"line": {"w": array([[3.0], [1.0]]), "b": array([-2.0])}}
+    later = step(others, optimizer.init(others), array(_BATCHES[1][:1]))[0]
     return {
         "w, with weight decay": first["line"]["w"],
         "w, from other parameters and a batch of one": later["line"]["w"],

@@ -1,64 +1,98 @@
 """Questions of lesson 03."""
 
+from vqtutor.checking import FreeText
 from vqtutor.lessons.entries import question
-
-q_discrete = question(
-    "vqvae.q_discrete",
-    "Why might discrete codes be a better summary of a picture than as many real numbers?",
-    best="b",
-    choices={
-        "They always reconstruct with a smaller error.": (
-            "Quantizing can only lose: the same network without a quantizer reconstructs better."
-        ),
-        "Much of the world comes in kinds (strokes, letters, objects), and a choice among kinds cannot be blurred or "
-        "ignored.": (
-            "A powerful decoder cannot talk its way around a code, and a prior over choices is a plain classification "
-            "at each place."
-        ),
-        "They need no encoder.": "Something has to say which code is nearest to what.",
-    },
-)
 
 q_shape = question(
     "vqvae.q_shape",
-    "R3 sees images of 32 x 32 and has three layers of stride 2. What is its code map, and what is its price?",
+    "Later in this lesson, a deeper network sees images of 32 x 32 through three layers of stride 2 and has 16 codes "
+    "of "
+    "32 numbers. What is its code map, and how many bits does an image take?",
     best="b",
     choices={
-        "8 x 8, 256 bits.": "That is after two halvings.",
-        "4 x 4, 64 bits.": "32 -> 16 -> 8 -> 4, and 16 codes of 4 bits each.",
-        "4 x 4, 512 numbers.": "That is what the decoder sees; what has to be kept are the 16 indices.",
+        "8 x 8 places, 256 bits": "That is after two of the three layers: 32, 16, 8. One more halving is to come.",
+        "4 x 4 places, 64 bits": "Yes. 32, 16, 8, 4; and each of the 16 places is one of 16 codes, which is 4 bits.",
+        "4 x 4 places, 512 numbers": (
+            "The decoder does see 4 x 4 vectors of 32 numbers. They are rows of a codebook that it has already, so "
+            "only "
+            "the indices have to be kept."
+        ),
+        "4 x 4 places, 256 bits": (
+            "16 places with 16 codes each is 16 x 4 bits: a choice out of 16 takes log2(16) bits, not 16."
+        ),
     },
 )
 
 q_codes = question(
     "vqvae.q_codes",
-    "You train once with 4 codes and once with 4,096, and nothing else changed. What do you expect?",
-    best="a",
+    "The network has been trained with 128 codes. You are about to train it with 4 and with 512, for 150 steps each. "
+    "What "
+    "do you expect?",
+    best="c",
     choices={
-        "4: coarse, with the same strokes everywhere. 4,096: better, but most codes are never used and perplexity "
-        "grows far less than K.": (
-            "A code that is never nearest gets no gradient, so it stays where it started. Lesson 04 revives such codes."
+        "Each fourfold codebook brings about the same improvement: from 4 to 128 as from 128 to 512, and so on.": (
+            "That would hold if all codes came into use. A code that is never nearest never gets a gradient."
         ),
-        "With 4,096 the reconstruction is a thousand times better.": (
-            "Error falls slowly with K: each doubling buys one bit a place."
+        "512 codes reconstruct clearly better, and perplexity rises to some hundreds.": (
+            "That is what the extra bits are for. But look at how many of the 128 codes were in use before."
         ),
-        "With 4,096 training fails, because distances become too expensive.": (
-            "It is one matrix product: [N, D] times [D, K]."
+        "4 codes are clearly worse than 128; 512 are hardly better, because most of them are never used.": (
+            "Yes. Codes that are not nearest to anything stay where they started, so most of 512 are dead from the "
+            "beginning. Lesson 04 revives such codes."
+        ),
+        "512 codes are worse: the network cannot learn so many in 150 steps.": (
+            "What is not used does no harm. The few codes in use learn as fast as they did among 128."
+        ),
+    },
+)
+
+q_discrete = question(
+    "vqvae.q_discrete",
+    "A picture is 49 codes out of 128 here. The same network without its quantizer would have 49 vectors of 16 real "
+    "numbers. What is the case for the codes?",
+    best="d",
+    choices={
+        "They reconstruct better, since the codes keep what matters and drop the noise.": (
+            "Quantizing can only lose: whatever the decoder makes of codes, it could make of the vectors as well."
+        ),
+        "They train faster, since 49 choices are less to learn than 784 numbers.": (
+            "There is more to learn, a codebook, and the encoder's gradient is only an estimate. Training gets harder."
+        ),
+        "They are shorter, and nothing else: 343 bits in place of 25,088.": (
+            "Shorter they are. But if length were all, rounding the real numbers would do. Think of what can be "
+            "built on "
+            "top of codes."
+        ),
+        "Each is a choice among kinds, so a model that predicts choices, as of words, can learn which maps occur.": (
+            "Yes. What follows what is then a question of classification at each place, and lesson 05 answers it. Real "
+            "vectors would need an assumed density."
         ),
     },
 )
 
 q_use = question(
     "vqvae.q_use",
-    "Where would such a discrete representation be of most use?",
+    "For which of these tasks would you reach for such a code map first?",
     best="a",
     choices={
-        "Where a model of sequences should work on sound or images as it does on words.": (
-            "A code map is a short sequence over a small alphabet: what language models are made for."
+        "To train a model of sequences, made for words, on sound or images.": (
+            "Yes. A code map is a short sequence over a small alphabet, which is what such models are made for."
         ),
-        "Where every pixel has to come back exactly.": ("That is lossless compression; a VQ-VAE gives details up."),
-        "Where gradients through the representation have to be exact.": (
-            "Straight-through gradients are an estimate; continuous representations have exact ones."
+        "To store X-ray pictures so that every pixel comes back exactly.": (
+            "A VQ-VAE gives details up. For exact copies take lossless compression; or store the error as well."
+        ),
+        "To find the picture whose brightness is closest to a given one.": (
+            "A code says which kind of patch is there, and two kinds may be equally bright. Compare pixels for that."
+        ),
+        "To change the slant of a digit smoothly, a little at a time.": (
+            "Codes jump from one kind to the next. Smooth changes are what continuous representations are good at."
         ),
     },
+)
+
+one_code = FreeText(
+    "vqvae.one_code",
+    "Look at the code maps again. How would you find out what one particular code stands for? Describe an experiment, "
+    "and what you would expect to see. Four sentences are enough.",
+    points=3,
 )

@@ -1,0 +1,470 @@
+"""What a student sees and touches, in a real browser: the site, and explorers, blanks and cards in Jupyter."""
+
+import html
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote, urldefrag
+
+import nbformat
+import pytest
+from browsing import CHROMIUM, Notebook, browser, lab, page, violations
+
+from vqtutor import authoring
+
+ROOT = Path(__file__).parents[1]
+LESSONS = [path.stem for path in authoring.lessons(ROOT)]
+in_a_browser = pytest.mark.skipif(not CHROMIUM, reason="no Chromium here: apt-get install chromium")
+
+# Milliseconds for a frame that the browser draws alone, and for one with a round trip to Python: goals on an idle
+# machine. Tests print what they measured, and fail where it is far beyond what a busy machine explains.
+FRAME, ROUND_TRIP, BUSY = 50, 150, 10
+SERIOUS = {"serious", "critical"}
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with browser() as opened:
+        yield opened
+
+
+# --- the site
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The site, built from the stored outputs; with the network cut off where that can be done."""
+    place = tmp_path_factory.mktemp("course")
+    for name in ("solutions", "notebooks", "docs", "benchmarks", "pyproject.toml"):
+        (place / name).symlink_to(ROOT / name)
+    command = [sys.executable, "-m", "vqtutor.cli", "site"]
+    if cut := shutil.which("unshare") and os.geteuid() == 0:
+        cut = subprocess.run(["unshare", "-n", "true"], capture_output=True).returncode == 0
+    done = subprocess.run(
+        [*(["unshare", "-n"] if cut else []), *command], cwd=place, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    print("built with the network cut off" if cut else "built with the network there")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return place / "build" / "course"
+
+
+def pages(site):
+    return {str(path.relative_to(site)): path.read_text() for path in site.rglob("*.html")}
+
+
+def test_every_link_of_the_site_leads_somewhere_and_nothing_is_fetched_from_elsewhere(site):
+    all_pages = pages(site)
+    ids = {name: set(re.findall(r'\bid="([^"]+)"', text)) for name, text in all_pages.items()}
+    for name, text in all_pages.items():
+        for tag, address in re.findall(r"<(\w+)[^>]*?\s(?:href|src)=[\"']([^\"']*)[\"']", text):
+            address, part = urldefrag(html.unescape(address))
+            if address.startswith(("http:", "https:", "//", "mailto:")):
+                assert tag == "a", f"{name} fetches {address}"
+            elif not address.startswith("data:"):
+                target = (site / name).parent / unquote(address.split("?")[0]) if address else site / name
+                assert target.exists(), f"{name} leads to {address}, which is not there"
+                if part and target.suffix == ".html":
+                    assert unquote(part) in ids[str(target.resolve().relative_to(site.resolve()))], (
+                        name,
+                        address,
+                        part,
+                    )
+    for style in site.rglob("*.css"):
+        assert not re.search(r"url\(['\"]?(https?:)?//|@import ['\"]https?:", style.read_text()), style
+
+
+def test_the_site_has_all_lessons_in_order_with_titles_documents_and_reference(site):
+    all_pages = pages(site)
+    for before, name, after in zip([None, *LESSONS], LESSONS, [*LESSONS[1:], None], strict=False):
+        text = all_pages[f"lessons/{name}.html"]
+        title = authoring.read(ROOT / "solutions" / f"{name}.ipynb").cells[0].source.splitlines()[0][2:]
+        assert f"<title>{html.escape(title)} - " in text
+        for rel, other in (("prev", before), ("next", after)):
+            if other:
+                assert f'rel="{rel}"' in text and f'href="{other}.html"' in text
+        assert f'href="lessons/{name}.html"' in all_pages["index.html"]
+    assert "vqtutor grade" in re.sub(r"<[^>]*>", "", all_pages["docs/instructors.html"])
+    for name in ("vqtutor.models.quantizer.straight_through", "vqtutor.models.gated.GatedBlock"):
+        assert f'id="{name}"' in all_pages["reference/models.html"]
+    assert 'id="vqtutor.tutor.check"' in all_pages["reference/students.html"]
+
+
+def test_answers_are_folded_away_and_blanks_are_open(site):
+    for name in LESSONS:
+        text = pages(site)[f"lessons/{name}.html"]
+        cells = authoring.read(ROOT / "solutions" / f"{name}.ipynb").cells
+        answers = [cell for cell in cells if authoring.about(cell).get("role") == "answer"]
+        assert text.count("Show the answer") == len(answers) and text.count("Write your answer below") >= len(answers)
+        shown = re.sub(r"<details.*?</details>", "", text, flags=re.DOTALL)
+        shown = re.sub(r"<[^>]*>", "", shown)
+        for answer in answers:
+            lines = [
+                line.strip()
+                for line in re.search(r"BEGIN SOLUTION\n(.*)### END", answer.source, re.DOTALL)[1].split("\n")
+            ]
+            assert not [line for line in lines if len(line) > 30 and html.escape(line) in shown], answer.id
+
+
+def test_formulas_need_no_script_and_pictures_have_texts(site):
+    for name, text in pages(site).items():
+        bare = re.sub(r"<(pre|code|script)\b.*?</\1>", "", text, flags=re.DOTALL)
+        assert not re.search(r"\$\$|\\(frac|sum|lVert|text)\b", re.sub(r"<[^>]*>", "", bare)), name
+        for tag in re.findall(r"<img[^>]*>", text):
+            assert re.search(r'alt="[^"]{20,}"', tag), (name, tag[:200])
+    assert pages(site)["lessons/02_losses.html"].count("<math") >= 5
+
+
+@in_a_browser
+def test_the_site_reads_well_on_a_phone_and_with_a_screen_reader(site, chromium):
+    names = ["index", "lessons/02_losses", "reference/show", "docs/instructors"]
+    for scheme, width, axe in (("light", 1280, True), ("dark", 1280, True), ("light", 390, False)):
+        with page(chromium, width=width, scheme=scheme) as tab:
+            for name in names:
+                tab.goto(f"file://{site}/{name}.html")
+                assert tab.evaluate("document.documentElement.scrollWidth") <= width, name
+                tab.evaluate("document.querySelectorAll('details').forEach(fold => fold.open = true)")
+                broken = tab.evaluate("[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)")
+                assert not broken
+                if axe:
+                    found = violations(tab)
+                    print(name, scheme, found or "axe finds nothing")
+                    assert not {impact for _, impact, _ in found} & SERIOUS, (name, scheme, found)
+
+
+@in_a_browser
+def test_the_site_is_walked_and_searched_without_a_server(site, chromium):
+    with page(chromium) as tab:
+        tab.goto(f"file://{site}/index.html")
+        tab.get_by_role("link", name="2. The losses").first.click()
+        assert tab.title().startswith("The losses")
+        answer = tab.locator("details", has_text="Show the answer").first
+        assert not answer.locator("pre").first.is_visible()
+        answer.locator("summary").focus()
+        tab.keyboard.press("Enter")
+        assert answer.locator("pre").first.is_visible()
+        formula = tab.locator("math[display=block]").first.bounding_box()
+        assert formula["height"] > 15 and formula["width"] > 100
+        tab.get_by_role("link", name=re.compile("Next")).click()
+        assert tab.title().startswith("The VQ-VAE")
+        tab.get_by_role("textbox", name="Search").fill("perplexity")
+        tab.keyboard.press("Enter")
+        tab.locator("ul.search li").first.wait_for()
+        assert tab.locator("ul.search a", has_text="The losses").count()
+
+
+# --- explorers and notebooks
+
+SETUP = """\
+import jax, jax.numpy as jnp, numpy as np
+import vqtutor
+from vqtutor.models import ema, quantizer
+from vqtutor.show import figures, widgets
+
+rng = np.random.default_rng(7)
+points = jnp.asarray(rng.normal(size=(400, 2)), jnp.float32)
+codes = jnp.asarray(rng.normal(size=(8, 2)), jnp.float32)
+decode = lambda maps: np.kron(np.asarray(maps) / 31, np.ones((1, 4, 4)))"""
+EXPLORERS = {
+    "QuantizerExplorer": "widgets.QuantizerExplorer(points, codes, quantizer.nearest_code)",
+    "EMAExplorer": (
+        "widgets.EMAExplorer(points, codes.at[3:5].add(9), quantizer.nearest_code, ema.update_codebook, "
+        "ema.restart_dead_codes)"
+    ),
+    "Replay": "widgets.Replay({f'beta {b}': (points * b, codes * b) for b in (1, 2, 3)}, quantizer.nearest_code)",
+    "CodeEditor": "widgets.CodeEditor(rng.integers(0, 32, (7, 7)), 32, decode)",
+    "PriorPlayer": (
+        "widgets.PriorPlayer(lambda seed, heat, label: np.random.default_rng([seed, label, int(heat * 10)])"
+        ".integers(0, 32, (5, 7, 7)), decode, labels=['zero', 'one'])"
+    ),
+}
+TRAINING = """\
+import os
+
+os.environ.pop("VQTUTOR_MAX_STEPS", None)
+step = lambda x, batch: (x + 1.0, {"loss": 1 / x})
+run = vqtutor.fit(step, (jnp.ones(()),), jnp.zeros((512, 1)), steps=10**8, checkpoint="here.npz")
+print(run.finished, run.steps, float(run.state[0]))"""
+
+
+@pytest.fixture(scope="module")
+def jupyter(tmp_path_factory):
+    """A server with the students' notebooks, and one of explorers and other things to try."""
+    place = tmp_path_factory.mktemp("lab")
+    shutil.copytree(ROOT / "notebooks", place / "notebooks")
+    cells = [
+        SETUP,
+        *EXPLORERS.values(),
+        "figures.curves({'loss': [3, 2, 1]}, 'step', 'loss', alt='A loss that falls.')",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    authoring.write(notebook, place / "notebooks" / "explorers.ipynb")
+    with lab(place, VQTUTOR_MAX_STEPS="3") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def explorers(jupyter, chromium):
+    """The notebook of explorers in JupyterLab, all cells run."""
+    with page(chromium) as tab:
+        notebook = Notebook(tab, jupyter, "explorers.ipynb")
+        notebook.command("notebook:run-all-cells")
+        notebook.done(len(EXPLORERS) + 1)
+        tab.locator("section.vq").nth(len(EXPLORERS) - 1).wait_for()
+        yield tab
+
+
+def explorer(tab, name):
+    found = tab.locator(f"section.vq[aria-label={name}]")
+    found.scroll_into_view_if_needed()
+    return found
+
+
+def says(found, pattern):
+    found.locator(".vq-says", has_text=re.compile(pattern)).wait_for()
+    return found.locator(".vq-says").inner_text()
+
+
+def spot(found, number):
+    return [float(x) for x in found.locator(".vq-spot").nth(number).get_attribute("aria-valuetext").split(", ")]
+
+
+def centre(found):
+    box = found.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def frame(tab, act):
+    """Act, and return the milliseconds until the browser has drawn again."""
+    tab.evaluate("window.began = performance.now()")
+    act()
+    waited = "() => new Promise(done => requestAnimationFrame(() => setTimeout(() => done(performance.now()))))"
+    return tab.evaluate(waited) - tab.evaluate("window.began")
+
+
+def trips(found, act, times=5):
+    """Act a few times and return the median round trip to Python, in milliseconds."""
+    taken = []
+    for i in range(times):
+        found.evaluate("e => delete e.dataset.roundTrip")
+        act(i)
+        found.page.wait_for_function("e => e.dataset.roundTrip", arg=found.element_handle())
+        taken.append(float(found.get_attribute("data-round-trip")))
+    return sorted(taken)[times // 2]
+
+
+def report(what, milliseconds, goal):
+    print(f"{what}: {milliseconds:.0f} ms (goal {goal})")
+    assert milliseconds < goal * BUSY
+
+
+@in_a_browser
+def test_a_code_is_dragged_typed_at_and_chosen_without_being_moved(explorers):
+    found = explorer(explorers, "QuantizerExplorer")
+    start = [spot(found, k) for k in range(9)]
+    found.get_by_label("move", exact=True).select_option("code 5")
+    found.locator(".vq-spot").nth(2).focus()
+    assert [spot(found, k) for k in range(9)] == start  # choosing moves nothing
+    cells = found.locator("image").get_attribute("href")
+
+    found.locator(".vq-spot").nth(2).focus()
+    before = says(found, "distortion")
+    report("arrow key, round trip", trips(found, lambda i: explorers.keyboard.press("Shift+ArrowRight")), ROUND_TRIP)
+    assert spot(found, 2) == pytest.approx([start[2][0] + 5 * 0.25, start[2][1]], abs=0.011)
+    assert says(found, "distortion") != before and found.locator("image").get_attribute("href") != cells
+
+    x, y = centre(found.locator(".vq-spot").nth(4))
+    explorers.mouse.move(x, y)
+    explorers.mouse.down()
+    report("drag, frame", frame(explorers, lambda: explorers.mouse.move(x - 60, y - 40)), FRAME)
+    report("drag, round trip", trips(found, lambda i: explorers.mouse.move(x - 60 - i, y - 40)), ROUND_TRIP)
+    explorers.mouse.up()
+    assert spot(found, 4)[0] < start[4][0] - 0.3 and spot(found, 4)[1] > start[4][1] + 0.2
+    assert [spot(found, k) for k in (0, 1, 3, 5, 6, 7, 8)] == [start[k] for k in (0, 1, 3, 5, 6, 7, 8)]
+
+    found.get_by_label("dimension 1").focus()
+    explorers.keyboard.press("Home")
+    explorers.wait_for_function(
+        "e => e.querySelectorAll('.vq-spot')[4].getAttribute('aria-valuenow')", arg=found.element_handle()
+    )
+    assert spot(found, 4)[1] < -2
+    for _ in range(2):
+        found.get_by_role("button", name="each code to its mean").click()
+    found.get_by_role("button", name="start again").click()
+    explorers.wait_for_function(
+        "([e, was]) => e.querySelectorAll('.vq-spot')[4].getAttribute('aria-valuetext') === was",
+        arg=[found.element_handle(), ", ".join(f"{x:.2f}" for x in start[4])],
+    )
+    assert [spot(found, k) for k in range(9)] == start
+
+
+@in_a_browser
+def test_ema_steps_are_taken_and_the_dead_revived(explorers):
+    found = explorer(explorers, "EMAExplorer")
+    says(found, "^After 0 updates")  # it begins at its beginning
+    found.get_by_role("button", name="revive the dead").click()
+    says(found, "No code is dead")
+    report(
+        "one update, round trip",
+        trips(found, lambda i: found.get_by_role("button", name="one update").click()),
+        ROUND_TRIP,
+    )
+    for _ in range(3):
+        found.get_by_role("button", name="ten updates").click()
+    assert "2 dead" in says(found, "^After 35 updates")
+    assert found.locator(".vq-spot path[fill=white]").count() == 2  # crosses, and white
+    found.get_by_role("button", name="revive the dead").click()
+    says(found, "^2 revived.*0 dead")
+    found.get_by_role("button", name="start again").click()
+    says(found, "^After 0 updates")
+
+
+@in_a_browser
+def test_replay_moves_with_the_arrow_keys_on_axes_that_stay(explorers):
+    found = explorer(explorers, "Replay")
+    assert says(found, "beta").startswith("beta 1:")
+    axes, where = found.locator(".vq-axes").inner_html(), found.locator(".vq-spot").nth(0).get_attribute("transform")
+    slider = found.get_by_label("stage")
+    slider.focus()
+    report("replay, frame", frame(explorers, lambda: explorers.keyboard.press("ArrowRight")), FRAME)
+    assert says(found, "^beta 2:") and slider.get_attribute("aria-valuetext") == "beta 2"
+    assert found.locator(".vq-axes").inner_html() == axes
+    assert found.locator(".vq-spot").nth(0).get_attribute("transform") != where
+    found.get_by_role("button", name="start again").click()
+    says(found, "^beta 1:")
+
+
+@in_a_browser
+def test_codes_are_chosen_changed_and_painted(explorers):
+    found = explorer(explorers, "CodeEditor")
+    pixels = "e => [...e.querySelectorAll('canvas')].map(c => c.toDataURL())"
+    before, now, difference = found.evaluate(pixels)
+    assert before == now
+    place = found.get_by_role("button", name=re.compile("row 1, column 2"))
+    report("a click, round trip", trips(found, lambda i: place.click()), ROUND_TRIP)
+    says(found, "^Row 1, column 2 has code \\d+; 0 codes changed")
+    explorers.keyboard.press("ArrowDown")
+    explorers.keyboard.press("Enter")
+    says(found, "^Row 2, column 2")
+    found.get_by_label("code", exact=True).focus()
+    explorers.keyboard.press("Home")
+    explorers.keyboard.press("ArrowRight")
+    says(found, "has code 1; 1 code changed")
+    assert found.evaluate(pixels)[0] == before and found.evaluate(pixels)[1] != now
+    found.get_by_label("a click").select_option("paints it with the code")
+    x, y = centre(found.get_by_role("button", name=re.compile("row 5, column 1")))
+    explorers.mouse.move(x, y)
+    explorers.mouse.down()
+    to = centre(found.get_by_role("button", name=re.compile("row 5, column 4")))
+    explorers.mouse.move(*to, steps=12)
+    explorers.mouse.up()
+    for column in (1, 2, 3, 4):
+        found.get_by_role("button", name=f"row 5, column {column}: code 1").wait_for()
+    found.get_by_role("button", name="start again").click()
+    says(found, "; 0 codes changed")
+
+
+@in_a_browser
+def test_the_prior_plays_stops_and_draws_others(explorers):
+    found = explorer(explorers, "PriorPlayer")
+    says(found, "^0 of 49")
+    found.get_by_role("button", name="play").click()
+    says(found, "^[3-9] of 49")
+    found.get_by_role("button", name="pause").click()
+    slider = found.get_by_label("codes drawn", exact=True)
+    slider.focus()
+    report("scrubbing, round trip", trips(found, lambda i: explorers.keyboard.press("PageUp"), 3), ROUND_TRIP)
+    explorers.keyboard.press("End")
+    says(found, "^49 of 49")
+    report("scrubbing again, frame", frame(explorers, lambda: explorers.keyboard.press("Home")), FRAME)
+    explorers.keyboard.press("End")
+    pixels = "e => [...e.querySelectorAll('canvas')].map(c => c.toDataURL())"
+    seen = found.evaluate(pixels)
+    report(
+        "draw others, round trip",
+        trips(found, lambda i: found.get_by_role("button", name="draw others").click(), 1),
+        ROUND_TRIP,
+    )
+    assert found.evaluate(pixels) != seen
+    found.get_by_label("class").select_option("one")
+    found.get_by_role("button", name="start again").click()
+    says(found, "^0 of 49")
+    assert found.get_by_label("class").evaluate("e => e.selectedIndex") == 0
+
+
+@in_a_browser
+def test_explorers_and_pictures_can_be_read_by_a_screen_reader(explorers):
+    assert explorers.locator(".jp-OutputArea img").last.get_attribute("alt") == "A loss that falls."
+    for name in EXPLORERS:
+        found = explorer(explorers, name)
+        for control in found.locator("button, select, input, [tabindex='0']").all():
+            named = control.evaluate("e => e.labels?.[0]?.textContent || e.getAttribute('aria-label') || e.textContent")
+            assert named.strip(), (name, control.evaluate("e => e.outerHTML"))
+        for button in found.locator(".vq-bar button").all():
+            assert button.evaluate("e => e.scrollWidth <= e.clientWidth"), "a label is cut off"
+    found = violations(explorers, "section.vq")
+    print(found or "axe finds nothing")
+    assert not {impact for _, impact, _ in found} & SERIOUS, found
+
+
+@in_a_browser
+def test_make_lab_opens_the_first_lesson_and_a_blank_is_written_wrong_then_right(jupyter, chromium):
+    with page(chromium) as tab:
+        notebook = Notebook(tab, jupyter, "00_start_here.ipynb")
+        assert not tab.locator(".jp-Launcher").count() and not tab.get_by_text("Jupyter news").count()
+        sources = [cell.source for cell in authoring.read(ROOT / "notebooks" / "00_start_here.ipynb").cells]
+        blank = next(i for i, source in enumerate(sources) if "def to_unit_range" in source)
+        for i, source in enumerate(sources[:blank]):
+            if "import vqtutor" in source:
+                notebook.run(i)
+        assert "not written yet" in (notebook.run(blank), notebook.run(blank + 1))[1].inner_text()
+        wrong = sources[blank].replace("...", "return jnp.asarray(pixels, jnp.float32) / 256")
+        notebook.write(blank, wrong)
+        notebook.run(blank)
+        output = notebook.run(blank + 1)
+        card = output.get_by_role("group", name=re.compile("not yet"))
+        assert card.is_visible() and "the run stopped here" in output.inner_text()
+        notebook.write(blank, wrong.replace("256", "255"))
+        notebook.run(blank)
+        assert notebook.run(blank + 1).get_by_role("group", name=re.compile("passed")).is_visible()
+        link = tab.get_by_role("link", name="01_quantizer")
+        link.scroll_into_view_if_needed()
+        link.click()
+        tab.get_by_role("tab", name="01_quantizer.ipynb").wait_for()
+
+
+@in_a_browser
+def test_notebook_7_on_a_phone(jupyter, chromium):
+    with page(chromium, width=390, height=844) as tab:
+        notebook = Notebook(tab, jupyter, "explorers.ipynb", app="notebooks")
+        notebook.run(0)
+        notebook.run(1)
+        found = explorer(tab, "QuantizerExplorer")
+        box = found.bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["width"] > 250
+        found.locator(".vq-spot").nth(2).focus()
+        before = spot(found, 2)
+        tab.keyboard.press("ArrowLeft")
+        assert spot(found, 2)[0] == pytest.approx(before[0] - 0.05, abs=0.011)
+
+
+@in_a_browser
+def test_a_training_is_stopped_and_goes_on(jupyter, chromium):
+    with page(chromium) as tab:
+        notebook = Notebook(tab, jupyter, "explorers.ipynb")
+        notebook.run(0)
+        notebook.write(1, TRAINING)
+        before = notebook.start(1)
+        notebook.cells.nth(1).get_by_text(re.compile("step/s")).first.wait_for()  # the bar moves
+        notebook.command("notebook:interrupt-kernel")
+        stopped = re.search(r"False (\d+) ([\d.]+)", notebook.done(1, before).inner_text())
+        assert int(stopped[1]) > 0 and float(stopped[2]) == int(stopped[1]) + 1
+        before = notebook.start(1)
+        notebook.cells.nth(1).get_by_text(re.compile("step/s")).first.wait_for()
+        notebook.command("notebook:interrupt-kernel")
+        again = re.search(r"False (\d+) ([\d.]+)", notebook.done(1, before).inner_text())
+        assert int(again[1]) > int(stopped[1]) and float(again[2]) == int(again[1]) + 1
