@@ -44,7 +44,7 @@ def _cell(exercise: Exercise, node: ast.expr) -> str | None:
         return made.text(exercise.id) + "\n"
     if "reference(" in source or ".reference" in source or isinstance(node, ast.Starred):
         return None
-    answer = Cell(f"{exercise.name} = {source}")
+    answer = Cell(f"{exercise.name} = (\n{source}\n)")  # over several lines, maybe
     body, given = cut([*helpers, answer], answer, exercise.name, earlier_blanks(exercise.id))
     known = {other.split(".")[1] for other in EXERCISES}
     return None if "reference(" in body or set(given) & (set(vars(module)) - known) - {"__builtins__"} else body

@@ -44,7 +44,7 @@ LESSONS = (
         notebook="00_start_here",
         title="Start here",
         exercises=("to_unit_range",),
-        questions=("q_fewer", "q_discrete"),
+        questions=("q_discrete", "q_fewer"),
     ),
     Lesson(
         slug="primer",
@@ -82,7 +82,7 @@ LESSONS = (
             "VectorQuantizer",
             "gradient_reach",
         ),
-        questions=("q_leak", "q_flat", "q_distance"),
+        questions=("q_flat", "q_leak", "q_distance"),
         free_texts=("borders",),
     ),
     Lesson(
@@ -113,7 +113,7 @@ LESSONS = (
             "Decoder",
             "make_train_step",
         ),
-        questions=("q_discrete", "q_shape", "q_codes", "q_use"),
+        questions=("q_shape", "q_codes", "q_discrete", "q_use"),
         free_texts=("one_code",),
     ),
     Lesson(
@@ -143,7 +143,7 @@ LESSONS = (
             "nats_to_bits_per_image",
             "sample",
         ),
-        questions=("q_suspects", "q_edges", "q_depth", "q_once", "q_blind", "q_temperature"),
+        questions=("q_once", "q_blind", "q_edges", "q_suspects", "q_temperature", "q_depth"),
         free_texts=("never_a_nine",),
     ),
     Lesson(
@@ -156,7 +156,7 @@ LESSONS = (
             "GatedBlock",
             "complete",
         ),
-        questions=("q_suspects", "q_equal_time", "q_labels", "q_one_way", "q_condition"),
+        questions=("q_one_way", "q_suspects", "q_equal_time", "q_labels", "q_condition"),
         free_texts=("left_half",),
     ),
 )

@@ -3,28 +3,6 @@
 from vqtutor.checking import FreeText
 from vqtutor.lessons.entries import question
 
-q_suspects = question(
-    "pixelcnn.q_suspects",
-    "Which of the three sees the future?",
-    best="b",
-    choices={
-        "Ada, because of her question marks": (
-            "A question mark is an earlier place that she does not see: the blind spot. Missing the past is no leak."
-        ),
-        "Ben": (
-            "Yes. There are dots behind the cross, to its right and below. His mask was put on when the weights were "
-            "made, "
-            "and an optimizer has moved the weights since."
-        ),
-        "Cleo, because she misses her nearest neighbours": (
-            "She sees too little: with mask A in every layer, what is near is lost. She sees nothing that comes later."
-        ),
-        "None of them: white places without a dot are the future, and all have some": (
-            "White and empty is how the future should look. Look for a dot behind the cross."
-        ),
-    },
-)
-
 q_once = question(
     "pixelcnn.q_once",
     "Somebody multiplies the mask into the weights once, when they are made, and then trains as usual. What happens?",
@@ -74,36 +52,43 @@ q_blind = question(
 
 q_edges = question(
     "pixelcnn.q_edges",
-    "Layers of 3 x 3, as many as you like. Where is the largest share of what comes before a place never seen?",
+    "Layers of 3 x 3, as many as you like. Where on the map is the largest share of the earlier places never seen?",
     best="a",
     choices={
-        "At the left edge.": (
-            "The blind spot lies up and to the right, and there the most places are up and to the right. Nothing of "
-            "the zeros beyond the rim helps."
+        "At the left edge": (
+            "Yes. The blind spot lies up and to the right, and from the left edge most earlier places lie there."
         ),
-        "At the right edge.": (
-            "There the slope leaves the map after a place: nothing is farther right. What is seen is all that there is."
+        "At the right edge": (
+            "From there nothing on the map is farther right, so nothing is hidden. What is above and to the left is "
+            "seen."
         ),
-        "Nowhere: with enough layers all is seen everywhere.": (
-            "One row up is still one place to the right, after any number of layers."
+        "In the middle, which is farthest from every edge": (
+            "The middle misses what is up and to the right. There is more of that, the farther left you stand."
+        ),
+        "Nowhere: with enough layers everything earlier is seen": (
+            "One row up is still only one place to the right, after any number of layers."
         ),
     },
 )
 
-q_depth = question(
-    "pixelcnn.q_depth",
-    "A prior sees four rows up and no more. What does it get wrong in a map of seven rows?",
+q_suspects = question(
+    "pixelcnn.q_suspects",
+    "Which of the three sees the future?",
     best="b",
     choices={
-        "The first rows, which it draws with nothing to go by.": (
-            "There it sees the rim above, and knows just where it is: digits begin with background."
+        "Ada, because of her question marks": (
+            "A question mark is an earlier place that she does not see: the blind spot. Missing the past is no leak."
         ),
-        "The last rows: it cannot tell the sixth from the seventh.": (
-            "From both it sees four rows of codes and no rim, so it cannot know that the map ends here. Digits leave "
-            "the last row empty; this prior puts strokes there now and then, and in the corners."
+        "Ben": (
+            "Yes. There are dots behind the cross, to its right and below. His mask was put on when the weights were "
+            "made, "
+            "and an optimizer has moved the weights since."
         ),
-        "Nothing: four rows are more than any stroke needs.": (
-            "A stroke may not need more. But to know when to stop you have to know where you are."
+        "Cleo, because she misses her nearest neighbours": (
+            "She sees too little: with mask A in every layer, what is near is lost. She sees nothing that comes later."
+        ),
+        "None of them: white places without a dot are the future, and all have some": (
+            "White and empty is how the future should look. Look for a dot behind the cross."
         ),
     },
 )
@@ -127,6 +112,28 @@ q_temperature = question(
         ),
         "Clean pictures, of few kinds.": (
             "Yes. Each choice is the safe one. What is lost is variety, and with it most ways to write a digit."
+        ),
+    },
+)
+
+q_depth = question(
+    "pixelcnn.q_depth",
+    "A prior sees four rows up and no more. What does it get wrong in a map of seven rows?",
+    best="d",
+    choices={
+        "The first rows: it draws them with nothing to go by.": (
+            "There it sees the rim of the map above, and knows just where it is: digits begin with background."
+        ),
+        "The left and right edges: four places are too few to find them.": (
+            "It sees four places to either side on the rows above, and from anywhere in seven columns one rim is near."
+        ),
+        "Nothing: four rows are more than any stroke needs.": (
+            "A stroke may not need more. But to know when to stop, you have to know where you are."
+        ),
+        "The last rows: it cannot tell the sixth from the seventh.": (
+            "Yes. From both it sees four rows of codes and no rim, so it cannot know that the map ends here. Digits "
+            "leave "
+            "the last row empty; this prior puts strokes there now and then, and in the corners."
         ),
     },
 )

@@ -3,28 +3,6 @@
 from vqtutor.checking import FreeText
 from vqtutor.lessons.entries import question
 
-q_leak = question(
-    "quantizer.q_leak",
-    "The three layers give the same output. You train with the leaky one in place of yours. What changes for the "
-    "codebook?",
-    best="d",
-    choices={
-        "Nothing. The outputs are the same, so the losses are the same, so the training is the same.": (
-            "The losses are the same in the first step. Training follows gradients, and those differ."
-        ),
-        "It stops moving, because the gradient goes to the encoder and not to the codes.": (
-            "The leak does not take the encoder's gradient away: it sends a copy to the codes as well."
-        ),
-        "It is only noisier: on average the leaked gradient is zero.": (
-            "It is not noise. It is the decoder's wish, and it points the same way as long as the wish is there."
-        ),
-        "The reconstruction loss pushes the codes too, away from where their vectors are.": (
-            "Yes. A code should stand for the vectors that chose it. Now it is also pulled to wherever the decoder "
-            "would like it, and the two aims mix in one parameter."
-        ),
-    },
-)
-
 q_flat = question(
     "quantizer.q_flat",
     "You are about to slide z along a line with four codes, quantize it, and ask JAX for the slope. What do you expect "
@@ -45,6 +23,28 @@ q_flat = question(
         "Zero inside a cell, and very large at the borders.": (
             "You are thinking of a steep ramp. At a border the function jumps: there is no slope there at all, and JAX "
             "reports that of one side, which is zero."
+        ),
+    },
+)
+
+q_leak = question(
+    "quantizer.q_leak",
+    "The three layers give the same output. You train with the leaky one in place of yours. What changes for the "
+    "codebook?",
+    best="d",
+    choices={
+        "Nothing. The outputs are the same, so the losses are the same, so the training is the same.": (
+            "The losses are the same in the first step. Training follows gradients, and those differ."
+        ),
+        "It stops moving, because the gradient goes to the encoder and not to the codes.": (
+            "The leak does not take the encoder's gradient away: it sends a copy to the codes as well."
+        ),
+        "It is only noisier: on average the leaked gradient is zero.": (
+            "It is not noise. It is the decoder's wish, and it points the same way as long as the wish is there."
+        ),
+        "The reconstruction loss pushes the codes too, away from where their vectors are.": (
+            "Yes. A code should stand for the vectors that chose it. Now it is also pulled to wherever the decoder "
+            "would like it, and the two aims mix in one parameter."
         ),
     },
 )

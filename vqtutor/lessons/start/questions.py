@@ -2,27 +2,6 @@
 
 from vqtutor.lessons.entries import question
 
-q_fewer = question(
-    "start.q_fewer",
-    "With 784 numbers a linear autoencoder could return every picture exactly. Why ask for fewer?",
-    best="c",
-    choices={
-        "So that it runs faster: 784 numbers are slow to compute.": (
-            "It would run faster, but 784 numbers are nothing to a computer. Speed is not what the short list is for."
-        ),
-        "So that the reconstructions get better: fewer numbers leave less room for noise.": (
-            "The printed errors say the opposite: 64 numbers lose less than 16. A short list costs quality."
-        ),
-        "So that it cannot simply copy, and has to find what pictures have in common.": (
-            "Yes. With room for every pixel, copying is a perfect answer and teaches nothing. With little room, the "
-            "numbers have to go to what differs from picture to picture."
-        ),
-        "So that it cannot overfit: with 784 numbers it would only work on the training pictures.": (
-            "A copier works on any picture, seen or not. It does not overfit; it just has not learned anything."
-        ),
-    },
-)
-
 q_discrete = question(
     "start.q_discrete",
     "Sixteen real numbers already give digits that one can read. What can a choice out of 128 codes do that a real "
@@ -43,6 +22,27 @@ q_discrete = question(
         ),
         "It can be learned by gradient descent, while real numbers cannot.": (
             "The other way round: a real number has a gradient, and a choice has none. That is the price of codes."
+        ),
+    },
+)
+
+q_fewer = question(
+    "start.q_fewer",
+    "With 784 numbers a linear autoencoder could return every picture exactly. Why ask for fewer?",
+    best="c",
+    choices={
+        "So that it runs faster: 784 numbers are slow to compute.": (
+            "It would run faster, but 784 numbers are nothing to a computer. Speed is not what the short list is for."
+        ),
+        "So that the reconstructions get better: fewer numbers leave less room for noise.": (
+            "The printed errors say the opposite: 64 numbers lose less than 16. A short list costs quality."
+        ),
+        "So that it cannot simply copy, and has to find what pictures have in common.": (
+            "Yes. With room for every pixel, copying is a perfect answer and teaches nothing. With little room, the "
+            "numbers have to go to what differs from picture to picture."
+        ),
+        "So that it cannot overfit: with 784 numbers it would only work on the training pictures.": (
+            "A copier works on any picture, seen or not. It does not overfit; it just has not learned anything."
         ),
     },
 )

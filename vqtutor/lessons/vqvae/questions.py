@@ -3,30 +3,6 @@
 from vqtutor.checking import FreeText
 from vqtutor.lessons.entries import question
 
-q_discrete = question(
-    "vqvae.q_discrete",
-    "A picture is 49 codes out of 128 here. The same network without its quantizer would have 49 vectors of 16 real "
-    "numbers. What is the case for the codes?",
-    best="d",
-    choices={
-        "They reconstruct better, since the codes keep what matters and drop the noise.": (
-            "Quantizing can only lose: whatever the decoder makes of codes, it could make of the vectors as well."
-        ),
-        "They train faster, since 49 choices are less to learn than 784 numbers.": (
-            "There is more to learn, a codebook, and the encoder's gradient is only an estimate. Training gets harder."
-        ),
-        "They are shorter, and nothing else: 343 bits in place of 25,088.": (
-            "Shorter they are. But if length were all, rounding the real numbers would do. Think of what can be "
-            "built on "
-            "top of codes."
-        ),
-        "Each is a choice among kinds, so a model that predicts choices, as of words, can learn which maps occur.": (
-            "Yes. What follows what is then a question of classification at each place, and lesson 05 answers it. Real "
-            "vectors would need an assumed density."
-        ),
-    },
-)
-
 q_shape = question(
     "vqvae.q_shape",
     "Later in this lesson, a deeper network sees images of 32 x 32 through three layers of stride 2 and has 16 codes "
@@ -66,6 +42,30 @@ q_codes = question(
         ),
         "512 codes are worse: the network cannot learn so many in 150 steps.": (
             "What is not used does no harm. The few codes in use learn as fast as they did among 128."
+        ),
+    },
+)
+
+q_discrete = question(
+    "vqvae.q_discrete",
+    "A picture is 49 codes out of 128 here. The same network without its quantizer would have 49 vectors of 16 real "
+    "numbers. What is the case for the codes?",
+    best="d",
+    choices={
+        "They reconstruct better, since the codes keep what matters and drop the noise.": (
+            "Quantizing can only lose: whatever the decoder makes of codes, it could make of the vectors as well."
+        ),
+        "They train faster, since 49 choices are less to learn than 784 numbers.": (
+            "There is more to learn, a codebook, and the encoder's gradient is only an estimate. Training gets harder."
+        ),
+        "They are shorter, and nothing else: 343 bits in place of 25,088.": (
+            "Shorter they are. But if length were all, rounding the real numbers would do. Think of what can be "
+            "built on "
+            "top of codes."
+        ),
+        "Each is a choice among kinds, so a model that predicts choices, as of words, can learn which maps occur.": (
+            "Yes. What follows what is then a question of classification at each place, and lesson 05 answers it. Real "
+            "vectors would need an assumed density."
         ),
     },
 )
