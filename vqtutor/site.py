@@ -78,7 +78,10 @@ def _front(folder: Path, notebooks: dict[str, NotebookNode], source: Path, repor
         facts = [time[1] if time else "", " ".join(result[1].split()) if result else ""]
         rows.append(f"| [{_title(notebook)}](lessons/{name}.ipynb) | {facts[0]} | {facts[1].rstrip('.')} |")
     # The first lesson opens with what the last one draws.
-    output = next(filter(None, (authoring.opening_picture(notebook, folder) for notebook in notebooks.values())))
+    openings = [authoring.opening_picture(notebook, folder) for notebook in notebooks.values()]
+    cells = [cell for notebook in notebooks.values() for cell in notebook.cells]
+    others = [one for cell in cells for one in cell.get("outputs", []) if "image/png" in one.get("data", {})]
+    output = next(filter(None, openings + others))
     (source / "front.png").write_bytes(base64.b64decode(output.data["image/png"]))
     return {
         "(alt)": output.metadata["image/png"]["alt"],
