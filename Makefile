@@ -57,7 +57,7 @@ clean:  ## remove what was built, and .venv
 $(COURSE): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it: make PYTHON=/path/to/python run"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[lab,site]"
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[lab,site,tsne]"
 	@touch $@
 
 $(TESTS): $(COURSE)
