@@ -214,12 +214,7 @@ class Sandbox:
     def stop(self) -> None:
         """End the worker; another one starts with the next answer."""
         if self._process is not None:
-            with suppress(OSError):
-                self._process.stdin.close()  # at the end of requests it ends by itself
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(1)
             self._process.kill()
-            self._process.stdin = None
             self._process.communicate()
             self._process = None
 
