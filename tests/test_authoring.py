@@ -211,7 +211,7 @@ def test_the_opening_picture_is_a_result_and_travels_in_the_text(name):
 
 def test_another_picture_drawn_is_another_picture_shown(copy):
     def redraw(cells):
-        (output,) = [output for output in cells["on-demand"].outputs if "image/png" in output.get("data", {})]
+        (output,) = [output for output in cells["reader"].outputs if "image/png" in output.get("data", {})]
         file = io.BytesIO()
         Image.new("RGB", (40, 20), "#d55e00").save(file, "PNG")
         output.data["image/png"] = base64.b64encode(file.getvalue()).decode()

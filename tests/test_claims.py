@@ -17,7 +17,7 @@ LESSONS = ("00_start_here", "01_quantizer", "02_losses", "03_vqvae", "04_ema_cod
 SETTING, PUBLISHED, MATHS = "a setting", "published, or in docs/measurements.md", "arithmetic"
 NUMBERS = {
     "00_start_here": {},
-    "01_quantizer": {"3.2": PUBLISHED},
+    "01_quantizer": {"3.2": PUBLISHED, "-0.05": SETTING, "0.05": SETTING},
     "02_losses": {"0.25": SETTING, "0.1": PUBLISHED},
     "03_vqvae": {"-0.5": SETTING, "0.5": SETTING, "0.001": PUBLISHED, "0.0001": PUBLISHED},
     "04_ema_codebook": {

@@ -54,14 +54,26 @@ def test_every_share_in_an_alternative_text_was_printed_by_its_lesson(name):
             for share in re.findall(r"(\d+)%", text):
                 shares += 1
                 assert int(share) in known, (id, share)
-    assert shares >= 4
+    assert shares >= 3
 
 
 PLAIN, GATED = LESSONS
 # Every decimal and percentage in the texts; results are in outputs, where they are computed.
 KNOWN = {
-    PLAIN: {"0.9": "when a picture counts as read", "1.02": "published: 1.0174 nats, see below", "0.1": "a setting"},
-    GATED: {"2.3": "ln 10, see below", "0.047": "ln 10 / 49", "0.8": "a setting", "3.3": "log2 10"},
+    PLAIN: {
+        "0.9": "when a picture counts as read",
+        "1.02": "published: 1.0174 nats, see below",
+        "0.1": "a setting",
+        "0.7": "a setting",
+        "1.5": "a setting",
+    },
+    GATED: {
+        "0.1": "what a wrong choice says",
+        "2.3": "ln 10, see below",
+        "0.047": "ln 10 / 49",
+        "0.8": "a setting",
+        "3.3": "log2 10",
+    },
 }
 
 
