@@ -182,6 +182,14 @@ def test_06_the_longer_training_is_better():
     assert long_asked >= max(98, asked)
 
 
+def test_06_a_half_weighs_more_than_a_label():
+    pattern = r"told (its digit, 1|its digit, 2|the next digit): of 100, (\d+)% are read as what was told, and (\d+)% as"
+    rows = {name: (int(told), int(own)) for name, told, own in re.findall(pattern, printed(GATED, "halves-read"))}
+    assert min(rows["its digit, 1"][0], rows["its digit, 2"][0]) >= 90
+    told, own = rows["the next digit"]
+    assert told < 10 and own > 50  # "hardly ever", "most"
+
+
 def test_the_ledger_moves_left_and_neither_up_nor_down():
     pattern = r"with the (gated )?prior(?: \(the course's\))? 294 bits, (\d+) under its prior, distortion ([\d.]+)"
     rows = {bool(gated): (int(bits), float(lost)) for gated, bits, lost in re.findall(pattern, alt(GATED, "ledger"))}
