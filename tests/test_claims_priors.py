@@ -183,7 +183,9 @@ def test_06_the_longer_training_is_better():
 
 
 def test_06_a_half_weighs_more_than_a_label():
-    pattern = r"told (its digit, 1|its digit, 2|the next digit): of 100, (\d+)% are read as what was told, and (\d+)% as"
+    pattern = (
+        r"told (its digit, 1|its digit, 2|the next digit): of 100, (\d+)% are read as what was told, and (\d+)% as"
+    )
     rows = {name: (int(told), int(own)) for name, told, own in re.findall(pattern, printed(GATED, "halves-read"))}
     assert min(rows["its digit, 1"][0], rows["its digit, 2"][0]) >= 90
     told, own = rows["the next digit"]
