@@ -84,7 +84,9 @@ def lab(place: Path, settings: dict | None = None, **variables):
     own = {"JUPYTER_CONFIG_DIR": "config", "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "spaces"}
     own |= {"JUPYTER_RUNTIME_DIR": "runtime", "IPYTHONDIR": "ipython", "VQTUTOR_PROGRESS": "progress.json"}
     environment |= {name: str(place / path) for name, path in own.items()}
-    environment = os.environ | environment | {"VQTUTOR_DATASET": "strokes", "PYTHONPATH": str(ROOT)} | variables
+    # As a student has it: the suite's own settings hide bars and the pictures' texts.
+    outer = {k: v for k, v in os.environ.items() if k not in ("VQTUTOR_PICTURES", "VQTUTOR_PROGRESS_BAR")}
+    environment = outer | environment | {"VQTUTOR_DATASET": "strokes", "PYTHONPATH": str(ROOT)} | variables
     with (place / "log.txt").open("w") as log:
         server = subprocess.Popen(
             command, cwd=place, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True

@@ -290,7 +290,7 @@ def test_check_returns_the_answer_or_the_stand_in_and_keeps_the_best(tutor, tmp_
     assert (kept["state"], kept["points"], kept["attempts"]) == ("passed", 3, 2)
     tutor.progress()
     shown = capsys.readouterr().out
-    assert "1 of 36 exercises passed, 3 of " in shown and "\n     look_up" in shown  # the lesson that was begun
+    assert "1 of 43 exercises passed, 3 of " in shown and "\n     look_up" in shown  # the lesson that was begun
     assert "02_losses: 0 of 8 exercises passed" in shown and "codebook_loss" not in shown  # the others, in a line
 
 
@@ -302,8 +302,8 @@ def test_progress_folds_away_what_is_not_begun(tutor, monkeypatch):
     tutor.check("quantizer.look_up", EXERCISES["quantizer.look_up"].alternatives["take"])
     tutor.progress()
     html = notes[-1]._repr_html_()
-    assert html.count("<details>") == 6 and html.count("<details open>") == 1
-    assert html.count("<summary>") == 7 and html.count("<th scope='row'>") == 36
+    assert html.count("<details>") == 7 and html.count("<details open>") == 1
+    assert html.count("<summary>") == 8 and html.count("<th scope='row'>") == 43
 
 
 def test_hints_climb_a_ladder_whose_last_step_is_the_reference(tutor, capsys):

@@ -45,6 +45,7 @@ def test_every_picture_has_ink_text_and_data(name):
 
 
 def test_live_notebooks_get_the_alternative_text_and_stored_outputs_only_one_copy(monkeypatch):
+    monkeypatch.delenv("VQTUTOR_PICTURES", raising=False)  # set while the suite runs
     picture = figures.curves({"loss": [3, 2, 1]}, "step", "loss", alt="A loss that falls 'fast' & <far>.")
     (tag,) = re.findall(r"<img [^>]*>", picture._repr_mimebundle_()[0]["text/html"])
     assert "alt='A loss that falls &#x27;fast&#x27; &amp; &lt;far&gt;.'" in tag
