@@ -155,8 +155,10 @@ def test_time_is_the_answers_own():
     now[0] += 0.06
     assert busy.is_over(1.0)
 
-    asleep = Patience(3.0, lambda: 0.0)
-    assert [asleep.is_over(1.0) for _ in range(4)] == [False, False, False, True]
+    asleep = Patience(3.5, lambda: 0.0)
+    assert [asleep.is_over(0.05) for _ in range(90)].index(True) in (79, 80)  # after four seconds
+    starved = Patience(3.0, lambda: 0.0)
+    assert not any(starved.is_over(1.0) for _ in range(30))  # it asks, and is itself woken once a second
     shut = Patience(3.0, lambda: 0.0)
     assert not shut.is_over(3600.0)  # the lid of a laptop, closed and opened
 

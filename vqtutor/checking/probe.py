@@ -196,13 +196,15 @@ class Patience:
     """Decides whether an answer never returns, or is only slow or on a busy machine.
 
     The limit is on the answer's own processor time, which does not depend on other programs. An answer that sleeps or
-    waits for input uses none, so an answer that hardly ran for as long as the limit is late as well.
+    waits for input uses none, so an answer that hardly ran for as long as the limit is late as well. Time in which the
+    one who asks was not woken does not count: then the machine is busy, or was shut.
 
     Args:
       seconds: of processor time.
       used: returns the processor time used so far, in seconds.
     """
 
+    AWAKE = 0.1  # seconds between two questions, at most; `observe` asks every 0.05
     ASLEEP = 0.01  # share of a core; a program that competes with forty others still gets twice that
 
     def __init__(self, seconds: float, used: Callable[[], float] = time.process_time):
@@ -212,7 +214,7 @@ class Patience:
 
     def is_over(self, waited: float) -> bool:
         """Whether the answer is late, after `waited` more seconds on the clock."""
-        self.window += min(waited, 1.0)  # does not count the time in which a laptop was shut or the process stopped
+        self.window += min(waited, self.AWAKE)
         now = self.used()
         if self.window >= 1.0:
             self.idle = self.idle + self.window if now - self.before < self.ASLEEP * self.window else 0.0

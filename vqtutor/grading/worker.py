@@ -270,15 +270,16 @@ def _keep(limits: Limits, out: int, isolated: bool) -> int:
         finally:
             os._exit(70)
     os.close(out)
-    most, late, asleep = 2 * limits.seconds + limits.grace, False, 0  # two looks
+    most, late = 2 * limits.seconds + limits.grace, False  # two looks
     start = looked = time.monotonic()
-    before = waited = 0.0
+    before = window = waited = asleep = 0.0
     while not (ended := os.waitpid(child, os.WNOHANG))[0]:
         used = _processor_time(child, start)
-        if time.monotonic() > looked + 1:
-            asleep = asleep + 1 if used < before + 0.01 else 0
-            waited += 1  # and not how long: the machine itself may have been asleep
-            looked, before = time.monotonic(), used
+        # Where this process wakes late itself, the machine is busy or was shut: that is not the answer's sleep.
+        looked, window = (now := time.monotonic()), window + min(now - looked, 0.05)
+        if window >= 1:
+            asleep = asleep + window if used < before + 0.01 else 0.0
+            waited, window, before = waited + window, 0.0, used
         if not late and max(used, asleep, waited / 10) > most:
             late = True
             os.kill(child, signal.SIGKILL)
