@@ -463,6 +463,7 @@ def test_a_training_is_stopped_and_goes_on(jupyter, chromium):
         notebook.command("notebook:interrupt-kernel")
         stopped = re.search(r"False (\d+) ([\d.]+)", notebook.done(1, before).inner_text())
         assert int(stopped[1]) > 0 and float(stopped[2]) == int(stopped[1]) + 1
+        notebook.command("notebook:clear-cell-output")  # or the old bar would be taken for the new one
         before = notebook.start(1)
         notebook.cells.nth(1).get_by_text(re.compile("step/s")).first.wait_for()
         notebook.command("notebook:interrupt-kernel")

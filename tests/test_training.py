@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import subprocess
 import sys
 
@@ -92,6 +93,24 @@ def test_interrupting_and_resuming_changes_no_bit(steps, tmp_path, monkeypatch, 
     assert same(resumed.state, unbroken.state)
     assert all(np.array_equal(resumed.history[name], unbroken.history[name]) for name in unbroken.history)
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_the_stop_button_is_heard_where_python_drops_what_is_raised(monkeypatch):
+    """In a real kernel one interrupt in thirty came while tqdm's `__del__` ran, and the training went on for ever."""
+
+    class Dropped:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+            return None
+
+    shown = training._running
+    monkeypatch.setattr(training, "SECONDS_A_CHUNK", 1e-9)  # one step a chunk
+    monkeypatch.setattr(training, "_running", lambda history: (Dropped(), shown(history))[1])
+    monkeypatch.setattr(sys, "unraisablehook", lambda about: None)
+    handler = signal.getsignal(signal.SIGINT)
+    run = fit(epochs=20)
+    assert (run.steps, run.finished) == (1, False)
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_chunks_of_any_length_give_the_same_bits(monkeypatch):

@@ -2,10 +2,13 @@
 
 import json
 import os
+import signal
+import threading
 import time
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -106,10 +109,13 @@ def fit(
     run_chunk = _compile(step, prepare, data, batch_size, snapshot.state, metrics, everywhere, split)
     hidden = progress is False or (progress is None and os.environ.get("VQTUTOR_PROGRESS_BAR") == "off")
     finished, last_save, first_step = True, time.monotonic(), snapshot.step
-    with tqdm(total=total, initial=min(first_step, total), unit="step", disable=hidden) as bar:
+    bar = tqdm(total=total, initial=min(first_step, total), unit="step", disable=hidden)
+    with bar, _stop_button() as stopped:
         try:
             chunk = 1
             while snapshot.step < total:
+                if stopped():
+                    raise KeyboardInterrupt
                 epoch, first = divmod(snapshot.step, per_epoch)
                 if first == 0 or snapshot.step == first_step:
                     order = np.random.default_rng([seed, epoch]).permutation(count)
@@ -145,6 +151,25 @@ def fit(
     history = {name: np.concatenate([np.zeros(0, np.float32), *parts]) for name, parts in snapshot.history.items()}
     state = jax.tree.map(lambda leaf: leaf.addressable_data(0), snapshot.state) if everywhere else snapshot.state
     return Run(state, history, snapshot.step, snapshot.seconds, finished)
+
+
+@contextmanager
+def _stop_button() -> Iterator[Callable[[], bool]]:
+    """Yield a function that says whether the stop button was pressed: Python drops what is raised in a `__del__`."""
+    pressed, usual = [], signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(usual):
+        yield lambda: False
+        return
+
+    def press(*about):
+        pressed.append(True)
+        usual(*about)
+
+    signal.signal(signal.SIGINT, press)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, usual)
 
 
 @dataclass(frozen=True)
