@@ -69,6 +69,7 @@ KNOWN = {
     },
     GATED: {
         "0.1": "what a wrong choice says",
+        "2.1": "a section of a paper",
         "2.3": "ln 10, see below",
         "0.047": "ln 10 / 49",
         "0.8": "a setting",
