@@ -344,7 +344,7 @@ def test_a_terminal_gets_the_card_as_text():
     code = "import vqtutor; vqtutor.check('quantizer.look_up', lambda i, c: c[i - 1])"
     environment = os.environ | {"VQTUTOR_PROGRESS": os.devnull + "/none"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
-    assert done.returncode == 1 and "You look one row too high." in done.stderr
+    assert done.returncode == 1 and "You take the row before the right one." in done.stderr
 
 
 @pytest.mark.unhurried
