@@ -335,7 +335,7 @@ def test_questions_explain_only_after_a_choice(tutor, capsys):
     tutor.answer(question, ...)
     assert "Not chosen yet" in (out := capsys.readouterr().out) and "Yes." not in out
     tutor.answer(question, "a")
-    assert "the one that holds is b" in (out := capsys.readouterr().out) and "Yes." in out
+    assert "the right one is b" in (out := capsys.readouterr().out) and "Yes." in out
     with pytest.raises(ValueError, match="a, b, c, d"):
         tutor.answer(question, "e")
 

@@ -174,10 +174,8 @@ def recall(id: str) -> Any:
             _right_answers.append(answer)
             card.show(card.Note(f"{exercise.id} - yours, from its lesson"))
             return answer
-        reason = (
-            "No answer of yours that passed is kept here" if answer is None else "Your answer is kept, but fails here"
-        )
-    card.show(card.Note(f"{exercise.id} - the course's own", (f"{reason}, so the course's own stands in.",)))
+        reason = "There is no answer here that passed" if answer is None else "Your answer is saved, but fails here"
+    card.show(card.Note(f"{exercise.id} - the course's own", (f"{reason}, so the course's own is used.",)))
     return exercise.reference
 
 
@@ -314,7 +312,7 @@ def answer(id: str, choice: Any) -> None:
         return
     if choice not in question.choices:
         raise ValueError(f"{choice!r} is not one of the choices: write one of {letters}, in quotes.")
-    verdict = "that is the one" if choice == question.best else f"the one that holds is {question.best}"
+    verdict = "that is right" if choice == question.best else f"the right one is {question.best}"
     lines = [f"You chose {choice}; {verdict}."]
     for letter in sorted(question.choices, key=lambda letter: letter != choice):
         text, why = question.choices[letter]
@@ -335,7 +333,7 @@ def compare(what: str, guess: Any, found: float) -> None:
         lines = (f"It is {found:.4g}.", "You made no guess. Make one next time: a wrong guess teaches more than none.")
     else:
         off = abs(float(guess) - found) / max(abs(found), 1e-12)
-        miss = f"That is too {'high' if float(guess) > found else 'low'}. What did you not expect?"
+        miss = f"That is too {'high' if float(guess) > found else 'low'}. What surprised you?"
         near = "That is close." if off < 0.15 else miss
         lines = (f"You said {float(guess):.4g}; it is {found:.4g}.", near)
     card.show(card.Note(what, lines))
