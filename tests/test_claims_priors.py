@@ -89,7 +89,7 @@ def test_every_decimal_and_percentage_of_the_texts_is_known(name):
 
 def test_05_the_reader_is_what_it_is_said_to_be():
     right, sure = found(PLAIN, "reader", r"the reader is right on (\d+)%, and sure of (\d+)%")
-    (rebuilt,) = found(PLAIN, "reader", r"way of their 49 codes: sure of (\d+)% of 400")
+    (rebuilt,) = found(PLAIN, "reader", r"from their 49 codes: sure of (\d+)% of 400")
     (rubbish,) = found(PLAIN, "reader", r"49 random codes: sure of (\d+)% of 400")
     (drawn,) = found(PLAIN, "samples", r"temperature 1: (\d+)% of 400 are read")
     assert right >= 98 and sure >= 94 and rebuilt >= 93

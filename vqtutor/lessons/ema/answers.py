@@ -72,7 +72,7 @@ class EMAVectorQuantizer(hk.Module):
 
 
 def restart_dead_codes(key, counts, sums, codebook, z_e, threshold):
-    """Return (counts [K], sums [K, D], codebook [K, D]) with every dead code put on a vector of its own."""
+    """Return (counts [K], sums [K, D], codebook [K, D]) with every dead code put on a different vector."""
     # Write your answer below (five lines or so). jax.random.permutation(key, n) shuffles 0 to n - 1.
     ### BEGIN SOLUTION
     rows = z_e.reshape(-1, z_e.shape[-1])

@@ -16,7 +16,7 @@ def reconstruction_loss(x, x_hat, variance):
 
 
 def codebook_loss(z_e, codes):
-    """Return the mean squared difference; only the codes feel it. z_e and codes are [..., D]."""
+    """Return the mean squared difference; only the codes get a gradient. z_e and codes are [..., D]."""
     # Write your answer below (one line).
     ### BEGIN SOLUTION
     return jnp.mean((jax.lax.stop_gradient(z_e) - codes) ** 2)
@@ -24,7 +24,7 @@ def codebook_loss(z_e, codes):
 
 
 def commitment_loss(z_e, codes):
-    """Return the mean squared difference; only the encoder's output feels it. z_e and codes are [..., D]."""
+    """Return the mean squared difference; only the encoder's output gets a gradient. z_e and codes are [..., D]."""
     # Write your answer below (one line).
     ### BEGIN SOLUTION
     return jnp.mean((z_e - jax.lax.stop_gradient(codes)) ** 2)

@@ -61,7 +61,7 @@ def prior_loss(logits, indices):
 
 
 def nats_to_bits_per_image(nats_per_code, code_map_shape):
-    """Return what a code map takes, in bits, at so many nats a code."""
+    """Return the bits that a whole code map takes, from its nats per code."""
     # Write your answer below (one line).
     ### BEGIN SOLUTION
     return nats_per_code * code_map_shape[0] * code_map_shape[1] / np.log(2)

@@ -32,7 +32,7 @@ def drop_some(key, x, share):
 
 
 class Counted(hk.Module):
-    """Multiply each channel by a trained number of its own, and count the calls: [..., C] -> [..., C]."""
+    """Multiply each channel by its own trained number, and count the calls: [..., C] -> [..., C]."""
 
     def __call__(self, x):
         # Write your answer below (four lines): one parameter, one state, and x times the parameter.

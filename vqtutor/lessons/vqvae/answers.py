@@ -9,7 +9,7 @@ import vqtutor
 
 
 def code_map_shape(image_size, num_strided_layers):
-    """Return (rows, columns) behind num_strided_layers layers of stride 2, each of which rounds up."""
+    """Return (rows, columns) after num_strided_layers layers of stride 2, each of which rounds up."""
     # Write your answer below. First see whether image_size is an int or a pair; -(-a // b) rounds up.
     ### BEGIN SOLUTION
     rows, columns = (image_size, image_size) if isinstance(image_size, int) else image_size
