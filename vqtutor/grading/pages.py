@@ -27,7 +27,7 @@ STOPPED = {
     Outcome.LATE: "stopped: it did not return in time",
     Outcome.DIED: "ended its own process",
     Outcome.FLOOD: "sent back too much",
-    Outcome.FORGED: "meddled with its own checking",
+    Outcome.FORGED: "interfered with its own check",
     Outcome.APART: "does not run apart from its notebook: look at it by hand",
     Outcome.BY_HAND: "could not be judged: look at it by hand",
     "MemoryError": "asked for more memory than there is",
