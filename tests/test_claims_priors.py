@@ -138,7 +138,7 @@ def test_05_temperature_trades_variety_for_readable_digits():
 
 def test_05_a_network_that_does_not_know_where_it_is_draws_at_the_rim():
     steps, _, flat = found(
-        PLAIN, "depth", r"one block, (\d+) steps: (\d+)% of 100 are read, and (\d+)% have ink at the rim"
+        PLAIN, "depth", r"one block, (\d+) steps: (\d+)% of 100 are read, and (\d+)% have ink at the edge"
     )
     deep, rebuilt = found(PLAIN, "depth", r"whole network: (\d+)%; rebuilt test pictures: (\d+)%")
     assert flat > deep + 4 and rebuilt <= deep + 2

@@ -64,7 +64,7 @@ def slide(signal, kernel):
 
 
 def mean_nats(probabilities, outcomes):
-    """Return the mean surprise in nats: probabilities [N, K] that were given, outcomes int [N] that came."""
+    """Return the mean surprise in nats: probabilities [N, K] that were given, outcomes int [N] that happened."""
     # Write your answer below (two lines).
     ### BEGIN SOLUTION
     given = probabilities[jnp.arange(len(outcomes)), outcomes]
