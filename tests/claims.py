@@ -22,9 +22,9 @@ NAMES = {"k means": "k-means", "pca": "PCA", "ema": "EMA", "toys": "toy's"}
 HEAD = """# Claims, and what they are held to
 
 What the lessons say of their results, in prose, captions and alternative texts, is computed in their notebooks, or held
-by a test to the stored outputs. These are the tests, by lesson, with the cells and the numbers that each reads (built-in
-digits, seed 0). Beside them, every decimal, percentage and whole number of the texts has to be a setting, published,
-arithmetic, or in the lesson's own code and outputs. `python tests/claims.py` writes this page.
+by a test to the stored outputs. These are the tests, by lesson, with the cells and the numbers that each reads (on the
+built-in digits, seed 0). Beside them, every decimal, percentage and whole number of the texts has to be a setting,
+published, arithmetic, or in the lesson's own code and outputs. `python tests/claims.py` writes this page.
 
 | lesson | claim | cell: numbers |
 |---|---|---|
