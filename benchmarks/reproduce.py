@@ -348,7 +348,7 @@ def likelihood(apply: Callable, indices: np.ndarray) -> tuple[float, float]:
         logits = apply(indices)
         return pixelcnn.prior_loss(logits, indices), jnp.mean(jnp.argmax(logits, -1) == indices)
 
-    seen = np.array([one(part) for part in np.array_split(indices, len(indices) // 500)])
+    seen = np.array([one(part) for part in np.array_split(indices, max(1, len(indices) // 500))])
     return float(seen[:, 0].mean()), float(seen[:, 1].mean())
 
 
