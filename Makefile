@@ -38,6 +38,7 @@ lab: $(COURSE)  ## open the notebooks in JupyterLab
 
 release: $(TESTS)  ## run solutions/, store their outputs, make notebooks/ from them, and list what they claim
 	$(VQTUTOR) release --execute
+	$(VENV)/bin/python benchmarks/course.py strokes --stored
 	$(VENV)/bin/python tests/claims.py
 
 bench: $(TESTS)  ## time a training step against Keras and plain Haiku (downloads TensorFlow into build/)
