@@ -32,6 +32,8 @@ _EXERCISE = """
 NAME = exercise(
     "SLUG.NAME",
     can="It does what one sentence says.",
+    kind="transcription", importance=2, difficulty=1, minutes=5,
+    stuck="What to do after ten minutes without an idea.",
     wrong={
         "the idea that is off": (edit("return x", "return 2 * x"),
             "One sentence on what is off.",
@@ -49,7 +51,7 @@ NAME = exercise(
 _HEADER = """\
 ### Exercise: `NAME`
 
-*difficulty 1 of 3, about 5 minutes*
+*difficulty*
 
 - takes `x`: float `[...]`
 - returns: float `[...]`"""
@@ -70,7 +72,7 @@ def new_exercise(folder: Path, slug: str, name: str) -> list[Path]:
         raise ValueError(f"There is no lesson {slug!r}: take one of {', '.join(one.slug for one in LESSONS)}.")
     if not name.isidentifier() or keyword.iskeyword(name):
         raise ValueError(f"{name!r} cannot be the name of a function.")
-    owner = next((one for one in LESSONS if name in one.exercises), None)
+    owner = next((one for one in LESSONS if name in one.blanks), None)
     if owner:  # a notebook shares its namespace with the answers of earlier lessons
         raise ValueError(f"{name} is an exercise of {owner.notebook} already: take another name.")
     place = folder / "vqtutor" / "lessons"

@@ -5,7 +5,7 @@ import json
 import linecache
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stderr
 from dataclasses import replace
 from functools import partial
@@ -254,7 +254,9 @@ def hint(id: str, step: int | None = None) -> None:
         raise ValueError(f"{exercise.id} has {ladder} hints: ask for a step from 1 to {ladder}.")
     title = f"{exercise.id} - hint {step} of {ladder}"
     if step < ladder:
-        card.show(card.Note(title, (exercise.hints[step - 1], "Ask again for the next one.")))
+        lines = exercise.hints[step - 1], "Ask again for the next one."
+        stuck = (f"Stuck for ten minutes? {exercise.work.stuck}",) if step == 1 and exercise.work.stuck else ()
+        card.show(card.Note(title, stuck + lines))
     else:
         card.show(card.Note(title, ("One way to write it:",), code=answer_of(exercise.id)))
 
@@ -278,25 +280,30 @@ def progress() -> None:
     entries, tables = progress_file.load(), []
     for lesson in LESSONS:
         rows = [("exercise", "state", "points", "attempts", "hints used")]
-        for name in lesson.exercises:
+        for name in lesson.blanks:
             entry, most = entries.get(f"{lesson.slug}.{name}", {}), find(f"{lesson.slug}.{name}").points
             numbers = f"{entry.get('points', 0)} of {most}", entry.get("attempts", 0), entry.get("hints", 0)
-            rows.append((name, entry.get("state", State.OPEN), *map(str, numbers)))
+            shown = f"{name} (bonus)" if name in lesson.puzzles else name
+            rows.append((shown, entry.get("state", State.OPEN), *map(str, numbers)))
         begun = any(row[1] != State.OPEN for row in rows[1:])
-        done = all(row[1] == State.PASSED for row in rows[1:])
+        done = all(row[1] == State.PASSED for row in rows[1 : len(lesson.exercises) + 1])
         tables.append(card.Table(_standing(lesson, entries), tuple(rows), open=begun and not done))
-    card.show(card.Note(_count(list(EXERCISES), entries), tables=tuple(tables)))
+    card.show(card.Note(_count(LESSONS, entries), tables=tuple(tables)))
 
 
 def _standing(lesson: Lesson, entries: dict[str, dict[str, Any]]) -> str:
     """Return how far a student is in a lesson, in a line."""
-    return f"{lesson.notebook}: {_count([f'{lesson.slug}.{name}' for name in lesson.exercises], entries)}"
+    return f"{lesson.notebook}: {_count([lesson], entries)}"
 
 
-def _count(ids: list[str], entries: dict[str, dict[str, Any]]) -> str:
-    mine = [entries.get(id, {}) for id in ids]
-    passed, points = (sum(entry.get("state") == State.PASSED for entry in mine), sum(e.get("points", 0) for e in mine))
-    return f"{passed} of {len(ids)} exercises passed, {points} of {sum(EXERCISES[id].points for id in ids)} points"
+def _count(lessons: Sequence[Lesson], entries: dict[str, dict[str, Any]]) -> str:
+    """Return how many exercises are passed, with points; puzzles are mentioned once one is solved."""
+    ids = [f"{lesson.slug}.{name}" for lesson in lessons for name in lesson.exercises]
+    puzzles = [f"{lesson.slug}.{name}" for lesson in lessons for name in lesson.puzzles]
+    passed, solved = (sum(entries.get(id, {}).get("state") == State.PASSED for id in one) for one in (ids, puzzles))
+    points, most = sum(entries.get(id, {}).get("points", 0) for id in ids), sum(EXERCISES[id].points for id in ids)
+    bonus = f"; {solved} of {len(puzzles)} bonus puzzles solved" if solved else ""
+    return f"{passed} of {len(ids)} exercises passed, {points} of {most} points{bonus}"
 
 
 def answer(id: str, choice: Any) -> None:

@@ -19,6 +19,7 @@ class Lesson:
       notebook: its notebook's name, which begins with its number.
       title: its heading.
       exercises, questions, free_texts: their names, in the notebook's order.
+      puzzles: names of the exercises at its end that earn a bonus.
     """
 
     slug: str
@@ -27,6 +28,12 @@ class Lesson:
     exercises: tuple[str, ...]
     questions: tuple[str, ...]
     free_texts: tuple[str, ...] = ()
+    puzzles: tuple[str, ...] = ()
+
+    @property
+    def blanks(self) -> tuple[str, ...]:
+        """Exercises, then puzzles."""
+        return self.exercises + self.puzzles
 
     @property
     def number(self) -> str:
@@ -180,7 +187,7 @@ class _ById(Mapping):
         return len(self._lesson)
 
 
-EXERCISES: Mapping[str, Exercise] = _ById(Exercise, lambda lesson: lesson.exercises, "exercises")
+EXERCISES: Mapping[str, Exercise] = _ById(Exercise, lambda lesson: lesson.blanks, "exercises")
 QUESTIONS: Mapping[str, Question] = _ById(Question, lambda lesson: lesson.questions, "questions")
 FREE_TEXTS: Mapping[str, FreeText] = _ById(FreeText, lambda lesson: lesson.free_texts, "questions")
 

@@ -11,6 +11,8 @@ from vqtutor.lessons.entries import decorated, edit, exercise
 batch_statistics = exercise(
     "ema.batch_statistics",
     can="It counts and adds up, for each code, the vectors that chose it.",
+    kind="transcription", importance=3, difficulty=2, minutes=7,
+    stuck="Take four vectors and two codes, and add them up by hand; then print the one-hot array.",
     wrong={
         "means in place of sums": (edit("one_hot.T @", "(one_hot / jnp.maximum(one_hot.sum(axis=0), 1)).T @"),
             "You return the mean of each code's vectors; the sum is asked for.",
@@ -77,6 +79,8 @@ batch_statistics = exercise(
 smooth_counts = exercise(
     "ema.smooth_counts",
     can="It keeps every count above 0, so that no code is divided by nothing.",
+    kind="transcription", importance=2, difficulty=1, minutes=5,
+    stuck="Try it for the counts [0, 4]: what should their sum be afterwards?",
     wrong={
         "total not kept": (lambda c, e: c + e,
             "Epsilon is added and the total has grown by K epsilon.",
@@ -140,6 +144,8 @@ def _by_hand(counts, sums, z_e, indices, decay, epsilon):
 update_codebook = exercise(
     "ema.update_codebook",
     can="It moves a codebook towards the mean of its vectors, without a gradient.",
+    kind="transcription", importance=3, difficulty=2, minutes=8,
+    stuck="Name everything that you have and that you need with its shape, and begin with the counts alone.",
     wrong={
         "decay and its rest swapped": (edit("    batch_counts,", "    decay = 1 - decay\n    batch_counts,"),
             "The past gets 1 - decay and the batch decay: with 0.99 the codes would jump to every new batch.",
@@ -219,6 +225,8 @@ update_codebook = exercise(
 repair_start = exercise(
     "ema.repair_start",
     can="It begins a running mean in which a code that no vector chooses stays where it is.",
+    kind="debugging", importance=3, difficulty=1, minutes=4,
+    stuck="Ask where a code ends up that nobody chooses for a hundred batches, and work back to the first.",
     wrong={
         "counts at zero": (lambda c: (jnp.zeros(len(c)), c),
             "The sums begin at the codebook, the counts at 0: a code that nobody chose is divided by nearly nothing.",
@@ -299,6 +307,8 @@ _LOOK_UP_AGAIN = """\
 ema_vector_quantizer = exercise(
     "ema.EMAVectorQuantizer",
     can="It quantizes, and while training it moves its own codebook.",
+    kind="transcription", importance=3, difficulty=3, minutes=12,
+    stuck="Write it without any update first and see it pass its values; the state comes after that.",
     wrong={
         "update before look-up": (edit("        return {", _LOOK_UP_AGAIN),
             edit("        return {", _LOOK_UP_AGAIN.replace("after[2]", "jax.lax.stop_gradient(after[2])")),
@@ -398,6 +408,8 @@ _SHUFFLED, _FRESH = "jax.random.permutation(key, len(rows))", "rows[shuffled[jnp
 restart_dead_codes = exercise(
     "ema.restart_dead_codes",
     can="It gives every dead code a new start on a vector of its own, also inside jit.",
+    kind="decision", importance=3, difficulty=3, minutes=12,
+    stuck="Do it with a Python loop over the codes; when it is right, ask which array the loop fills.",
     wrong={
         "counts not reset": (edit(_COUNTS, ""),
             "A restarted code keeps its count, so it is dead again at the next step and never comes to rest.",

@@ -19,6 +19,8 @@ _MIDDLE = """\
 stack_masks = exercise(
     "gated.stack_masks",
     can="It gives both stacks their masks, for any odd kernel.",
+    kind="transcription", importance=3, difficulty=2, minutes=6,
+    stuck="Draw both half kernels for size 3 and mark the place that is being drawn now.",
     wrong={
         "middle of a half kernel": (edit("    return", _MIDDLE),
             edit("    return", _MIDDLE.replace("(above, left)", "[above]")),
@@ -79,6 +81,8 @@ _SPLIT = "jnp.split(features, 2, axis=-1)"
 gate = exercise(
     "gated.gate",
     can="It scales half of the channels by a gate that the other half computes.",
+    kind="transcription", importance=2, difficulty=1, minutes=3,
+    stuck="Split an array of 4 channels by hand and say what each half may be as a number.",
     wrong={
         "halves swapped": (edit("signal, door", "door, signal"),
             "tanh is taken of the second half and the sigmoid of the first.",
@@ -156,6 +160,8 @@ _RESIDUAL = "out + horizontal if self.residual else out"
 gated_block = exercise(
     "gated.GatedBlock",
     can="It sees everything before a place, with no blind spot, and takes a label into account.",
+    kind="decision", importance=3, difficulty=3, minutes=20,
+    stuck="Build the vertical stack alone and look at its receptive field; then add one arrow at a time.",
     wrong={
         "horizontal feeds vertical": (
             edit("        if condition", f"        above = above{_LINEAR}(left)\n        if condition"),
@@ -236,6 +242,8 @@ def _python_loop(key, logits_fn, indices, known):
 complete = exercise(
     "gated.complete",
     can="It goes on with a map of which only a part is known.",
+    kind="decision", importance=2, difficulty=2, minutes=8,
+    stuck="Open your sampler beside it: at which one place does a known code have to win?",
     wrong={
         "known codes are drawn over": (edit("set(value)", "set(drawn)"),
             "Known codes do not stay: they are replaced by drawn ones.",

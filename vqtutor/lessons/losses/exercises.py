@@ -13,6 +13,8 @@ from vqtutor.lessons.entries import decorated, edit, exercise
 reconstruction_loss = exercise(
     "losses.reconstruction_loss",
     can="It measures how well images come back, on a scale where 1 is no better than the mean.",
+    kind="transcription", importance=3, difficulty=1, minutes=3,
+    stuck="Compute it by hand for x = [0, 2] and x_hat = [1, 1] with variance 4.",
     wrong={
         "sum in place of mean": (
             edit("jnp.mean", "jnp.sum"), edit("jnp.mean", "jnp.sum", "/ variance", "/ len(x) / variance"),
@@ -97,6 +99,8 @@ _VALUE_OFF = {
 codebook_loss = exercise(
     "losses.codebook_loss",
     can="It pulls the chosen codes towards the vectors, and leaves the encoder alone.",
+    kind="transcription", importance=3, difficulty=1, minutes=4,
+    stuck="Name the one who may not move, and find where that name stands in your line.",
     wrong={
         "the other loss": (edit("jax.lax.stop_gradient(z_e) - codes", "z_e - jax.lax.stop_gradient(codes)"),
             "The value is right, but its gradient reaches the encoder and not the codes: this is the commitment loss.",
@@ -126,6 +130,8 @@ codebook_loss = exercise(
 commitment_loss = exercise(
     "losses.commitment_loss",
     can="It keeps the encoder's output near its codes, and leaves the codes alone.",
+    kind="transcription", importance=3, difficulty=1, minutes=3,
+    stuck="Put your codebook_loss beside it: what has to change places?",
     wrong={
         "the other loss": (edit("z_e - jax.lax.stop_gradient(codes)", "jax.lax.stop_gradient(z_e) - codes"),
             "The value is right, but its gradient reaches the codes and not the encoder: this is the codebook loss.",
@@ -155,6 +161,8 @@ commitment_loss = exercise(
 vq_loss = exercise(
     "losses.vq_loss",
     can="It trains codes and encoder at once, each at its own strength.",
+    kind="transcription", importance=3, difficulty=1, minutes=4,
+    stuck="Ask which of the two pulls beta weakens, and try beta = 0.",
     wrong={
         "beta on the codebook loss": (edit("return ", "return beta * ", "+ beta * ", "+ "),
             "The sum is right, but beta weighs the pull on the codes; it should weigh the pull on the encoder.",
@@ -212,6 +220,8 @@ _LOSS, _THROUGH = "vq_loss(z_e, codes, beta)", "straight_through(z_e, codes)"
 repair_quantizer = exercise(
     "losses.repair_quantizer",
     can="It quantizes, and every gradient arrives where it belongs.",
+    kind="debugging", importance=3, difficulty=3, minutes=10,
+    stuck="Ask jax.grad for the gradient of each term alone, to each input, and make a table of the four.",
     wrong={
         "losses after straight-through": (edit(_THROUGH, "codes", "    loss =", f"    codes = {_THROUGH}\n    loss ="),
             edit(_LOSS, f"vq_loss(z_e, {_THROUGH}, beta)"),
@@ -276,6 +286,8 @@ def _with_p(p):
 bernoulli_nll = exercise(
     "losses.bernoulli_nll",
     can="It gives the nats of an image under its pixels' logits, also where logits are huge.",
+    kind="proof", importance=2, difficulty=2, minutes=8,
+    stuck="Write -log s(l) and -log(1 - s(l)) with exponentials, and simplify before you write any code.",
     wrong={
         "overflows for large logits": (_with_p("jax.nn.sigmoid(logits)"), _with_p("1 / (1 + jnp.exp(-logits))"),
             "The formula is right, but the logarithm of a probability that rounds to 0 or 1 is not finite.",
@@ -337,6 +349,8 @@ bernoulli_nll = exercise(
 uniform_prior_nats = exercise(
     "losses.uniform_prior_nats",
     can="It says what a code map costs in nats when nothing is known about its codes.",
+    kind="proof", importance=2, difficulty=1, minutes=3,
+    stuck="How many maps are there with 2 places and 3 codes, and how probable is each?",
     wrong={
         "bits": (lambda n, k: n * math.log2(k),
             "You return bits; nats were asked for.",
@@ -389,6 +403,8 @@ def _mean_over(maps, num_codes):
 perplexity = exercise(
     "losses.perplexity",
     can="It says how many codes are really in use.",
+    kind="transcription", importance=3, difficulty=2, minutes=7,
+    stuck="Work it out by hand for the indices [0, 0, 1, 1] and three codes.",
     wrong={
         "0 log 0": (edit(_SURPRISE, "-jnp.log(share)"),
             "A code that is never used makes 0 times the logarithm of 0, which is NaN; its limit is 0.",

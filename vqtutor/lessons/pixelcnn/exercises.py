@@ -26,6 +26,8 @@ _KEEP_CENTRE = ' + (order == centre) * (mask_type == "B")'
 causal_mask = exercise(
     "pixelcnn.causal_mask",
     can="It says which taps of a kernel come before the centre.",
+    kind="transcription", importance=3, difficulty=2, minutes=7,
+    stuck="Draw a kernel of 3 x 3 and number its taps in the order in which places are drawn.",
     wrong={
         "A and B swapped": (edit('== "B"', '== "A"'),
             "Your mask A keeps the centre and your mask B leaves it out.",
@@ -127,6 +129,8 @@ _SHIFTED = (  # the map that tap i, j multiplies
 masked_conv2d = exercise(
     "pixelcnn.MaskedConv2D",
     can="It convolves a map without seeing what comes later.",
+    kind="decision", importance=3, difficulty=3, minutes=10,
+    stuck="Say in one sentence what has to be zero, before or after the optimizer has moved the weights.",
     wrong={
         "masked only once": (edit(_START, _MASKED_START, f" * {_MASK}", ""),
             "The weights start masked, but the mask is not there when they are used: after one step of training the "
@@ -206,6 +210,8 @@ _FELT = "jnp.any(gradient[0] != 0, axis=-1)"
 receptive_field = exercise(
     "pixelcnn.receptive_field",
     can="It shows what any network looks at, so that you can catch one that looks ahead.",
+    kind="debugging", importance=3, difficulty=2, minutes=8,
+    stuck="Change one number of the input by hand and see which outputs change: a derivative asks that at once.",
     wrong={
         "channels cancel": (edit(_FELT, "gradient[0].sum(-1) != 0"), edit(_FELT, "jnp.abs(gradient[0].sum(-1)) > 1e-6"),
             "You add the gradient up over the channels before you look: positive and negative parts cancel.",
@@ -264,6 +270,8 @@ def _p(logits, indices):
 prior_loss = exercise(
     "pixelcnn.prior_loss",
     can="It measures a prior on real code maps, in nats a code.",
+    kind="transcription", importance=3, difficulty=1, minutes=4,
+    stuck="With all logits 0 it has to be log K: try that first.",
     wrong={
         "summed over the map": (edit(".mean()", ".sum(axis=(1, 2)).mean()"),
             "This is nats an image: summed over the places of a map. Asked for is nats a code.",
@@ -322,6 +330,8 @@ prior_loss = exercise(
 nats_to_bits_per_image = exercise(
     "pixelcnn.nats_to_bits_per_image",
     can="It translates a prior's nats into bits that you could store.",
+    kind="proof", importance=2, difficulty=1, minutes=3,
+    stuck="How many bits is one nat? And how many codes has a map?",
     wrong={
         "still nats": (lambda n, s: n * s[0] * s[1],
             "This is nats an image: the step to bits is missing.",
@@ -377,6 +387,8 @@ _DRAWN = f"jax.random.categorical({_KEY}, logits)"
 sample = exercise(
     "pixelcnn.sample",
     can="It draws new code maps from any causal network, one place at a time.",
+    kind="decision", importance=3, difficulty=3, minutes=12,
+    stuck="Fill one map with a Python loop, place by place; then ask what changes from one turn to the next.",
     wrong={
         "the likeliest code": (edit(_DRAWN, "jnp.argmax(logits, axis=-1)"),
             "You take the likeliest code at every place: every map comes out the same.",

@@ -12,6 +12,8 @@ from vqtutor.lessons.entries import decorated, edit, exercise
 all_differences = exercise(
     "primer.all_differences",
     can="It subtracts every centre from every point at once, without a loop.",
+    kind="transcription", importance=3, difficulty=1, minutes=4,
+    stuck="Write the two shapes below each other, right-aligned, and put a 1 where an axis is missing.",
     wrong={
         "centres along the rows": (edit("points[:, None] - centres", "points - centres[:, None]"),
             "The array is [K, N, D]: the rows belong to the centres. [N, K, D] is asked for.",
@@ -64,6 +66,8 @@ _MEAN = "jnp.sum(weights * values) / jnp.sum(weights)"
 weighted_mean = exercise(
     "primer.weighted_mean",
     can="It averages, and its gradient reaches the values and leaves the weights alone.",
+    kind="transcription", importance=3, difficulty=2, minutes=6,
+    stuck="First get the value right; then ask jax.grad for the gradient to the weights and make it vanish.",
     wrong={
         "a gradient reaches the weights": (edit("    weights = jax.lax.stop_gradient(weights)\n", ""),
             "The value is right, but the weights get a gradient as well.",
@@ -131,6 +135,8 @@ _KEEP = "jax.random.bernoulli(key, 1 - share, x.shape)"
 drop_some = exercise(
     "primer.drop_some",
     can="It drops by chance, repeats itself with the same key, and runs under jit.",
+    kind="decision", importance=2, difficulty=2, minutes=6,
+    stuck="Draw a few hundred numbers with share 0.25 and look at how many are 0, and at the mean of all.",
     wrong={
         "keeps the share": (edit("1 - share, x.shape", "share, x.shape"),
             "`share` is what you keep; it should be what you drop.",
@@ -189,6 +195,8 @@ _WINDOWS = "jnp.stack(windows) @ kernel"
 slide = exercise(
     "primer.slide",
     can="It slides a kernel along a signal, as every convolution of this course does along pictures.",
+    kind="transcription", importance=2, difficulty=2, minutes=7,
+    stuck="Slide [1, 2, 3] along [1, 0, 0, 2] on paper, and only then write the loop.",
     wrong={
         "kernel turned round": (edit(_WINDOWS, "jnp.stack(windows) @ kernel[::-1]"),
             lambda signal, kernel: jnp.convolve(signal, kernel, mode="same") if len(signal) >= len(kernel)
@@ -250,6 +258,8 @@ _GIVEN = "probabilities[jnp.arange(len(outcomes)), outcomes]"
 mean_nats = exercise(
     "primer.mean_nats",
     can="It says how surprised a forecast is, on average, by what came: its cross-entropy.",
+    kind="transcription", importance=3, difficulty=1, minutes=5,
+    stuck="Take two forecasts and two outcomes, and find the two probabilities that count with your finger.",
     wrong={
         "likelihood, not its negative": (edit("-jnp.mean", "jnp.mean"),
             "This is the mean log-probability, which is never above 0; surprise is its negative.",
@@ -312,6 +322,8 @@ _CALLS = 'hk.get_state("calls", [], init=jnp.zeros)'
 Counted = exercise(
     "primer.Counted",
     can="It keeps what an optimizer trains as a parameter, and what it only remembers as state.",
+    kind="decision", importance=2, difficulty=2, minutes=7,
+    stuck="Say of each of the two numbers whether an optimizer should change it, and look up the two hk.get functions.",
     wrong={
         "never counts": (edit('        hk.set_state("calls", calls + 1)\n', ""),
             "The count is read and never written, so it stays at its start.",
@@ -376,6 +388,8 @@ _STEP = "p - learning_rate * g"
 descend = exercise(
     "primer.descend",
     can="It takes one step downhill, whatever the shape of the parameters.",
+    kind="transcription", importance=3, difficulty=2, minutes=5,
+    stuck="Do it for params that are a single array; then ask what jax.tree.map would have to do.",
     wrong={
         "uphill": (edit(_STEP, "p + learning_rate * g"),
             "The step goes uphill: the loss grows.",

@@ -13,6 +13,8 @@ _SUM = "z_norms - 2 * z @ codebook.T + code_norms"
 squared_distances = exercise(
     "quantizer.squared_distances",
     can="It measures how far every vector is from every code, without an array of all differences.",
+    kind="proof", importance=3, difficulty=2, minutes=8,
+    stuck="Expand (z - e)^2 on paper for single numbers, then say which shape each of the three terms has.",
     wrong={
         "not squared": (edit(_SUM, f"jnp.sqrt(jnp.maximum({_SUM}, 0))"),
             lambda z, c: jnp.linalg.norm(z[:, None] - c, axis=-1),
@@ -83,6 +85,8 @@ _RESHAPED = "indices.reshape(z.shape[:-1])"
 nearest_code = exercise(
     "quantizer.nearest_code",
     can="It finds the nearest code for a vector, a list of vectors or a whole map.",
+    kind="transcription", importance=3, difficulty=1, minutes=5,
+    stuck="Print the shapes of z and of the distances, and follow the axis that argmin removes.",
     wrong={
         "farthest code": (edit("argmin", "argmax"),
             "You return the code that is farthest away.",
@@ -149,6 +153,8 @@ nearest_code = exercise(
 look_up = exercise(
     "quantizer.look_up",
     can="It turns indices back into codes, and a gradient finds its way to each code that was chosen.",
+    kind="transcription", importance=3, difficulty=1, minutes=3,
+    stuck="Index a small NumPy array with a list, then with a list of lists, and look at the shapes.",
     wrong={
         "columns in place of rows": (lambda i, c: jnp.take(c, i, axis=1), lambda i, c: c[:, i], lambda i, c: c.T[i],
             lambda i, c: jnp.moveaxis(c[:, i], 0, -1),
@@ -204,6 +210,8 @@ _identity_backward.defvjp(lambda z_e, z_q: (z_q, None), lambda _, g: (g, jnp.zer
 straight_through = exercise(
     "quantizer.straight_through",
     can="It lets an encoder learn through a step that has no derivative.",
+    kind="decision", importance=3, difficulty=2, minutes=8,
+    stuck="Write the value and the gradient you want in two columns, and look for a sum that gives both.",
     wrong={
         "no estimator at all": (lambda z_e, z_q: z_q, lambda z_e, z_q: z_e + (z_q - z_e),
             "The gradient goes to the codes and none to the encoder: this is z_q, however it is written.",
@@ -268,6 +276,8 @@ _INDICES = "nearest_code(z_e, codebook)"
 vector_quantizer = exercise(
     "quantizer.VectorQuantizer",
     can="It quantizes what an encoder sends, with a codebook of its own that a gradient can reach.",
+    kind="transcription", importance=3, difficulty=2, minutes=10,
+    stuck="Get it to return the indices alone, check their shape, and add one entry of the result at a time.",
     wrong={
         "no straight-through": (edit(_Z_Q, "codes"),
             "z_q is the looked-up code itself, so the decoder's gradient ends here and the encoder never learns.",
@@ -323,6 +333,8 @@ vector_quantizer = exercise(
 gradient_reach = exercise(
     "quantizer.gradient_reach",
     can="It tells, for any layer, which of the two inputs a gradient reaches.",
+    kind="debugging", importance=3, difficulty=2, minutes=8,
+    stuck="Try jax.grad on z_e alone, for a layer that you know; the second input comes after that.",
     wrong={
         "compares values": (lambda layer, *z: tuple(bool(jnp.allclose(layer(*z), one)) for one in z),
             "You look at what comes out; these layers give the same values and differ only in their gradients.",

@@ -9,6 +9,8 @@ from vqtutor.lessons.entries import edit, exercise
 to_unit_range = exercise(
     "start.to_unit_range",
     can="It turns the bytes of any image into numbers from 0 to 1.",
+    kind="transcription", importance=1, difficulty=1, minutes=3,
+    stuck="Write down what 0, 51 and 255 should become, and which operation does all three.",
     wrong={
         "divides by 256": (edit("/ 255", "/ 256"),
             "White comes out a little below 1: a uint8 pixel has 256 values, but the largest of them is 255.",

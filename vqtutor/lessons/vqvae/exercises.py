@@ -14,6 +14,8 @@ _FACTOR, _ROUNDED = "2**num_strided_layers", "-(-rows // factor), -(-columns // 
 code_map_shape = exercise(
     "vqvae.code_map_shape",
     can="It says how large a code map is, for any image and any number of layers.",
+    kind="proof", importance=3, difficulty=1, minutes=4,
+    stuck="Halve 28 three times on paper, rounding up; then do the same for 30 rows and 50 columns.",
     wrong={
         "rounded down": (edit("-(-", "(", times=2),
             "With SAME padding a strided layer rounds up: a map of 7 becomes 4, not 3.",
@@ -65,6 +67,8 @@ code_map_shape = exercise(
 bits_per_image = exercise(
     "vqvae.bits_per_image",
     can="It says how many bits a code map takes.",
+    kind="proof", importance=3, difficulty=1, minutes=3,
+    stuck="How many bits name one code out of 8? And two of them, and a map of them?",
     wrong={
         "nats": (lambda shape, k: math.prod(shape) * math.log(k),
             "You return nats; bits were asked for.",
@@ -154,6 +158,8 @@ _Z_E = "vqtutor.Conv2D(self.code_dim, 1)(x)"
 encoder = exercise(
     "vqvae.Encoder",
     can="It turns 784 pixels into 7 x 7 vectors, and every one of its weights can learn.",
+    kind="decision", importance=3, difficulty=2, minutes=15,
+    stuck="Take the map first: which strides make 7 of 28? Count the parameters of one layer by hand, then try widths.",
     wrong={
         "no relu": (edit("jax.nn.relu", "", times=2),
             "Three convolutions without anything in between are one linear map.",
@@ -216,6 +222,8 @@ _SECOND = "        x = jax.nn.relu(vqtutor.Conv2DTranspose(32, 3, stride=2)(x))\
 decoder = exercise(
     "vqvae.Decoder",
     can="It turns 7 x 7 vectors into images, and every one of its weights can learn.",
+    kind="decision", importance=3, difficulty=2, minutes=10,
+    stuck="Read your encoder from its end to its beginning, and say of each layer what undoes its change of shape.",
     wrong={
         "no relu": (edit("jax.nn.relu", "", times=2),
             "Three transposed convolutions without anything in between are one linear map.",
@@ -281,6 +289,8 @@ _RESULTS = f"{_APPLIED}, opt_state, {_METRICS}"
 make_train_step = exercise(
     "vqvae.make_train_step",
     can="It makes a training step for any loss and any optimizer.",
+    kind="transcription", importance=3, difficulty=2, minutes=8,
+    stuck="Call jax.value_and_grad on a loss of your own in a new cell, and look at what comes back.",
     wrong={
         "updates not applied": (edit(_APPLIED, "params"),
             "The parameters come back as they went in: the updates are computed and dropped.",
