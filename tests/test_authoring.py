@@ -170,9 +170,7 @@ def test_nbgrader_metadata_keep_its_schema(name):
     ids = set()
     for cell in STUDENTS[name].cells:
         graded, role = cell.metadata.get("nbgrader"), authoring.about(cell).get("role")
-        puzzle = (
-            role == "check" and EXERCISES[authoring.about(cell)["exercise"]].bonus
-        )  # in no total
+        puzzle = role == "check" and EXERCISES[authoring.about(cell)["exercise"]].bonus  # in no total
         assert (graded is not None) == (role in ("answer", "question", "check", "free_text") and not puzzle), cell.id
         if graded is None:
             continue

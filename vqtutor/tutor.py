@@ -16,7 +16,7 @@ from typing import Any
 import jax
 
 from vqtutor import checking
-from vqtutor.checking import CheckFailed, Exercise, State, Verdict, card
+from vqtutor.checking import CheckFailed, Exercise, Question, State, Verdict, card
 from vqtutor.checking import progress as progress_file
 from vqtutor.checking.probe import unwrapped
 from vqtutor.lessons import EXERCISES, LESSONS, QUESTIONS, Lesson, earlier_blanks, earlier_exercises, find, lesson_of
@@ -311,7 +311,8 @@ def answer(id: str, choice: Any) -> None:
 
     Args:
       id: a question, such as "quantizer.q_flat".
-      choice: the letter of a choice; `...` while it is still open.
+      choice: the letter of a choice, or the choice itself; of a line of code also its number, as 3 or "line 3"; `...`
+        while it is still open.
     """
     question = QUESTIONS[id]
     letters = ", ".join(question.choices)
@@ -319,14 +320,26 @@ def answer(id: str, choice: Any) -> None:
         lines = tuple(f"{letter}) {text}" for letter, (text, _) in question.choices.items())
         card.show(card.Note(question.asks, (*lines, f"Not chosen yet: write one of {letters} and run the cell again.")))
         return
-    if choice not in question.choices:
-        raise ValueError(f"{choice!r} is not one of the choices: write one of {letters}, in quotes.")
+    said, choice = choice, _letter(question, choice)
+    if not choice:
+        raise ValueError(f"{said!r} is not one of the choices: write one of {letters}, in quotes.")
     verdict = "that is the one" if choice == question.best else f"the one that holds is {question.best}"
     lines = [f"You chose {choice}; {verdict}."]
     for letter in sorted(question.choices, key=lambda letter: letter != choice):
         text, why = question.choices[letter]
         lines.append(f"{letter}) {text} - {why}")
     card.show(card.Note(question.asks, tuple(lines)))
+
+
+def _letter(question: Question, said: Any) -> str:
+    """Return the letter of the choice with this letter, this line number or these words; "" if there is none."""
+    plain = lambda text: "".join(str(text).lower().replace("`", "").split())  # noqa: E731
+    for letter, (text, _) in question.choices.items():
+        line, _, words = text.partition(": ") if text.startswith("line ") else (text, "", text)
+        names = {letter, plain(text), plain(line), plain(line).removeprefix("line"), plain(words)}
+        if plain(said) in names:
+            return letter
+    return ""
 
 
 def compare(what: str, guess: Any, found: float) -> None:

@@ -52,6 +52,7 @@ LESSONS = (
         title="Start here",
         exercises=("to_unit_range",),
         questions=("q_discrete", "q_fewer"),
+        puzzles=("two_greys",),
     ),
     Lesson(
         slug="primer",
@@ -76,6 +77,7 @@ LESSONS = (
             "q_transform",
             "q_step",
         ),
+        puzzles=("reveal_kernel",),
     ),
     Lesson(
         slug="quantizer",
@@ -91,6 +93,10 @@ LESSONS = (
         ),
         questions=("q_flat", "q_leak", "q_distance"),
         free_texts=("borders",),
+        puzzles=(
+            "as_products",
+            "two_faced",
+        ),
     ),
     Lesson(
         slug="losses",
@@ -106,8 +112,9 @@ LESSONS = (
             "uniform_prior_nats",
             "perplexity",
         ),
-        questions=("q_beta_zero", "q_perplexity", "q_constant"),
+        questions=("q_line", "q_beta_zero", "q_perplexity", "q_constant"),
         free_texts=("two_measures",),
+        puzzles=("worth_of_place",),
     ),
     Lesson(
         slug="vqvae",
@@ -122,6 +129,7 @@ LESSONS = (
         ),
         questions=("q_shape", "q_codes", "q_discrete", "q_use"),
         free_texts=("one_code",),
+        puzzles=("patch_of",),
     ),
     Lesson(
         slug="ema",
@@ -135,8 +143,9 @@ LESSONS = (
             "EMAVectorQuantizer",
             "restart_dead_codes",
         ),
-        questions=("q_decay", "q_debias", "q_one_latent"),
+        questions=("q_decay", "q_debias", "q_line", "q_one_latent"),
         free_texts=("ten_times",),
+        puzzles=("cheapest_merge",),
     ),
     Lesson(
         slug="pixelcnn",
@@ -152,6 +161,7 @@ LESSONS = (
         ),
         questions=("q_once", "q_blind", "q_edges", "q_suspects", "q_temperature", "q_depth"),
         free_texts=("never_a_nine",),
+        puzzles=("waves",),
     ),
     Lesson(
         slug="gated",
@@ -165,6 +175,7 @@ LESSONS = (
         ),
         questions=("q_one_way", "q_suspects", "q_equal_time", "q_labels", "q_condition"),
         free_texts=("left_half",),
+        puzzles=("which_class",),
     ),
 )
 

@@ -477,3 +477,89 @@ restart_dead_codes = exercise(
         "jnp.where(dead[:, None], fresh, codebook); likewise the sums, and jnp.where(dead, 1.0, counts).",
     ),
 )  # fmt: skip
+
+
+def _pairs(score, rise=None):
+    """Choose the pair with the least score(n, m, squared distance), and return its rise, by default the score."""
+
+    def answer(counts, codebook):
+        counts, codebook = np.asarray(counts, float), np.asarray(codebook, float)
+        pairs = [(i, j) for j in range(len(counts)) for i in range(j)]
+        of = lambda pair, f: f(*counts[list(pair)], np.sum(np.subtract(*codebook[list(pair)]) ** 2))  # noqa: E731
+        best = min(pairs, key=lambda pair: of(pair, score))
+        return *best, of(best, rise or score)
+
+    return answer
+
+
+def _ward(n, m, d):
+    return n * m / max(n + m, 1) * d
+
+
+def _as_arrays(counts, codebook):
+    counts, codebook = jnp.asarray(counts), jnp.asarray(codebook)
+    apart = jnp.sum((codebook[:, None] - codebook) ** 2, axis=-1)
+    rise = counts[:, None] * counts * apart / jnp.maximum(counts[:, None] + counts, 1)
+    rise = jnp.where(jnp.tri(len(counts)) > 0, jnp.inf, rise)
+    i, j = jnp.unravel_index(jnp.argmin(rise), rise.shape)
+    return i, j, rise[i, j]
+
+
+def _by_moving(n, m, d):
+    """What the vectors of both pay when their codes move to the mean, each along its part of the way."""
+    return n * d * (m / max(n + m, 1)) ** 2 + m * d * (n / max(n + m, 1)) ** 2
+
+
+def _as_a_mean_of_squares(n, m, d):
+    """The variance of a coin that falls n times on one code and m times on the other, for all n + m."""
+    share = n / max(n + m, 1)
+    return (n + m) * share * (1 - share) * d
+
+
+cheapest_merge = exercise(
+    "ema.cheapest_merge",
+    can="It makes a codebook smaller by one code, at the least cost: Ward's criterion, from 1963.",
+    kind="puzzle", importance=1, difficulty=3, minutes=20,
+    stuck="Put 3 vectors on the code 0 and 1 vector on the code 4. Where is their mean, and what do the four pay now?",
+    wrong={
+        "the nearest two": (_pairs(lambda n, m, d: d), _pairs(lambda n, m, d: d, _ward),
+            "You merge the two codes that are nearest to each other, however many vectors each of them has.",
+            "Two codes lie close together and serve half of all vectors. Who pays?"),
+        "the two rarest": (_pairs(lambda n, m, d: n + m, _ward), _pairs(lambda n, m, d: n + m),
+            "You merge the two codes that are chosen least, however far apart they are.",
+            "Two rare codes at opposite ends: where would their mean be?"),
+        "product of the counts": (_pairs(lambda n, m, d: n * m * d),
+            "The product of both counts grows too fast: twice the vectors should pay twice as much.",
+            "How far does each code move to the common mean?"),
+        "everybody pays the whole way": (_pairs(lambda n, m, d: (n + m) * d),
+            "You let all vectors pay the whole distance between the codes; the new code lies in between.",
+            "How far does each code move to the common mean?"),
+        "half way": (_pairs(lambda n, m, d: (n + m) / 4 * d), _pairs(_ward, lambda n, m, d: (n + m) / 4 * d),
+            "You put the new code half way between the two. The mean lies nearer to the code with more vectors.",
+            "Where is the mean of 3 vectors at 0 and one at 4?"),
+        "the rarer one moves over": (_pairs(lambda n, m, d: min(n, m) * d),
+            "You give the rarer code's vectors to the other code, which stays where it is; it may move to the mean.",
+            "Which place of the common code is the cheapest?"),
+        "distance, not its square": (_pairs(lambda n, m, d: n * m / max(n + m, 1) * d**0.5),
+            "You weigh distances; squared errors were asked for.",
+            "What does the error of a vector grow with, when its code moves away?"),
+        "a mean, not a sum": (_pairs(_ward, lambda n, m, d: _ward(n, m, d) / max(n + m, 1)),
+            "The pair is right, and the rise is divided by the number of vectors.",
+            "The sum of squared errors was asked for."),
+        "larger index first": (edit("return i, j, rises", "return j, i, rises"),
+            "The two codes are right, in the other order.",
+            "The smaller index comes first."),
+    },
+    right={
+        "arrays": _as_arrays,
+        "by moving": _pairs(_by_moving),
+        "the variance of a coin": _pairs(_as_a_mean_of_squares),
+        "in single precision": lambda counts, codebook: (
+            lambda i, j, rise: (np.int32(i), np.int32(j), np.float32(rise))
+        )(*_pairs(_ward)(counts, codebook)),
+    },
+    hints=(
+        "The mean of n vectors at a and m at b lies at (n a + m b) / (n + m). How far is that from a, and from b?",
+        "n vectors move by m / (n + m) of the way, m by n / (n + m). Square, multiply by how many they are, and add.",
+    ),
+)  # fmt: skip

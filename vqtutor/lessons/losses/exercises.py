@@ -1,6 +1,7 @@
 """Lesson 02: what goes wrong in its exercises, what else is right, and what helps."""
 
 import math
+from collections import Counter
 
 import jax
 import jax.numpy as jnp
@@ -461,5 +462,98 @@ perplexity = exercise(
         "First the share of each code among all indices: K numbers that sum to 1.",
         "Then exp(-sum p log p). What does a share of 0 do to it, and what should it do?",
         "`jnp.where(p > 0, p * jnp.log(jnp.where(p > 0, p, 1)), 0)` leaves unused codes out; so does adding 1e-10.",
+    ),
+)  # fmt: skip
+
+
+def _entropy(shares):
+    """In bits, of shares [..., K]."""
+    return -np.sum(shares * np.log2(np.where(shares > 0, shares, 1)), axis=-1)
+
+
+def _shares(indices, num_codes, axis=None):
+    """Of each code, overall or with one axis of [B, H * W] averaged away."""
+    one_hot = np.eye(num_codes)[np.reshape(indices, (len(indices), -1))]
+    return one_hot.mean(axis=(0, 1) if axis is None else axis)
+
+
+def _perplexities(indices, num_codes):
+    return 2 ** _entropy(_shares(indices, num_codes, 0))
+
+
+def _information(indices, num_codes):
+    """The mutual information of code and place, from their joint shares."""
+    joint = _shares(indices, num_codes, 0)
+    joint = joint / joint.sum()
+    apart = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0)
+    return float(np.sum(joint * np.log2(np.where(joint > 0, joint / np.where(apart > 0, apart, 1), 1))))
+
+
+def _by_counting(indices, num_codes):
+    codes = [int(code) for code in np.ravel(indices)]
+    places = [place for _ in range(len(indices)) for place in range(np.size(indices[0]))]
+    bits = lambda things: sum(  # noqa: E731
+        n / len(things) * math.log2(len(things) / n) for n in Counter(things).values()
+    )
+    return bits(codes) + bits(places) - bits(list(zip(codes, places, strict=True)))
+
+
+def _in_jax(indices, num_codes):
+    one_hot = jax.nn.one_hot(jnp.reshape(indices, (len(indices), -1)), num_codes)
+    nats = lambda p: -jnp.sum(jax.scipy.special.xlogy(p, p), axis=-1)  # noqa: E731
+    return (nats(one_hot.mean(axis=(0, 1))) - nats(one_hot.mean(axis=0)).mean()) / jnp.log(2)
+
+
+worth_of_place = exercise(
+    "losses.worth_of_place",
+    can="It says what the simplest of all better priors would save: the information between code and place.",
+    kind="puzzle", importance=2, difficulty=3, minutes=20,
+    stuck="Take maps with two places: what does a code cost if you know the shares at its place, and if you do not?",
+    wrong={
+        "nats": (edit("np.log2", "np.log"),
+            "The number is right in nats; bits were asked for.",
+            "Bits are logarithms to base 2."),
+        "bits a map": (edit("return bits[0] - bits[1:].mean()", "return (bits[0] - bits[1:].mean()) * len(bits[1:])"),
+            "This is what a whole map saves.",
+            "How many codes has a map?"),
+        "the cost, not the saving": (edit("bits[0] - bits[1:].mean()", "bits[1:].mean()"),
+            "You return what a code costs where its place is known, not what is saved by knowing it.",
+            "What would it cost otherwise?"),
+        "place not used": (edit("bits[0] - bits[1:].mean()", "bits[0]"),
+            "You return what a code costs where nothing is known.",
+            "What is it worth to know the place?"),
+        "saved against a uniform prior": (edit("bits[0] - bits", "np.log2(num_codes) - bits"),
+            lambda i, k: np.log2(k) - _entropy(_shares(i, k)),
+            "You compare with a uniform prior. One that knows the shares of all codes, and no place, is cheaper.",
+            "What of the saving is owed to the place alone?"),
+        "images in place of places": (lambda i, k: _entropy(_shares(i, k)) - _entropy(_shares(i, k, 1)).mean(),
+            "You worked out what it is worth to know the image that a code belongs to.",
+            "Which axis do you average over?"),
+        "turned round": (edit("bits[0] - bits[1:].mean()", "bits[1:].mean() - bits[0]"),
+            "The saving comes out negative.",
+            "Which of the two costs more?"),
+        "perplexities compared": (lambda i, k: 2 ** _entropy(_shares(i, k)) - _perplexities(i, k).mean(),
+            "You subtract numbers of codes, and not bits.",
+            "A perplexity is not a price: take its logarithm."),
+        "perplexities averaged": (lambda i, k: _entropy(_shares(i, k)) - np.log2(np.mean(_perplexities(i, k))),
+            "You average perplexities over the places, and then take the logarithm.",
+            "Prices add up, so they may be averaged. May perplexities?"),
+        "rows only": (lambda i, k: _entropy(_shares(i, k)) - _entropy(np.eye(k)[i].mean(axis=(0, 2))).mean(),
+            lambda i, k: _entropy(_shares(i, k)) - _entropy(np.eye(k)[i].mean(axis=(0, 1))).mean(),
+            "Only the row, or only the column, of a place is known to your prior.",
+            "A place is a row and a column."),
+    },
+    right={
+        "mutual information": _information,
+        "by counting": _by_counting,
+        "in JAX": _in_jax,
+        "a bincount for each place": lambda i, k: float(
+            _entropy(np.bincount(np.ravel(i), minlength=k) / np.size(i))
+            - np.mean([_entropy(np.bincount(c, minlength=k) / len(i)) for c in np.reshape(i, (len(i), -1)).T])
+        ),
+    },
+    hints=(
+        "What does a code cost, on average, under a prior that knows the shares of all codes, and nothing else?",
+        "And under one that knows them for each place? Each is an entropy: subtract the mean of the second.",
     ),
 )  # fmt: skip

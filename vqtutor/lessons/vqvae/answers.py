@@ -66,3 +66,15 @@ def make_train_step(loss_fn, optimizer):
 
     return step
     ### END SOLUTION
+
+
+def patch_of(layers):
+    """Return (size, step) for layers of (kernel, stride): the pixels in a row that a place sees, and how
+    many lie between the first pixels of two places side by side."""
+    # Write your answer below.
+    ### BEGIN SOLUTION
+    size, step = 1, 1
+    for kernel, stride in layers:
+        size, step = size + (kernel - 1) * step, step * stride
+    return size, step
+    ### END SOLUTION

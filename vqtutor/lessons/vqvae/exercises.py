@@ -443,3 +443,81 @@ make_train_step = exercise(
         "`updates, opt_state = optimizer.update(grads, opt_state, params)`; `optax.apply_updates(params, updates)`.",
     ),
 )  # fmt: skip
+
+
+def _backwards(layers):
+    size, step = 1, 1
+    for kernel, stride in reversed(layers):
+        size, step = (size - 1) * stride + kernel, step * stride
+    return size, step
+
+
+def _by_looking(layers):
+    """Follow which pixels two neighbouring places see."""
+    seen = [{2}, {3}]
+    for kernel, stride in reversed(layers):
+        seen = [{stride * place + tap for place in places for tap in range(kernel)} for places in seen]
+    first, second = (sorted(places) for places in seen)
+    return first[-1] - first[0] + 1, second[0] - first[0]
+
+
+def _by_sums(layers):
+    kernels, strides = np.array([*layers, (1, 1)]).T
+    before = np.cumprod([1, *strides])[:-1]
+    return int(1 + np.sum((kernels - 1) * before)), int(np.prod(strides))
+
+
+def _recursive(layers):
+    if not layers:
+        return 1, 1
+    *earlier, (kernel, stride) = layers
+    size, step = _recursive(earlier)
+    return size + (kernel - 1) * step, step * stride
+
+
+_SIZES = "size + (kernel - 1) * step, step * stride"
+patch_of = exercise(
+    "vqvae.patch_of",
+    can="It says what a code can know, of any stack of layers, before a single weight is made.",
+    kind="puzzle", importance=2, difficulty=2, minutes=12,
+    stuck="Draw two layers with kernel 3 and stride 2 as dots in three rows, and follow two places down.",
+    wrong={
+        "strides forgotten in the size": (edit("(kernel - 1) * step, step", "(kernel - 1), step"),
+            "You add the kernels up as if no layer had a stride.",
+            "Behind a stride of 2, how many pixels is one step in the map?"),
+        "the layer's own stride too early": (edit(_SIZES, "size + (kernel - 1) * step * stride, step * stride"),
+            "A layer's stride already counts for its own kernel; it moves only the layers behind it.",
+            "One layer with kernel 3 and stride 2 sees 3 pixels."),
+        "kernels added": (edit("(kernel - 1) * step", "kernel * step"),
+            "Each kernel is added as a whole, though it shares one pixel with what was seen before.",
+            "One layer with kernel 3 sees 3 pixels, not 4."),
+        "kernels multiplied": (edit("size + (kernel - 1) * step", "size * kernel"),
+            "You multiply the kernels: neighbouring windows overlap, so that is too much.",
+            "Two layers of kernel 3 without a stride see 5 pixels."),
+        "from the last layer on": (edit("in layers", "in reversed(layers)"),
+            "You go through the layers from the last to the first, with the sum that belongs to the other direction.",
+            "Which strides come before a layer?"),
+        "strides added": (edit("step * stride\n", "step + stride\n"),
+            "You add the strides: behind two layers of stride 2, one step is 4 pixels.",
+            "28 -> 14 -> 7."),
+        "the last layer only": (edit(_SIZES, "kernel, stride"),
+            "Each layer starts again from the pixels.",
+            "The second layer looks at what the first one made."),
+        "step of one": (edit("step * stride\n", "step * stride\n    step = 1\n"),
+            "Windows of neighbouring places lie as far apart as all strides together.",
+            "How many pixels apart are two places of a 7 x 7 map?"),
+        "size and step exchanged": (edit("return size, step", "return step, size"),
+            "The two results have changed places.",
+            "The size comes first."),
+    },
+    right={
+        "from the last layer, the other way": _backwards,
+        "by looking": _by_looking,
+        "by sums": _by_sums,
+        "recursive": _recursive,
+    },
+    hints=(
+        "Keep two numbers while you go through the layers: what one place sees, and how far apart two places are.",
+        "A kernel of k adds k - 1 places of the map below it, and each of these is some pixels wide.",
+    ),
+)  # fmt: skip

@@ -208,6 +208,24 @@ def _anything(answer):
     }
 
 
+# -- patch_of ---------------------------------------------------------------------------------------------------------
+
+_STACKS = {
+    "3 and 3, stride 2": ((3, 2), (3, 2), (1, 1)),
+    "4, 4 and 4, stride 2, then 3 and 3": ((4, 2), (4, 2), (4, 2), (3, 1), (3, 1)),
+    "5 without a stride, 7 with 3, 2 with 2": ((5, 1), (7, 3), (2, 2)),
+    "no layer": (),
+}
+
+
+def _patches(answer, *names):
+    arrays = {}
+    for name in names:
+        size, step = answer(_STACKS[name])
+        arrays |= {f"size, {name}": size, f"step, {name}": step}
+    return arrays
+
+
 PROBES = {
     "code_map_shape": (
         Probe("sizes that divide", lambda answer: _rows_and_columns(answer, (28, 2), (32, 3), (64, 0))),
@@ -233,5 +251,9 @@ PROBES = {
         Probe("one step", lambda answer: _after(answer, 1) | _anything(answer)),
         Probe("three steps", lambda answer: _after(answer, 3)),
         Probe("metrics", lambda answer: {"metric of three steps": _steps(answer, 3)[2]}),
+    ),
+    "patch_of": (
+        Probe("two strides", lambda answer: _patches(answer, "3 and 3, stride 2", "no layer")),
+        Probe("more layers", lambda answer: _patches(answer, *list(_STACKS)[1:3])),
     ),
 }
