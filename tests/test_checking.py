@@ -16,7 +16,7 @@ import pytest
 from vqtutor.checking import CheckFailed, Exercise, Misconception, Probe, judge, observe
 from vqtutor.checking.judge import compare
 from vqtutor.checking.probe import Patience, plain
-from vqtutor.lessons import EXERCISES
+from vqtutor.lessons import EXERCISES, LESSONS
 
 X = jnp.array([[1.0, -2.0], [3.0, 0.5]])
 
@@ -305,7 +305,9 @@ def test_progress_folds_away_what_is_not_begun(tutor, monkeypatch):
     tutor.progress()
     html = notes[-1]._repr_html_()
     assert html.count("<details>") == 7 and html.count("<details open>") == 1
-    assert html.count("<summary>") == 8 and html.count("<th scope='row'>") == 43
+    assert html.count("<summary>") == 8 and html.count("<th scope='row'>") == len(EXERCISES) == 43 + sum(
+        len(lesson.puzzles) for lesson in LESSONS
+    )
 
 
 def test_hints_climb_a_ladder_whose_last_step_is_the_reference(tutor, capsys):

@@ -217,7 +217,8 @@ def test_lessons_are_declared_as_they_are_written():
             ("Question", lesson.questions, "questions"),
             ("FreeText", lesson.free_texts, "questions"),
         ):
-            written = [one.id for one in vars(lesson.module(module)).values() if type(one).__name__ == kind]
+            written = [one for one in vars(lesson.module(module)).values() if type(one).__name__ == kind]
+            written = [one.id for one in sorted(written, key=lambda one: getattr(one, "bonus", False))]
             assert written == [f"{lesson.slug}.{name}" for name in names]
             assert all(lesson_of(id) is lesson for id in written)
 

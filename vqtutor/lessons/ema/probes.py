@@ -251,6 +251,8 @@ PROBES = {
     "cheapest_merge": (
         Probe("seven codes", lambda answer: _merged(answer, _COUNTS, _PLACES)),
         Probe("three numbers a code", lambda answer: _merged(answer, array([9.0, 4.0, 3.0, 8.0]), CODEBOOK[:4])),
-        Probe("a dead code", lambda answer: {"rise": as_floats(answer(array([9.0, 0.0, 3.0]), _PLACES[:3])[2])}),
+        Probe(
+            "dead codes", lambda answer: {"rise": as_floats(answer(array([0, 0, 9, 3], np.float32), _PLACES[:4])[2])}
+        ),
     ),
 }

@@ -241,7 +241,10 @@ PROBES = {
         ),
     ),
     "reveal_kernel": (
-        Probe("no constant", lambda answer: _revealed(answer, 3, 3, constant=0.0)),
+        Probe(
+            "no constant",
+            lambda answer: _revealed(answer, 3, 3, constant=0.0) | _revealed(answer, 1, 4, constant=0.0),
+        ),
         Probe("a constant", lambda answer: _revealed(answer, 2, 3, constant=0.7)),
     ),
 }

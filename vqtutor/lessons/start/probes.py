@@ -31,7 +31,7 @@ PROBES = {
         Probe("white, black", lambda answer: {"white, black": answer(array([255, 0], np.uint8))}),
     ),
     "two_greys": (
-        Probe("a picture", lambda answer: _greys(answer, ("three groups", _GROUPS))),
+        Probe("pictures", lambda answer: _greys(answer, ("three groups", _GROUPS), ("its negative", 255 - _GROUPS))),
         Probe(
             "one pixel apart",
             lambda answer: _greys(
