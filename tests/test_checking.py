@@ -342,6 +342,38 @@ def test_questions_explain_only_after_a_choice(tutor, capsys):
         tutor.answer(question, "e")
 
 
+@pytest.mark.parametrize(
+    "said",
+    ["b", "B", 3, "3", "line 3", "Line 3", "z_q = z_e + jax.lax.stop_gradient(z_q - z_e)"]
+    + ["line 3: `z_q = z_e + jax.lax.stop_gradient(z_q-z_e)`"],
+)
+def test_a_guilty_line_is_named_by_its_letter_its_number_or_itself(said, tutor, capsys):
+    tutor.answer("losses.q_line", said)
+    assert "You chose b; that is the one." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("said", [4, "line 4", "d", 7, "z_q", ""])
+def test_another_line_is_not_taken_for_it(said, tutor, capsys):
+    if said in (7, "z_q", ""):
+        with pytest.raises(ValueError, match="a, b, c, d"):
+            tutor.answer("losses.q_line", said)
+    else:
+        tutor.answer("losses.q_line", said)
+        assert "the one that holds is b" in capsys.readouterr().out
+
+
+def test_a_puzzle_is_a_bonus_and_what_to_do_when_stuck_comes_first(tutor, capsys):
+    face = EXERCISES["quantizer.two_faced"].alternatives["a zero with a gradient"]
+    tutor.check("quantizer.two_faced", face)
+    shown = capsys.readouterr().out
+    assert "0 of 6 exercises passed, 0 of 18 points; 1 of 2 bonus puzzles solved" in shown
+    tutor.progress()
+    shown = capsys.readouterr().out
+    assert "0 of 43 exercises passed, 0 of " in shown and "two_faced (bonus)" in shown
+    tutor.hint("quantizer.two_faced")
+    assert EXERCISES["quantizer.two_faced"].work.stuck in capsys.readouterr().out
+
+
 def test_a_terminal_gets_the_card_as_text():
     code = "import vqtutor; vqtutor.check('quantizer.look_up', lambda i, c: c[i - 1])"
     environment = os.environ | {"VQTUTOR_PROGRESS": os.devnull + "/none"}
