@@ -274,7 +274,8 @@ def grade(rows: list[Row]) -> Iterator[str]:
     subprocess.run([sys.executable, "-m", "vqtutor.cli", *command], cwd=ROOT, env=environment, check=True)
     grades = json.loads((PLACE / "report" / "grades.json").read_text())["students"]
     for row in rows:
-        given = grades.get(row.student, {}).get("exercises", {})
+        entry = grades.get(row.student, {})
+        given = entry.get("exercises", {}) | entry.get("bonus", {})
         for id in row.exercises():
             points, wanted = given.get(id, {}).get("points"), EXERCISES[id].points * (row.folder == "solutions")
             if points != wanted:

@@ -11,6 +11,8 @@ from vqtutor.lessons.entries import decorated, edit, exercise
 batch_statistics = exercise(
     "ema.batch_statistics",
     can="It counts and adds up, for each code, the vectors that chose it.",
+    kind="transcription", importance=3, difficulty=2, minutes=7,
+    stuck="Take four vectors and two codes, and add them up by hand; then print the one-hot array.",
     wrong={
         "means in place of sums": (edit("one_hot.T @", "(one_hot / jnp.maximum(one_hot.sum(axis=0), 1)).T @"),
             "You return the mean of each code's vectors; it should be their sum.",
@@ -78,6 +80,8 @@ batch_statistics = exercise(
 smooth_counts = exercise(
     "ema.smooth_counts",
     can="It keeps every count above 0, so that no code is divided by nothing.",
+    kind="transcription", importance=2, difficulty=1, minutes=5,
+    stuck="Try it for the counts [0, 4]: what should their sum be afterwards?",
     wrong={
         "total not kept": (lambda c, e: c + e,
             "You add epsilon, so the total has grown by K epsilon.",
@@ -141,6 +145,8 @@ def _by_hand(counts, sums, z_e, indices, decay, epsilon):
 update_codebook = exercise(
     "ema.update_codebook",
     can="It moves a codebook towards the mean of its vectors, without a gradient.",
+    kind="transcription", importance=3, difficulty=2, minutes=8,
+    stuck="Name everything that you have and that you need with its shape, and begin with the counts alone.",
     wrong={
         "decay and its rest swapped": (edit("    batch_counts,", "    decay = 1 - decay\n    batch_counts,"),
             "The past has the weight 1 - decay and the batch has decay: with 0.99 the codes would jump to every new "
@@ -224,6 +230,8 @@ update_codebook = exercise(
 repair_start = exercise(
     "ema.repair_start",
     can="It begins a running mean in which a code that no vector chooses stays where it is.",
+    kind="debugging", importance=3, difficulty=1, minutes=4,
+    stuck="Ask where a code ends up that nobody chooses for a hundred batches, and work back to the first.",
     wrong={
         "counts at zero": (lambda c: (jnp.zeros(len(c)), c),
             "The sums begin at the codebook, the counts at 0: the sum of a code that no vector chose is divided by "
@@ -305,6 +313,8 @@ _LOOK_UP_AGAIN = """\
 ema_vector_quantizer = exercise(
     "ema.EMAVectorQuantizer",
     can="It quantizes, and while training it moves its own codebook.",
+    kind="transcription", importance=3, difficulty=3, minutes=12,
+    stuck="Write it without any update first and see it pass its values; the state comes after that.",
     wrong={
         "update before look-up": (edit("        return {", _LOOK_UP_AGAIN),
             edit("        return {", _LOOK_UP_AGAIN.replace("after[2]", "jax.lax.stop_gradient(after[2])")),
@@ -405,6 +415,8 @@ _SHUFFLED, _FRESH = "jax.random.permutation(key, len(rows))", "rows[shuffled[jnp
 restart_dead_codes = exercise(
     "ema.restart_dead_codes",
     can="It gives every dead code a new start on a different vector, also inside jit.",
+    kind="decision", importance=3, difficulty=3, minutes=12,
+    stuck="Do it with a Python loop over the codes; when it is right, ask which array the loop fills.",
     wrong={
         "counts not reset": (edit(_COUNTS, ""),
             "A restarted code keeps its count, so it is dead again at the next step, and is restarted over and over.",
@@ -471,5 +483,91 @@ restart_dead_codes = exercise(
         "`jax.random.permutation(key, len(vectors))` shuffles row numbers; take as many as there are codes, and with "
         "`% len(vectors)` there are always enough.",
         "jnp.where(dead[:, None], fresh, codebook); likewise the sums, and jnp.where(dead, 1.0, counts).",
+    ),
+)  # fmt: skip
+
+
+def _pairs(score, rise=None):
+    """Choose the pair with the least score(n, m, squared distance), and return its rise, by default the score."""
+
+    def answer(counts, codebook):
+        counts, codebook = np.asarray(counts, float), np.asarray(codebook, float)
+        pairs = [(i, j) for j in range(len(counts)) for i in range(j)]
+        of = lambda pair, f: f(*counts[list(pair)], np.sum(np.subtract(*codebook[list(pair)]) ** 2))  # noqa: E731
+        best = min(pairs, key=lambda pair: of(pair, score))
+        return *best, of(best, rise or score)
+
+    return answer
+
+
+def _ward(n, m, d):
+    return n * m / max(n + m, 1) * d
+
+
+def _as_arrays(counts, codebook):
+    counts, codebook = jnp.asarray(counts), jnp.asarray(codebook)
+    apart = jnp.sum((codebook[:, None] - codebook) ** 2, axis=-1)
+    rise = counts[:, None] * counts * apart / jnp.maximum(counts[:, None] + counts, 1)
+    rise = jnp.where(jnp.tri(len(counts)) > 0, jnp.inf, rise)
+    i, j = jnp.unravel_index(jnp.argmin(rise), rise.shape)
+    return i, j, rise[i, j]
+
+
+def _by_moving(n, m, d):
+    """What the vectors of both pay when their codes move to the mean, each along its part of the way."""
+    return n * d * (m / max(n + m, 1)) ** 2 + m * d * (n / max(n + m, 1)) ** 2
+
+
+def _as_a_mean_of_squares(n, m, d):
+    """The variance of a coin that falls n times on one code and m times on the other, for all n + m."""
+    share = n / max(n + m, 1)
+    return (n + m) * share * (1 - share) * d
+
+
+cheapest_merge = exercise(
+    "ema.cheapest_merge",
+    can="It makes a codebook smaller by one code, at the least cost: Ward's criterion, from 1963.",
+    kind="puzzle", importance=1, difficulty=3, minutes=20,
+    stuck="Put 3 vectors on the code 0 and 1 vector on the code 4. Where is their mean, and what do the four pay now?",
+    wrong={
+        "the nearest two": (_pairs(lambda n, m, d: d), _pairs(lambda n, m, d: d, _ward),
+            "You merge the two codes that are nearest to each other, however many vectors each of them has.",
+            "Two codes lie close together and serve half of all vectors. Who pays?"),
+        "the two rarest": (_pairs(lambda n, m, d: n + m, _ward), _pairs(lambda n, m, d: n + m),
+            "You merge the two codes that are chosen least, however far apart they are.",
+            "Two rare codes at opposite ends: where would their mean be?"),
+        "product of the counts": (_pairs(lambda n, m, d: n * m * d),
+            "The product of both counts grows too fast: twice the vectors should pay twice as much.",
+            "How far does each code move to the common mean?"),
+        "everybody pays the whole way": (_pairs(lambda n, m, d: (n + m) * d),
+            "You let all vectors pay the whole distance between the codes; the new code lies in between.",
+            "How far does each code move to the common mean?"),
+        "half way": (_pairs(lambda n, m, d: (n + m) / 4 * d), _pairs(_ward, lambda n, m, d: (n + m) / 4 * d),
+            "You put the new code half way between the two. The mean lies nearer to the code with more vectors.",
+            "Where is the mean of 3 vectors at 0 and one at 4?"),
+        "the rarer one moves over": (_pairs(lambda n, m, d: min(n, m) * d),
+            "You give the rarer code's vectors to the other code, which stays where it is; it may move to the mean.",
+            "Which place of the common code is the cheapest?"),
+        "distance, not its square": (_pairs(lambda n, m, d: n * m / max(n + m, 1) * d**0.5),
+            "You weigh distances; squared errors were asked for.",
+            "What does the error of a vector grow with, when its code moves away?"),
+        "a mean, not a sum": (_pairs(_ward, lambda n, m, d: _ward(n, m, d) / max(n + m, 1)),
+            "The pair is right, and the rise is divided by the number of vectors.",
+            "The sum of squared errors was asked for."),
+        "larger index first": (edit("return i, j, rises", "return j, i, rises"),
+            "The two codes are right, in the other order.",
+            "The smaller index comes first."),
+    },
+    right={
+        "arrays": _as_arrays,
+        "by moving": _pairs(_by_moving),
+        "the variance of a coin": _pairs(_as_a_mean_of_squares),
+        "in single precision": lambda counts, codebook: (
+            lambda i, j, rise: (np.int32(i), np.int32(j), np.float32(rise))
+        )(*_pairs(_ward)(counts, codebook)),
+    },
+    hints=(
+        "The mean of n vectors at a and m at b lies at (n a + m b) / (n + m). How far is that from a, and from b?",
+        "n vectors move by m / (n + m) of the way, m by n / (n + m). Square, multiply by how many they are, and add.",
     ),
 )  # fmt: skip

@@ -49,6 +49,33 @@ q_debias = question(
     },
 )
 
+q_line = question(
+    "ema.q_line",
+    "The first of the three starts, as it was published, with one step after it. Which line do you "
+    "change, and no other, so "
+    "that a code that nobody chooses stays where it is?",
+    best="c",
+    choices={
+        "line 1: `codebook = codes`": (
+            "Codes may begin anywhere: wherever this one is, it should stay there for as long as nobody chooses it."
+        ),
+        "line 2: `sums = codebook`": (
+            "With sums of zero the code would be put on the origin, as in the second start. What should "
+            "they be divided by?"
+        ),
+        "line 3: `counts = jnp.zeros(len(codebook))`": (
+            "Yes. The sums speak for one vector at each code, and the counts for none: their ratio is the "
+            "codebook, divided "
+            "by next to nothing."
+        ),
+        "line 4: `counts, sums, codebook = update_codebook(counts, sums, z_e, indices, 0.99, 1e-5)`": (
+            "A larger epsilon would hide it, and pull every code towards the origin for ever. The step is "
+            "right; what it "
+            "begins with is not."
+        ),
+    },
+)
+
 q_one_latent = question(
     "ema.q_one_latent",
     "A picture is one of 64 codes here. In the next cell we draw 1,000 codes at random and decode each. How many "

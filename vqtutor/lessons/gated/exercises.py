@@ -4,6 +4,7 @@ import haiku as hk
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from vqtutor.lessons.answers import reference
 from vqtutor.lessons.entries import decorated, edit, exercise
@@ -19,6 +20,8 @@ _MIDDLE = """\
 stack_masks = exercise(
     "gated.stack_masks",
     can="It gives both stacks their masks, for any odd kernel.",
+    kind="transcription", importance=3, difficulty=2, minutes=6,
+    stuck="Draw both half kernels for size 3 and mark the place that is being drawn now.",
     wrong={
         "middle of a half kernel": (edit("    return", _MIDDLE),
             edit("    return", _MIDDLE.replace("(above, left)", "[above]")),
@@ -80,6 +83,8 @@ _SPLIT = "jnp.split(features, 2, axis=-1)"
 gate = exercise(
     "gated.gate",
     can="It scales half of the channels by a gate that it computes from the other half.",
+    kind="transcription", importance=2, difficulty=1, minutes=3,
+    stuck="Split an array of 4 channels by hand and say what each half may be as a number.",
     wrong={
         "halves swapped": (edit("signal, door", "door, signal"),
             "You take the tanh of the second half and the sigmoid of the first.",
@@ -157,6 +162,8 @@ _RESIDUAL = "out + horizontal if self.residual else out"
 gated_block = exercise(
     "gated.GatedBlock",
     can="It sees everything before a place, with no blind spot, and takes a label into account.",
+    kind="decision", importance=3, difficulty=3, minutes=20,
+    stuck="Build the vertical stack alone and look at its receptive field; then add one arrow at a time.",
     wrong={
         "horizontal feeds vertical": (
             edit("        if condition", f"        above = above{_LINEAR}(left)\n        if condition"),
@@ -239,6 +246,8 @@ def _python_loop(key, logits_fn, indices, known):
 complete = exercise(
     "gated.complete",
     can="It completes a map of which only a part is known.",
+    kind="decision", importance=2, difficulty=2, minutes=8,
+    stuck="Open your sampler beside it: at which one place does a known code have to win?",
     wrong={
         "known codes are drawn over": (edit("set(value)", "set(drawn)"),
             "Known codes do not stay: they are replaced by drawn ones.",
@@ -286,4 +295,95 @@ complete = exercise(
         "After drawing, jnp.where(known[:, row, column], indices[:, row, column], drawn).",
     ),
     seconds=30.0,
+)  # fmt: skip
+
+
+def _costs(logits_fn, indices, num_classes):
+    """Nats of every place, [B, C, H, W]."""
+    labels = [jnp.full(len(indices), label) for label in range(num_classes)]
+    nats = [optax.softmax_cross_entropy_with_integer_labels(logits_fn(indices, label), indices) for label in labels]
+    return jnp.stack(nats, axis=1)
+
+
+def _from_costs(change):
+    return lambda logits_fn, indices, num_classes: change(_costs(logits_fn, indices, num_classes))
+
+
+def _in_one_batch(logits_fn, indices, num_classes):
+    maps = jnp.tile(indices, (num_classes, 1, 1))
+    labels = jnp.repeat(jnp.arange(num_classes), len(indices))
+    one_hot = jax.nn.one_hot(maps, logits_fn(indices[:1], labels[:1]).shape[-1])
+    log_p = jnp.sum(jax.nn.log_softmax(logits_fn(maps, labels)) * one_hot, axis=(1, 2, 3))
+    return jax.nn.softmax(log_p.reshape(num_classes, -1).T)
+
+
+def _raw_logits(logits_fn, indices, num_classes):
+    chosen = [
+        jnp.take_along_axis(logits_fn(indices, jnp.full(len(indices), label)), indices[..., None], -1).sum((1, 2, 3))
+        for label in range(num_classes)
+    ]
+    return jax.nn.softmax(jnp.stack(chosen, axis=1), axis=1)
+
+
+def _relative(nats):
+    """Against the best label, so that the largest exponential is 1."""
+    weights = jnp.exp(nats.min(axis=1, keepdims=True) - nats)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+which_class = exercise(
+    "gated.which_class",
+    can="It reads a code map with a model that was made for drawing: a classifier by Bayes' rule.",
+    kind="puzzle", importance=2, difficulty=3, minutes=20,
+    stuck="Take two labels and one place: write Bayes' rule with numbers, then ask what a second place changes.",
+    wrong={
+        "nats averaged": (_from_costs(lambda nats: jax.nn.softmax(-nats.mean(axis=(2, 3)))),
+            "You average over the places, so the labels come out almost equally probable. Each place is evidence.",
+            "Probabilities of places multiply: what do their nats do?"),
+        "the dearest label wins": (_from_costs(lambda nats: jax.nn.softmax(nats.sum(axis=(2, 3)))),
+            "The label under which a map costs most comes out as the most probable.",
+            "A map that a label explains well costs few nats."),
+        "not divided by the sum": (_from_costs(lambda nats: jnp.exp(-nats.sum(axis=(2, 3)))),
+            "You return the probability of the map under each label; that of the label given the map is asked for.",
+            "What should the labels' probabilities add up to?"),
+        "too small for a float": (
+            _from_costs(lambda nats: (p := jnp.exp(-2 * nats.sum(axis=(2, 3)))) / p.sum(axis=1, keepdims=True)),
+            _from_costs(lambda nats: (p := jnp.exp(-nats).prod(axis=(2, 3))) / p.sum(axis=1, keepdims=True)),
+            "Forty-nine probabilities multiplied are smaller than a float can be, and 0 / 0 is not a number.",
+            "Stay among logarithms until all labels can be compared."),
+        "a verdict, not probabilities": (
+            _from_costs(lambda nats: jax.nn.one_hot(jnp.argmin(nats.sum(axis=(2, 3)), axis=1), nats.shape[1])),
+            "You give all to the best label; how sure the model is has got lost.",
+            "What does the second best label get?"),
+        "over the batch": (_from_costs(lambda nats: jax.nn.softmax(-nats.sum(axis=(2, 3)), axis=0)),
+            "The shares add up to 1 over the maps of the batch, and not over the labels.",
+            "Which axis are the labels on?"),
+        "one row only": (_from_costs(lambda nats: jax.nn.softmax(-nats[:, :, 0].sum(axis=2))),
+            _from_costs(lambda nats: jax.nn.softmax(-nats[..., 0].sum(axis=2))),
+            "Only one row, or one column, of the map is evidence in your sum.",
+            "Sum over all places of a map."),
+        "the last place only": (_from_costs(lambda nats: jax.nn.softmax(-nats[:, :, -1, -1])),
+            "Only the last place counts. It has seen the others, but what they cost is evidence as well.",
+            "Sum over all places of a map."),
+        "logits taken for logarithms": (_raw_logits,
+            "You add logits. They are logarithms of probabilities only after something is subtracted at each place.",
+            "What turns logits into log-probabilities?"),
+        "base two": (_from_costs(lambda nats: jax.nn.softmax(-nats.sum(axis=(2, 3)) / jnp.log(2.0))),
+            "You put bits where the exponential wants nats.",
+            "softmax goes with natural logarithms."),
+    },
+    right={
+        "cross-entropies": _from_costs(lambda nats: jax.nn.softmax(-nats.sum(axis=(2, 3)))),
+        "in one batch": _in_one_batch,
+        "relative to the best": _from_costs(lambda nats: _relative(nats.sum(axis=(2, 3)))),
+        "with logsumexp": _from_costs(
+            lambda nats: jnp.exp(
+                -nats.sum(axis=(2, 3)) - jax.scipy.special.logsumexp(-nats.sum(axis=(2, 3)), axis=1, keepdims=True)
+            )
+        ),
+    },
+    hints=(
+        "What does a map cost, in nats, under each label? With equally frequent labels, nothing else counts.",
+        "Bayes: p(label | map) is p(map | label) over the sum of these. It is a softmax of minus nats.",
+    ),
 )  # fmt: skip

@@ -74,3 +74,14 @@ def perplexity(indices, num_codes):
     surprise = jnp.where(share > 0, -jnp.log(jnp.where(share > 0, share, 1.0)), 0.0)
     return jnp.exp(jnp.sum(share * surprise))
     ### END SOLUTION
+
+
+def worth_of_place(indices, num_codes):
+    """Return the bits a code that a prior saves, on these maps int [B, H, W], by knowing the place of each code."""
+    # Write your answer below.
+    ### BEGIN SOLUTION
+    one_hot = np.eye(num_codes)[np.reshape(indices, (len(indices), -1))]
+    shares = np.stack([one_hot.mean(axis=(0, 1)), *one_hot.mean(axis=0)])
+    bits = -np.sum(shares * np.log2(np.where(shares > 0, shares, 1)), axis=1)
+    return bits[0] - bits[1:].mean()
+    ### END SOLUTION

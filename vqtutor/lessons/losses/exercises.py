@@ -1,6 +1,7 @@
 """Lesson 02: what goes wrong in its exercises, what else is right, and what helps."""
 
 import math
+from collections import Counter
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,8 @@ from vqtutor.lessons.entries import decorated, edit, exercise
 reconstruction_loss = exercise(
     "losses.reconstruction_loss",
     can="It measures how well images come back, on a scale where 1 is no better than the mean.",
+    kind="transcription", importance=3, difficulty=1, minutes=3,
+    stuck="Compute it by hand for x = [0, 2] and x_hat = [1, 1] with variance 4.",
     wrong={
         "sum in place of mean": (
             edit("jnp.mean", "jnp.sum"), edit("jnp.mean", "jnp.sum", "/ variance", "/ len(x) / variance"),
@@ -97,6 +100,8 @@ _VALUE_OFF = {
 codebook_loss = exercise(
     "losses.codebook_loss",
     can="It pulls the chosen codes towards the vectors, and leaves the encoder alone.",
+    kind="transcription", importance=3, difficulty=1, minutes=4,
+    stuck="Name the one who may not move, and find where that name stands in your line.",
     wrong={
         "the other loss": (edit("jax.lax.stop_gradient(z_e) - codes", "z_e - jax.lax.stop_gradient(codes)"),
             "The value is right, but its gradient reaches the encoder and not the codes: this is the commitment loss.",
@@ -126,6 +131,8 @@ codebook_loss = exercise(
 commitment_loss = exercise(
     "losses.commitment_loss",
     can="It keeps the encoder's output near its codes, and leaves the codes alone.",
+    kind="transcription", importance=3, difficulty=1, minutes=3,
+    stuck="Put your codebook_loss beside it: what has to change places?",
     wrong={
         "the other loss": (edit("z_e - jax.lax.stop_gradient(codes)", "jax.lax.stop_gradient(z_e) - codes"),
             "The value is right, but its gradient reaches the codes and not the encoder: this is the codebook loss.",
@@ -155,6 +162,8 @@ commitment_loss = exercise(
 vq_loss = exercise(
     "losses.vq_loss",
     can="It trains codes and encoder at the same time, each with its own weight.",
+    kind="transcription", importance=3, difficulty=1, minutes=4,
+    stuck="Ask which of the two pulls beta weakens, and try beta = 0.",
     wrong={
         "beta on the codebook loss": (edit("return ", "return beta * ", "+ beta * ", "+ "),
             "The sum is right, but beta weighs the pull on the codes; it should weigh the pull on the encoder.",
@@ -213,6 +222,8 @@ _LOSS, _THROUGH = "vq_loss(z_e, codes, beta)", "straight_through(z_e, codes)"
 repair_quantizer = exercise(
     "losses.repair_quantizer",
     can="It quantizes, and every gradient goes where it should.",
+    kind="debugging", importance=3, difficulty=3, minutes=10,
+    stuck="Ask jax.grad for the gradient of each term alone, to each input, and make a table of the four.",
     wrong={
         "losses after straight-through": (edit(_THROUGH, "codes", "    loss =", f"    codes = {_THROUGH}\n    loss ="),
             edit(_LOSS, f"vq_loss(z_e, {_THROUGH}, beta)"),
@@ -278,6 +289,8 @@ def _with_p(p):
 bernoulli_nll = exercise(
     "losses.bernoulli_nll",
     can="It gives the nats of an image under its pixels' logits, even if the logits are huge.",
+    kind="proof", importance=2, difficulty=2, minutes=8,
+    stuck="Write -log s(l) and -log(1 - s(l)) with exponentials, and simplify before you write any code.",
     wrong={
         "overflows for large logits": (_with_p("jax.nn.sigmoid(logits)"), _with_p("1 / (1 + jnp.exp(-logits))"),
             "The formula is right, but the logarithm of a probability that rounds to 0 or 1 is not finite.",
@@ -340,6 +353,8 @@ bernoulli_nll = exercise(
 uniform_prior_nats = exercise(
     "losses.uniform_prior_nats",
     can="It says what a code map costs in nats when nothing is known about its codes.",
+    kind="proof", importance=2, difficulty=1, minutes=3,
+    stuck="How many maps are there with 2 places and 3 codes, and how probable is each?",
     wrong={
         "bits": (lambda n, k: n * math.log2(k),
             "You return bits; it should be nats.",
@@ -392,6 +407,8 @@ def _mean_over(maps, num_codes):
 perplexity = exercise(
     "losses.perplexity",
     can="It says how many codes are really in use.",
+    kind="transcription", importance=3, difficulty=2, minutes=7,
+    stuck="Work it out by hand for the indices [0, 0, 1, 1] and three codes.",
     wrong={
         "0 log 0": (edit(_SURPRISE, "-jnp.log(share)"),
             "A code that is never used makes 0 times the logarithm of 0, which is NaN; its limit is 0.",
@@ -449,5 +466,98 @@ perplexity = exercise(
         "First the share of each code among all indices: K numbers that sum to 1.",
         "Then exp(-sum p log p). What does a share of 0 do here, and what should it do?",
         "`jnp.where(p > 0, p * jnp.log(jnp.where(p > 0, p, 1)), 0)` leaves unused codes out; so does adding 1e-10.",
+    ),
+)  # fmt: skip
+
+
+def _entropy(shares):
+    """In bits, of shares [..., K]."""
+    return -np.sum(shares * np.log2(np.where(shares > 0, shares, 1)), axis=-1)
+
+
+def _shares(indices, num_codes, axis=None):
+    """Of each code, overall or with one axis of [B, H * W] averaged away."""
+    one_hot = np.eye(num_codes)[np.reshape(indices, (len(indices), -1))]
+    return one_hot.mean(axis=(0, 1) if axis is None else axis)
+
+
+def _perplexities(indices, num_codes):
+    return 2 ** _entropy(_shares(indices, num_codes, 0))
+
+
+def _information(indices, num_codes):
+    """The mutual information of code and place, from their joint shares."""
+    joint = _shares(indices, num_codes, 0)
+    joint = joint / joint.sum()
+    apart = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0)
+    return float(np.sum(joint * np.log2(np.where(joint > 0, joint / np.where(apart > 0, apart, 1), 1))))
+
+
+def _by_counting(indices, num_codes):
+    codes = [int(code) for code in np.ravel(indices)]
+    places = [place for _ in range(len(indices)) for place in range(np.size(indices[0]))]
+    bits = lambda things: sum(  # noqa: E731
+        n / len(things) * math.log2(len(things) / n) for n in Counter(things).values()
+    )
+    return bits(codes) + bits(places) - bits(list(zip(codes, places, strict=True)))
+
+
+def _in_jax(indices, num_codes):
+    one_hot = jax.nn.one_hot(jnp.reshape(indices, (len(indices), -1)), num_codes)
+    nats = lambda p: -jnp.sum(jax.scipy.special.xlogy(p, p), axis=-1)  # noqa: E731
+    return (nats(one_hot.mean(axis=(0, 1))) - nats(one_hot.mean(axis=0)).mean()) / jnp.log(2)
+
+
+worth_of_place = exercise(
+    "losses.worth_of_place",
+    can="It says what the simplest of all better priors would save: the information between code and place.",
+    kind="puzzle", importance=2, difficulty=3, minutes=20,
+    stuck="Take maps with two places: what does a code cost if you know the shares at its place, and if you do not?",
+    wrong={
+        "nats": (edit("np.log2", "np.log"),
+            "The number is right in nats; bits were asked for.",
+            "Bits are logarithms to base 2."),
+        "bits a map": (edit("return bits[0] - bits[1:].mean()", "return (bits[0] - bits[1:].mean()) * len(bits[1:])"),
+            "This is what a whole map saves.",
+            "How many codes has a map?"),
+        "the cost, not the saving": (edit("bits[0] - bits[1:].mean()", "bits[1:].mean()"),
+            "You return what a code costs where its place is known, not what is saved by knowing it.",
+            "What would it cost otherwise?"),
+        "place not used": (edit("bits[0] - bits[1:].mean()", "bits[0]"),
+            "You return what a code costs where nothing is known.",
+            "What is it worth to know the place?"),
+        "saved against a uniform prior": (edit("bits[0] - bits", "np.log2(num_codes) - bits"),
+            lambda i, k: np.log2(k) - _entropy(_shares(i, k)),
+            "You compare with a uniform prior. One that knows the shares of all codes, and no place, is cheaper.",
+            "What of the saving is owed to the place alone?"),
+        "images in place of places": (lambda i, k: _entropy(_shares(i, k)) - _entropy(_shares(i, k, 1)).mean(),
+            "You worked out what it is worth to know the image that a code belongs to.",
+            "Which axis do you average over?"),
+        "turned round": (edit("bits[0] - bits[1:].mean()", "bits[1:].mean() - bits[0]"),
+            "The saving comes out negative.",
+            "Which of the two costs more?"),
+        "perplexities compared": (lambda i, k: 2 ** _entropy(_shares(i, k)) - _perplexities(i, k).mean(),
+            "You subtract numbers of codes, and not bits.",
+            "A perplexity is not a price: take its logarithm."),
+        "perplexities averaged": (lambda i, k: _entropy(_shares(i, k)) - np.log2(np.mean(_perplexities(i, k))),
+            "You average perplexities over the places, and then take the logarithm.",
+            "Prices add up, so they may be averaged. May perplexities?"),
+        "rows only": (lambda i, k: _entropy(_shares(i, k)) - _entropy(np.eye(k)[i].mean(axis=(0, 2))).mean(),
+            lambda i, k: _entropy(_shares(i, k)) - _entropy(np.eye(k)[i].mean(axis=(0, 1))).mean(),
+            "Only the row, or only the column, of a place is known to your prior.",
+            "A place is a row and a column."),
+    },
+    right={
+        "mutual information": _information,
+        "by counting": _by_counting,
+        "in JAX": _in_jax,
+        "a bincount for each place": lambda i, k: float(
+            _entropy(np.bincount(np.ravel(i), minlength=k) / np.size(i))
+            - np.mean([_entropy(np.bincount(c, minlength=k) / len(i)) for c in np.reshape(i, (len(i), -1)).T])
+        ),
+    },
+    hints=(
+        "What does a code cost, on average, under a prior that knows the shares of all codes, and nothing else?",
+        "And under one that knows them for each place? Each is an entropy: subtract the mean of the second.",
     ),
 )  # fmt: skip

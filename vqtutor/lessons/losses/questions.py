@@ -3,6 +3,31 @@
 from vqtutor.checking import FreeText
 from vqtutor.lessons.entries import question
 
+q_line = question(
+    "losses.q_line",
+    "One line of this layer comes too early: written last, right before the return, it would let all the "
+    "others do what "
+    "they should. Which one? (Line 1 is the one with `def`.)",
+    best="b",
+    choices={
+        "line 2: `z_q = look_up(nearest_code(z_e, codebook), codebook)`": (
+            "This finds the codes, and a gradient to z_q can still reach the codebook here. What cuts that off?"
+        ),
+        "line 3: `z_q = z_e + jax.lax.stop_gradient(z_q - z_e)`": (
+            "Yes. From here on z_q has the codes' values and the encoder's gradient, so the losses below "
+            "it speak to the "
+            "encoder alone. Taken before it, they are what was meant."
+        ),
+        "line 4: `loss = jnp.mean((jax.lax.stop_gradient(z_e) - z_q) ** 2)`": (
+            "This is the codebook loss as the paper has it, as long as z_q is what was looked up. It is "
+            "no longer, here."
+        ),
+        "line 5: `loss = loss + beta * jnp.mean((z_e - jax.lax.stop_gradient(z_q)) ** 2)`": (
+            "The commitment loss holds z_q still, so it does not matter to it what z_q is to a gradient."
+        ),
+    },
+)
+
 q_beta_zero = question(
     "losses.q_beta_zero",
     "The toy of lesson 01 is about to be trained with different values of beta. What do you expect of beta = 0, "

@@ -32,4 +32,13 @@ EQUAL: dict[str, dict[str, str]] = {
         "`0` -> `-1`": "the place that is drawn too early is drawn again",
         "`jnp.zeros` -> `jnp.ones`": "what is not drawn yet is not looked at",
     },
+    "waves": {
+        "stop_gradient": "nothing is differentiated through it",
+        "`np.zeros` -> `np.ones`": "every place is written before it is read",
+        "`max(column - reach, 0)`": "the larger of two has no order",
+        "`max(row - reach, 0)`": "the larger of two has no order",
+        "`[*wave[row, left:column], *before.ravel()]`": "a maximum has no order",
+        "-> `:column + reach + 1`": "what lies farther to the left is drawn earlier",
+        "`column + reach` -> `reach`": "behind the first place of a row, the one to its left is the last to come",
+    },
 }

@@ -1,6 +1,7 @@
 """Lesson 05: what goes wrong in its exercises, what else is right, and what helps."""
 
 import math
+from functools import cache
 
 import haiku as hk
 import jax
@@ -26,6 +27,8 @@ _KEEP_CENTRE = ' + (order == centre) * (mask_type == "B")'
 causal_mask = exercise(
     "pixelcnn.causal_mask",
     can="It says which weights of a kernel come before the centre.",
+    kind="transcription", importance=3, difficulty=2, minutes=7,
+    stuck="Draw a kernel of 3 x 3 and number its taps in the order in which places are drawn.",
     wrong={
         "A and B swapped": (edit('== "B"', '== "A"'),
             "Your mask A keeps the centre and your mask B leaves it out.",
@@ -127,6 +130,8 @@ _SHIFTED = (  # the map that tap i, j multiplies
 masked_conv2d = exercise(
     "pixelcnn.MaskedConv2D",
     can="It convolves a map without seeing what comes later.",
+    kind="decision", importance=3, difficulty=3, minutes=10,
+    stuck="Say in one sentence what has to be zero, before or after the optimizer has moved the weights.",
     wrong={
         "masked only once": (edit(_START, _MASKED_START, f" * {_MASK}", ""),
             "The weights start masked, but you do not mask them when you use them: after one step of training the "
@@ -206,6 +211,8 @@ _FELT = "jnp.any(gradient[0] != 0, axis=-1)"
 receptive_field = exercise(
     "pixelcnn.receptive_field",
     can="It shows what any network looks at, so that you can catch one that looks ahead.",
+    kind="debugging", importance=3, difficulty=2, minutes=8,
+    stuck="Change one number of the input by hand and see which outputs change: a derivative asks that at once.",
     wrong={
         "channels cancel": (edit(_FELT, "gradient[0].sum(-1) != 0"), edit(_FELT, "jnp.abs(gradient[0].sum(-1)) > 1e-6"),
             "You add the gradient up over the channels before you look: positive and negative parts cancel.",
@@ -264,6 +271,8 @@ def _p(logits, indices):
 prior_loss = exercise(
     "pixelcnn.prior_loss",
     can="It measures a prior on real code maps, in nats per code.",
+    kind="transcription", importance=3, difficulty=1, minutes=4,
+    stuck="With all logits 0 it has to be log K: try that first.",
     wrong={
         "summed over the map": (edit(".mean()", ".sum(axis=(1, 2)).mean()"),
             "These are nats per image, summed over the places of a map. Return nats per code.",
@@ -322,6 +331,8 @@ prior_loss = exercise(
 nats_to_bits_per_image = exercise(
     "pixelcnn.nats_to_bits_per_image",
     can="It turns a prior's nats into bits that you could store.",
+    kind="proof", importance=2, difficulty=1, minutes=3,
+    stuck="How many bits is one nat? And how many codes has a map?",
     wrong={
         "still nats": (lambda n, s: n * s[0] * s[1],
             "These are nats per image: the step to bits is missing.",
@@ -377,6 +388,8 @@ _DRAWN = f"jax.random.categorical({_KEY}, logits)"
 sample = exercise(
     "pixelcnn.sample",
     can="It draws new code maps from any causal network, one place at a time.",
+    kind="decision", importance=3, difficulty=3, minutes=12,
+    stuck="Fill one map with a Python loop, place by place; then ask what changes from one turn to the next.",
     wrong={
         "the likeliest code": (edit(_DRAWN, "jnp.argmax(logits, axis=-1)"),
             "You take the likeliest code at every place: every map comes out the same.",
@@ -431,4 +444,119 @@ sample = exercise(
         "jax.lax.fori_loop(0, rows * columns, fill_in, zeros), with `indices.at[:, row, column].set(drawn)` inside.",
     ),
     seconds=30.0,
+)  # fmt: skip
+
+
+def _formula(per_row, first=0):
+    """The pass as column + per_row(columns, reach) * row."""
+
+    def answer(shape, reach):
+        rows, columns = np.indices(shape)
+        return columns + per_row(shape[1], reach) * rows + first
+
+    return answer
+
+
+def _border_forgotten(shape, reach):
+    return _formula(lambda columns, reach: reach + 1)(shape, reach) * (reach > 0)
+
+
+def _written_out(shape, reach):
+    rows, columns = np.indices(shape)
+    return (columns + min(reach + 1, shape[1]) * rows) * (reach > 0)
+
+
+def _relaxed(shape, reach):
+    """Raise what comes too early until nothing does."""
+    wave, before = np.zeros(shape, np.int32), None
+    while not np.array_equal(wave, before):
+        before = wave.copy()
+        for row, column in np.ndindex(*shape):
+            for r, c in np.ndindex(*shape):
+                near = abs(row - r) <= reach and abs(column - c) <= reach
+                if near and (r, c) < (row, column):
+                    wave[row, column] = max(wave[row, column], wave[r, c] + 1)
+    return wave
+
+
+def _ready(shape, reach):
+    """Draw, pass by pass, all places whose neighbours are drawn."""
+    places, drawn, number = list(np.ndindex(*shape)), {}, 0
+    while len(drawn) < len(places):
+        now = [
+            (row, column)
+            for row, column in places
+            if (row, column) not in drawn
+            and all(
+                p in drawn
+                for p in places
+                if p < (row, column) and abs(p[0] - row) <= reach and abs(p[1] - column) <= reach
+            )
+        ]
+        drawn |= dict.fromkeys(now, number)
+        number += 1
+    return jnp.array([[drawn[row, column] for column in range(shape[1])] for row in range(shape[0])])
+
+
+def _remembered(shape, reach):
+    @cache
+    def wave(row, column):
+        near = [(row, c) for c in range(max(0, column - reach), column)]
+        near += [
+            (r, c)
+            for r in range(max(0, row - reach), row)
+            for c in range(max(0, column - reach), min(shape[1], column + reach + 1))
+        ]
+        return 1 + max((wave(*place) for place in near), default=-1)
+
+    return np.array([[wave(row, column) for column in range(shape[1])] for row in range(shape[0])], np.int64)
+
+
+waves = exercise(
+    "pixelcnn.waves",
+    can="It finds all places that can be drawn at once: 19 passes in place of 49 for a map of 7 x 7 and a reach of 1.",
+    kind="puzzle", importance=2, difficulty=3, minutes=20,
+    stuck="Take a map of 3 x 4 and a reach of 1, write 0 into its first place, and go on by hand, place by place.",
+    wrong={
+        "one place after the other": (_formula(lambda columns, reach: columns),
+            "Each place has a pass of its own, as in lesson 05's sampler.",
+            "When the first two places are drawn, what does the first place of the second row still wait for?"),
+        "diagonals": (_formula(lambda columns, reach: 1),
+            "You draw along diagonals. The network also sees places above to the right, not drawn by then.",
+            "What does the place below the first one wait for?"),
+        "a row at a time": (lambda shape, reach: np.indices(shape)[0],
+            "A whole row is drawn in one pass, although each place sees its left neighbour.",
+            "What has to be there before the second place of a row?"),
+        "the farthest place forgotten": (_formula(lambda columns, reach: max(1, reach)),
+            "A row begins one pass too early: the farthest place above and to the right is drawn in that very pass.",
+            "With a reach of 1, in which pass is the second place of the first row drawn?"),
+        "reach taken for 1": (edit("    wave = np", "    reach = min(reach, 1)\n    wave = np"),
+            "You count direct neighbours only, whatever the reach.",
+            "How far to the right does the network see in the rows above?"),
+        "the border forgotten": (_border_forgotten, _formula(lambda columns, reach: reach + 1),
+            "On a map that is narrower than the reach, rows begin later than they need to.",
+            "There is nothing to wait for beyond the right border."),
+        "rows for columns": (lambda shape, reach: _written_out(shape[::-1], reach).T,
+            "Rows and columns have changed places.",
+            "Raster order goes along the rows."),
+        "counted from 1": (edit("max(before, default=-1)", "max(before, default=0)"),
+            "Your first pass has the number 1.",
+            "Passes are counted from 0 on."),
+        "what is left is forgotten": (edit(", *wave[row, left:column]]", "]"),
+            "You wait for the rows above only.",
+            "A place also sees what is to its left in its own row."),
+        "the number of passes": (lambda shape, reach: _written_out(shape, reach).max() + 1,
+            "You return how many passes there are; the pass of each place is asked for.",
+            "Return an array as large as the map."),
+    },
+    right={
+        "written out": _written_out,
+        "relaxed": _relaxed,
+        "whatever is ready": _ready,
+        "remembered": _remembered,
+    },
+    hints=(
+        "A place can be drawn one pass after the last of those that it sees.",
+        "Go through the places in raster order: all that a place waits for has its number by then.",
+    ),
 )  # fmt: skip

@@ -237,6 +237,13 @@ def _temperatures(answer):
     }
 
 
+# -- waves ------------------------------------------------------------------------------------------------------------
+
+
+def _waves(answer, *cases):
+    return {f"{rows} x {columns}, reach {reach}": answer((rows, columns), reach) for rows, columns, reach in cases}
+
+
 PROBES = {
     "causal_mask": (
         Probe("mask A", lambda answer: _masks(answer, "A")),
@@ -261,5 +268,10 @@ PROBES = {
         Probe("order", _obeys),
         Probe("frequencies", _frequencies),
         Probe("temperature", _temperatures),
+    ),
+    "waves": (
+        Probe("a reach of one", lambda answer: _waves(answer, (4, 5, 1), (7, 7, 1))),
+        Probe("farther, or nothing", lambda answer: _waves(answer, (4, 9, 3), (3, 4, 0))),
+        Probe("narrow maps", lambda answer: _waves(answer, (4, 2, 3), (3, 1, 2), (1, 6, 2))),
     ),
 }

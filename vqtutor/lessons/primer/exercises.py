@@ -12,6 +12,8 @@ from vqtutor.lessons.entries import decorated, edit, exercise
 all_differences = exercise(
     "primer.all_differences",
     can="It subtracts every centre from every point at once, without a loop.",
+    kind="transcription", importance=3, difficulty=1, minutes=4,
+    stuck="Write the two shapes below each other, right-aligned, and put a 1 where an axis is missing.",
     wrong={
         "centres along the rows": (edit("points[:, None] - centres", "points - centres[:, None]"),
             "The array is [K, N, D]: the rows belong to the centres. It should be [N, K, D].",
@@ -64,6 +66,8 @@ _MEAN = "jnp.sum(weights * values) / jnp.sum(weights)"
 weighted_mean = exercise(
     "primer.weighted_mean",
     can="It averages, and its gradient reaches the values and leaves the weights alone.",
+    kind="transcription", importance=3, difficulty=2, minutes=6,
+    stuck="First get the value right; then ask jax.grad for the gradient to the weights and make it vanish.",
     wrong={
         "a gradient reaches the weights": (edit("    weights = jax.lax.stop_gradient(weights)\n", ""),
             "The value is right, but the weights get a gradient as well.",
@@ -132,6 +136,8 @@ _KEEP = "jax.random.bernoulli(key, 1 - share, x.shape)"
 drop_some = exercise(
     "primer.drop_some",
     can="It drops numbers at random, repeats itself with the same key, and runs under jit.",
+    kind="decision", importance=2, difficulty=2, minutes=6,
+    stuck="Draw a few hundred numbers with share 0.25 and look at how many are 0, and at the mean of all.",
     wrong={
         "keeps the share": (edit("1 - share, x.shape", "share, x.shape"),
             "`share` is what you keep; it should be what you drop.",
@@ -190,6 +196,8 @@ _WINDOWS = "jnp.stack(windows) @ kernel"
 slide = exercise(
     "primer.slide",
     can="It slides a kernel along a signal, as every convolution of this course does along pictures.",
+    kind="transcription", importance=2, difficulty=2, minutes=7,
+    stuck="Slide [1, 2, 3] along [1, 0, 0, 2] on paper, and only then write the loop.",
     wrong={
         "kernel turned round": (edit(_WINDOWS, "jnp.stack(windows) @ kernel[::-1]"),
             lambda signal, kernel: jnp.convolve(signal, kernel, mode="same") if len(signal) >= len(kernel)
@@ -252,6 +260,8 @@ _GIVEN = "probabilities[jnp.arange(len(outcomes)), outcomes]"
 mean_nats = exercise(
     "primer.mean_nats",
     can="It says how surprised a forecast is, on average, by what happened: its cross-entropy.",
+    kind="transcription", importance=3, difficulty=1, minutes=5,
+    stuck="Take two forecasts and two outcomes, and find the two probabilities that count with your finger.",
     wrong={
         "likelihood, not its negative": (edit("-jnp.mean", "jnp.mean"),
             "This is the mean log-probability, which is never above 0; surprise is its negative.",
@@ -315,6 +325,8 @@ _CALLS = 'hk.get_state("calls", [], init=jnp.zeros)'
 Counted = exercise(
     "primer.Counted",
     can="It keeps what an optimizer trains as a parameter, and what it only remembers as state.",
+    kind="decision", importance=2, difficulty=2, minutes=7,
+    stuck="Say of each of the two numbers whether an optimizer should change it, and look up the two hk.get functions.",
     wrong={
         "never counts": (edit('        hk.set_state("calls", calls + 1)\n', ""),
             "The count is read and never written, so it stays at its start.",
@@ -379,6 +391,8 @@ _STEP = "p - learning_rate * g"
 descend = exercise(
     "primer.descend",
     can="It takes one step downhill, whatever the shape of the parameters.",
+    kind="transcription", importance=3, difficulty=2, minutes=5,
+    stuck="Do it for params that are a single array; then ask what jax.tree.map would have to do.",
     wrong={
         "uphill": (edit(_STEP, "p + learning_rate * g"),
             "The step goes uphill: the loss grows.",
@@ -446,3 +460,81 @@ descend = exercise(
 def _ravelled(loss_fn, params, x, learning_rate):
     flat, back = jax.flatten_util.ravel_pytree(params)
     return back(flat - learning_rate * jax.grad(lambda flat: loss_fn(back(flat), x))(flat))
+
+
+def _of_impulse(look, shape, constant=True):
+    rows, columns = shape
+    nothing = np.zeros((2 * rows - 1, 2 * columns - 1), np.float32)
+    impulse = nothing.copy()
+    impulse[rows - 1, columns - 1] = 1
+    return np.asarray(look(impulse)) - (np.asarray(look(nothing)) if constant else 0)
+
+
+def _tap_by_tap(look, shape, constant=True):
+    kernel = np.zeros(shape, np.float32)
+    for place in np.ndindex(*shape):
+        picture = np.zeros(shape, np.float32)
+        picture[place] = 1
+        kernel[place] = look(picture)[0, 0] - (look(np.zeros(shape, np.float32))[0, 0] if constant else 0)
+    return kernel
+
+
+def _least_squares(look, shape):
+    pictures = np.random.default_rng(0).normal(size=(3 * shape[0] * shape[1], *shape)).astype(np.float32)
+    seen = np.array([look(picture)[0, 0] for picture in pictures])
+    rows = np.concatenate([pictures.reshape(len(pictures), -1), np.ones((len(pictures), 1))], axis=1)
+    return np.linalg.lstsq(rows, seen, rcond=None)[0][:-1].reshape(shape).astype(np.float32)
+
+
+reveal_kernel = exercise(
+    "primer.reveal_kernel",
+    can="It looks inside a layer that it can only call.",
+    kind="puzzle", importance=1, difficulty=3, minutes=15,
+    stuck="Call it on a picture of zeros, then on one with a single 1, and compare what comes out.",
+    wrong={
+        "turned by half a turn": (_of_impulse,
+            "You found the answer to a single bright pixel, which is the kernel turned by half a turn.",
+            "When the kernel slides over a bright pixel, which of its taps touches it first?"),
+        "the constant is in it": (lambda look, shape: _tap_by_tap(look, shape, False),
+            lambda look, shape: _of_impulse(look, shape, False)[::-1, ::-1],
+            "Every number is too large by the same amount: what comes out of an empty picture.",
+            "What does it answer to a picture of zeros?"),
+        "turned, and the constant is in it": (lambda look, shape: _of_impulse(look, shape, False),
+            "This is the answer to a single bright pixel: the kernel turned by half a turn, plus a constant.",
+            "What does it answer to a picture of zeros? And which tap touches a bright pixel first?"),
+        "upside down": (lambda look, shape: _of_impulse(look, shape)[:, ::-1],
+            "The rows are in the opposite order.",
+            "Turn the rows as well as the columns."),
+        "left and right exchanged": (lambda look, shape: _of_impulse(look, shape)[::-1],
+            "The columns are in the opposite order.",
+            "Turn the columns as well as the rows."),
+        "rows and columns exchanged": (lambda look, shape: _tap_by_tap(look, shape).T,
+            "Rows and columns have changed places.",
+            "A kernel of 2 x 3 has two rows."),
+        "scaled to a sum of 1": (lambda look, shape: (k := _tap_by_tap(look, shape)) / k.sum(),
+            "You scaled the kernel; its own numbers were asked for.",
+            "Leave the numbers as they come."),
+        "without its signs": (lambda look, shape: np.abs(_tap_by_tap(look, shape)),
+            "All numbers are positive; the kernel has negative ones.",
+            "Where do you lose a sign?"),
+        "one answer for all taps": (lambda look, shape: np.full(shape, _tap_by_tap(look, shape)[0, 0]),
+            "You found the first tap, and give it to all.",
+            "Each tap touches another pixel."),
+        "the whole picture bright": (lambda look, shape: np.full(shape, float(look(np.ones(shape, np.float32))[0, 0])),
+            "A picture of ones gives the sum of all taps, which does not tell them apart.",
+            "Make one pixel differ from the others."),
+    },
+    right={
+        "tap by tap": _tap_by_tap,
+        "an impulse, turned": lambda look, shape: _of_impulse(look, shape)[::-1, ::-1],
+        "least squares": _least_squares,
+        "jacobian": lambda look, shape: jax.jacrev(look)(jnp.ones(shape))[0, 0],
+        "gradient on a larger picture": lambda look, shape: jax.grad(lambda x: look(x)[1, 2])(jnp.ones((9, 9)))[
+            1 : 1 + shape[0], 2 : 2 + shape[1]
+        ],
+    },
+    hints=(
+        "A picture of the kernel's own size gives a single number: a sum over all taps.",
+        "How much does that number change when one pixel changes? There is a function that asks this of all pixels.",
+    ),
+)  # fmt: skip

@@ -6,13 +6,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax.lax import stop_gradient as sg
 
-from vqtutor.lessons.entries import edit, exercise
+from vqtutor.lessons.entries import decorated, edit, exercise
 
 _SUM = "z_norms - 2 * z @ codebook.T + code_norms"
 
 squared_distances = exercise(
     "quantizer.squared_distances",
     can="It measures how far every vector is from every code, without an array of all differences.",
+    kind="proof", importance=3, difficulty=2, minutes=8,
+    stuck="Expand (z - e)^2 on paper for single numbers, then say which shape each of the three terms has.",
     wrong={
         "not squared": (edit(_SUM, f"jnp.sqrt(jnp.maximum({_SUM}, 0))"),
             lambda z, c: jnp.linalg.norm(z[:, None] - c, axis=-1),
@@ -83,6 +85,8 @@ _RESHAPED = "indices.reshape(z.shape[:-1])"
 nearest_code = exercise(
     "quantizer.nearest_code",
     can="It finds the nearest code for a vector, a list of vectors or a whole map.",
+    kind="transcription", importance=3, difficulty=1, minutes=5,
+    stuck="Print the shapes of z and of the distances, and follow the axis that argmin removes.",
     wrong={
         "farthest code": (edit("argmin", "argmax"),
             "You return the code that is farthest away.",
@@ -149,6 +153,8 @@ nearest_code = exercise(
 look_up = exercise(
     "quantizer.look_up",
     can="It turns indices back into codes, and a gradient reaches each code that was chosen.",
+    kind="transcription", importance=3, difficulty=1, minutes=3,
+    stuck="Index a small NumPy array with a list, then with a list of lists, and look at the shapes.",
     wrong={
         "columns in place of rows": (lambda i, c: jnp.take(c, i, axis=1), lambda i, c: c[:, i], lambda i, c: c.T[i],
             lambda i, c: jnp.moveaxis(c[:, i], 0, -1),
@@ -204,6 +210,8 @@ _identity_backward.defvjp(lambda z_e, z_q: (z_q, None), lambda _, g: (g, jnp.zer
 straight_through = exercise(
     "quantizer.straight_through",
     can="It lets an encoder learn through a step that has no derivative.",
+    kind="decision", importance=3, difficulty=2, minutes=8,
+    stuck="Write the value and the gradient you want in two columns, and look for a sum that gives both.",
     wrong={
         "no estimator at all": (lambda z_e, z_q: z_q, lambda z_e, z_q: z_e + (z_q - z_e),
             "The gradient goes to the codes, and the encoder gets none: this is z_q, however it is written.",
@@ -268,6 +276,8 @@ _INDICES = "nearest_code(z_e, codebook)"
 vector_quantizer = exercise(
     "quantizer.VectorQuantizer",
     can="It quantizes what an encoder produces, with its own codebook, which a gradient can reach.",
+    kind="transcription", importance=3, difficulty=2, minutes=10,
+    stuck="Get it to return the indices alone, check their shape, and add one entry of the result at a time.",
     wrong={
         "no straight-through": (edit(_Z_Q, "codes"),
             "z_q is the looked-up code itself, so the decoder's gradient ends here and the encoder never learns.",
@@ -323,6 +333,8 @@ vector_quantizer = exercise(
 gradient_reach = exercise(
     "quantizer.gradient_reach",
     can="It tells, for any layer, which of the two inputs a gradient reaches.",
+    kind="debugging", importance=3, difficulty=2, minutes=8,
+    stuck="Try jax.grad on z_e alone, for a layer that you know; the second input comes after that.",
     wrong={
         "compares values": (lambda layer, *z: tuple(bool(jnp.allclose(layer(*z), one)) for one in z),
             "You look at what comes out; these layers give the same values and differ only in their gradients.",
@@ -364,5 +376,140 @@ gradient_reach = exercise(
         "jax.grad differentiates a function that returns one number: turn the layer's output into one with jnp.sum.",
         "`jax.grad(f, argnums=(0, 1))(z_e, z_q)` gives both gradients; then check whether any element of each is not "
         "0.",
+    ),
+)  # fmt: skip
+
+
+def _products(last_of_z, last_of_code, scale=1.0):
+    """Append a number to each vector and to each code; both are functions of the vectors or of the codes."""
+
+    def answer(z, codebook):
+        parts = ((scale * z, last_of_z(z)), (codebook, last_of_code(codebook)))
+        return tuple(jnp.concatenate([part, jnp.broadcast_to(last, (len(part), 1))], axis=1) for part, last in parts)
+
+    return answer
+
+
+def _norms(x):
+    return jnp.sum(x**2, axis=1, keepdims=True)
+
+
+def _both_norms(z, codebook):
+    ones = lambda x: jnp.ones((len(x), 1))  # noqa: E731
+    return (
+        jnp.concatenate([2 * z, -ones(z), -_norms(z)], axis=1),
+        jnp.concatenate([codebook, _norms(codebook), ones(codebook)], axis=1),
+    )
+
+
+def _from_the_middle(z, codebook):
+    z, codebook = (np.asarray(part) - np.asarray(codebook).mean(axis=0) for part in (z, codebook))
+    return np.c_[z, np.ones(len(z))], np.c_[codebook, -0.5 * (codebook**2).sum(axis=1)]
+
+
+as_products = exercise(
+    "quantizer.as_products",
+    can="It turns the search for the nearest code into a matrix product, for which hardware and libraries are made.",
+    kind="puzzle", importance=2, difficulty=3, minutes=15,
+    stuck="Write |z - e|^2 out, cross out what is the same for all codes, and look at what is left.",
+    wrong={
+        "the norms left out": (_products(lambda z: 0.0, lambda c: 0.0), _products(lambda z: 1.0, lambda c: 0.0),
+            _products(_norms, lambda c: -0.5),
+            "What you append does not depend on the code's length, so long codes win whatever their distance.",
+            "Two codes in the same direction: which one should win, and what tells them apart?"),
+        "the norms added": (_products(lambda z: 1.0, lambda c: _norms(c) / 2),
+            "Long codes are favoured: the number that you append has the wrong sign.",
+            "The largest product belongs to the smallest distance."),
+        "not halved": (_products(lambda z: 1.0, lambda c: -_norms(c)),
+            "Long codes are held back too much: the two terms do not weigh what they should.",
+            "Compare the factor of z times e with that of |e|^2."),
+        "halved twice": (_products(lambda z: 1.0, lambda c: -_norms(c) / 4),
+            "Long codes are not held back enough: the two terms do not weigh what they should.",
+            "Compare the factor of z times e with that of |e|^2."),
+        "the norm, not its square": (_products(lambda z: 1.0, lambda c: -jnp.sqrt(_norms(c)) / 2),
+            _products(lambda z: 1.0, lambda c: -jnp.sqrt(_norms(c))),
+            "You append the code's length; the square of it stands in the distance.",
+            "Write |z - e|^2 out."),
+        "directions only": (lambda z, c: _products(lambda z: 0.0, lambda c: 0.0)(z, c / jnp.sqrt(_norms(c))),
+            "All codes have been brought to the same length, so only their directions count.",
+            "The nearest code need not point the same way."),
+        "the farthest code wins": (_products(lambda z: 1.0, lambda c: _norms(c) / 2, -1.0),
+            "The largest product belongs to the farthest code.",
+            "Turn a sign round, in one of the two results."),
+        "two numbers appended": (_both_norms,
+            "The winners are right, but you append two numbers where one is enough.",
+            "Which term is the same for all codes, and so changes no winner?"),
+    },
+    right={
+        "twice the vector": _products(lambda z: -1.0, _norms, 2.0),
+        "the half on the other side": _products(lambda z: -0.5, _norms),
+        "from the middle of the codes": _from_the_middle,
+        "jitted": decorated("jax.jit"),
+    },
+    hints=(
+        "|z - e|^2 = |z|^2 - 2 z e + |e|^2, and |z|^2 is the same for all codes.",
+        "The product of [z, 1] and [e, b] is z e + b. What should b be?",
+    ),
+)  # fmt: skip
+
+
+def _custom_jvp(shown, felt):
+    face = jax.custom_jvp(lambda x: shown(x))
+    face.defjvp(lambda x, moved: (shown(*x), jax.jvp(felt, x, moved)[1]))
+    return face
+
+
+def _custom_vjp(shown, felt):
+    face = jax.custom_vjp(lambda x: shown(x))
+    face.defvjp(lambda x: (shown(x), x), lambda x, out: jax.vjp(felt, x)[1](out))
+    return face
+
+
+def _exchange(shown, felt):
+    return lambda x: shown(x) + jax.lax.stop_gradient(felt(x) - shown(x))
+
+
+two_faced = exercise(
+    "quantizer.two_faced",
+    can="It gives any function the gradient of any other: straight-through is the case of a line.",
+    kind="puzzle", importance=2, difficulty=2, minutes=10,
+    stuck="Straight-through shows codes and feels like the vectors. Say which of your two functions is which.",
+    wrong={
+        "the two exchanged": (_exchange,
+            "Values and gradient have changed places: the values are those of felt.",
+            "What should a reader of the numbers see?"),
+        "only what is shown": (edit("felt(x) + jax.lax.stop_gradient(shown(x) - felt(x))", "shown(x)"),
+            "The values are right, and the gradient is their own: felt has no part in it.",
+            "Where does felt come in?"),
+        "only what is felt": (edit("felt(x) + jax.lax.stop_gradient(shown(x) - felt(x))", "felt(x)"),
+            "The gradient is right, and the values are those of felt.",
+            "What has to be added, without a gradient, to get from one value to the other?"),
+        "no gradient": (edit("felt(x) + jax", "jax.lax.stop_gradient(felt(x)) + jax"),
+            edit("felt(x) + jax.lax.stop_gradient(shown(x) - felt(x))", "jax.lax.stop_gradient(shown(x))"),
+            edit("stop_gradient(shown(x) - felt(x))", "stop_gradient(shown(x)) - felt(x)"),
+            "The values are right, and no gradient comes through.",
+            "One term has to stay free."),
+        "both gradients": (edit("jax.lax.stop_gradient(shown(x) - felt", "shown(x) - jax.lax.stop_gradient(felt"),
+            "The values are right, and the gradient is the sum of both.",
+            "Whose gradient should be held back?"),
+        "values added": (edit("jax.lax.stop_gradient(shown(x) - felt(x))", "jax.lax.stop_gradient(shown(x))"),
+            "The gradient is right, and the values are the sum of both.",
+            "What is added has to bring the value of felt to that of shown."),
+        "half of each": (lambda shown, felt: lambda x: (shown(x) + felt(x)) / 2,
+            "You mix the two functions; one should give the values and the other the gradient.",
+            "Think of straight_through, and of what is held still in it."),
+    },
+    right={
+        "a rule for derivatives": _custom_jvp,
+        "a rule for the way back": _custom_vjp,
+        "a zero with a gradient": edit(
+            "felt(x) + jax.lax.stop_gradient(shown(x) - felt(x))",
+            "jax.lax.stop_gradient(shown(x)) + (felt(x) - jax.lax.stop_gradient(felt(x)))",
+        ),
+        "jitted": lambda shown, felt: jax.jit(lambda x: felt(x) + jax.lax.stop_gradient(shown(x) - felt(x))),
+    },
+    hints=(
+        "Something that is held still can move the value to any place and leaves the gradient as it is.",
+        "Begin with felt(x), and add what is missing to shown(x).",
     ),
 )  # fmt: skip

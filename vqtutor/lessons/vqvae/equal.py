@@ -13,4 +13,7 @@ EQUAL: dict[str, dict[str, str]] = {
         "`{'loss': loss}` -> `{}`": "the loss may be among the metrics, and need not",
         "stop_gradient": "nothing is differentiated through a step",
     },
+    "patch_of": {
+        "stop_gradient": "whole numbers have no gradient",
+    },
 }
