@@ -146,7 +146,7 @@ update_codebook = exercise(
     "ema.update_codebook",
     can="It moves a codebook towards the mean of its vectors, without a gradient.",
     kind="transcription", importance=3, difficulty=2, minutes=8,
-    stuck="Name everything that you have and that you need with its shape, and begin with the counts alone.",
+    stuck="Write down the shape of everything you have and everything you need, and begin with the counts alone.",
     wrong={
         "decay and its rest swapped": (edit("    batch_counts,", "    decay = 1 - decay\n    batch_counts,"),
             "The past has the weight 1 - decay and the batch has decay: with 0.99 the codes would jump to every new "
@@ -231,7 +231,7 @@ repair_start = exercise(
     "ema.repair_start",
     can="It begins a running mean in which a code that no vector chooses stays where it is.",
     kind="debugging", importance=3, difficulty=1, minutes=4,
-    stuck="Ask where a code ends up that nobody chooses for a hundred batches, and work back to the first.",
+    stuck="Ask where a code ends up if no vector chooses it for a hundred batches, and work back to the first.",
     wrong={
         "counts at zero": (lambda c: (jnp.zeros(len(c)), c),
             "The sums begin at the codebook, the counts at 0: the sum of a code that no vector chose is divided by "
@@ -314,7 +314,7 @@ ema_vector_quantizer = exercise(
     "ema.EMAVectorQuantizer",
     can="It quantizes, and while training it moves its own codebook.",
     kind="transcription", importance=3, difficulty=3, minutes=12,
-    stuck="Write it without any update first and see it pass its values; the state comes after that.",
+    stuck="First write it without any update, until its values pass; then add the state.",
     wrong={
         "update before look-up": (edit("        return {", _LOOK_UP_AGAIN),
             edit("        return {", _LOOK_UP_AGAIN.replace("after[2]", "jax.lax.stop_gradient(after[2])")),
@@ -528,7 +528,7 @@ cheapest_merge = exercise(
     "ema.cheapest_merge",
     can="It makes a codebook smaller by one code, at the least cost: Ward's criterion, from 1963.",
     kind="puzzle", importance=1, difficulty=3, minutes=20,
-    stuck="Put 3 vectors on the code 0 and 1 vector on the code 4. Where is their mean, and what do the four pay now?",
+    stuck="Put 3 vectors on the code 0 and 1 vector on the code 4. Where is their mean, and what is the squared error of the four now?",
     wrong={
         "the nearest two": (_pairs(lambda n, m, d: d), _pairs(lambda n, m, d: d, _ward),
             "You merge the two codes that are nearest to each other, however many vectors each of them has.",
@@ -549,13 +549,13 @@ cheapest_merge = exercise(
             "You give the rarer code's vectors to the other code, which stays where it is; it may move to the mean.",
             "Which place of the common code is the cheapest?"),
         "distance, not its square": (_pairs(lambda n, m, d: n * m / max(n + m, 1) * d**0.5),
-            "You weigh distances; squared errors were asked for.",
+            "You use distances; they should be squared errors.",
             "What does the error of a vector grow with, when its code moves away?"),
         "a mean, not a sum": (_pairs(_ward, lambda n, m, d: _ward(n, m, d) / max(n + m, 1)),
             "The pair is right, and the rise is divided by the number of vectors.",
-            "The sum of squared errors was asked for."),
+            "It should be the sum of squared errors."),
         "larger index first": (edit("return i, j, rises", "return j, i, rises"),
-            "The two codes are right, in the other order.",
+            "The two codes are right, but in the other order.",
             "The smaller index comes first."),
     },
     right={

@@ -51,27 +51,24 @@ q_debias = question(
 
 q_line = question(
     "ema.q_line",
-    "The first of the three starts, as it was published, with one step after it. Which line do you "
-    "change, and no other, so "
-    "that a code that nobody chooses stays where it is?",
+    "The first of the three starts, as it was published, with one step after it. Which single line do you change "
+    "so that a code that no vector chooses stays where it is?",
     best="c",
     choices={
         "line 1: `codebook = codes`": (
-            "Codes may begin anywhere: wherever this one is, it should stay there for as long as nobody chooses it."
+            "Codes may begin anywhere: wherever this one is, it should stay there as long as no vector chooses it."
         ),
         "line 2: `sums = codebook`": (
-            "With sums of zero the code would be put on the origin, as in the second start. What should "
-            "they be divided by?"
+            "With sums of zero the code would be put on the origin, as in the second start. What should they be "
+            "divided by?"
         ),
         "line 3: `counts = jnp.zeros(len(codebook))`": (
-            "Yes. The sums speak for one vector at each code, and the counts for none: their ratio is the "
-            "codebook, divided "
-            "by next to nothing."
+            "Yes. The sums say that each code has one vector, and the counts say that it has none: sums over "
+            "counts are the codebook divided by next to nothing."
         ),
         "line 4: `counts, sums, codebook = update_codebook(counts, sums, z_e, indices, 0.99, 1e-5)`": (
-            "A larger epsilon would hide it, and pull every code towards the origin for ever. The step is "
-            "right; what it "
-            "begins with is not."
+            "A larger epsilon would hide it, and pull every code towards the origin for ever. The step is right; "
+            "what it begins with is not."
         ),
     },
 )

@@ -84,7 +84,7 @@ gate = exercise(
     "gated.gate",
     can="It scales half of the channels by a gate that it computes from the other half.",
     kind="transcription", importance=2, difficulty=1, minutes=3,
-    stuck="Split an array of 4 channels by hand and say what each half may be as a number.",
+    stuck="Split an array of 4 channels by hand, and say between which numbers each half of the product lies.",
     wrong={
         "halves swapped": (edit("signal, door", "door, signal"),
             "You take the tanh of the second half and the sigmoid of the first.",
@@ -247,7 +247,7 @@ complete = exercise(
     "gated.complete",
     can="It completes a map of which only a part is known.",
     kind="decision", importance=2, difficulty=2, minutes=8,
-    stuck="Open your sampler beside it: at which one place does a known code have to win?",
+    stuck="Put your sampler next to it: in which line does a known code have to win?",
     wrong={
         "known codes are drawn over": (edit("set(value)", "set(drawn)"),
             "Known codes do not stay: they are replaced by drawn ones.",
@@ -344,16 +344,16 @@ which_class = exercise(
             "The label under which a map costs most comes out as the most probable.",
             "A map that a label explains well costs few nats."),
         "not divided by the sum": (_from_costs(lambda nats: jnp.exp(-nats.sum(axis=(2, 3)))),
-            "You return the probability of the map under each label; that of the label given the map is asked for.",
+            "You return the probability of the map under each label; return that of the label given the map.",
             "What should the labels' probabilities add up to?"),
         "too small for a float": (
             _from_costs(lambda nats: (p := jnp.exp(-2 * nats.sum(axis=(2, 3)))) / p.sum(axis=1, keepdims=True)),
             _from_costs(lambda nats: (p := jnp.exp(-nats).prod(axis=(2, 3))) / p.sum(axis=1, keepdims=True)),
             "Forty-nine probabilities multiplied are smaller than a float can be, and 0 / 0 is not a number.",
-            "Stay among logarithms until all labels can be compared."),
+            "Work with logarithms until all labels can be compared."),
         "a verdict, not probabilities": (
             _from_costs(lambda nats: jax.nn.one_hot(jnp.argmin(nats.sum(axis=(2, 3)), axis=1), nats.shape[1])),
-            "You give all to the best label; how sure the model is has got lost.",
+            "You give everything to the best label, so it no longer shows how sure the model is.",
             "What does the second best label get?"),
         "over the batch": (_from_costs(lambda nats: jax.nn.softmax(-nats.sum(axis=(2, 3)), axis=0)),
             "The shares add up to 1 over the maps of the batch, and not over the labels.",

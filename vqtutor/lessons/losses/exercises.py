@@ -101,7 +101,7 @@ codebook_loss = exercise(
     "losses.codebook_loss",
     can="It pulls the chosen codes towards the vectors, and leaves the encoder alone.",
     kind="transcription", importance=3, difficulty=1, minutes=4,
-    stuck="Name the one who may not move, and find where that name stands in your line.",
+    stuck="Which of the two must not move? Where is it in your line?",
     wrong={
         "the other loss": (edit("jax.lax.stop_gradient(z_e) - codes", "z_e - jax.lax.stop_gradient(codes)"),
             "The value is right, but its gradient reaches the encoder and not the codes: this is the commitment loss.",
@@ -132,7 +132,7 @@ commitment_loss = exercise(
     "losses.commitment_loss",
     can="It keeps the encoder's output near its codes, and leaves the codes alone.",
     kind="transcription", importance=3, difficulty=1, minutes=3,
-    stuck="Put your codebook_loss beside it: what has to change places?",
+    stuck="Put your codebook_loss next to it: what has to be swapped?",
     wrong={
         "the other loss": (edit("z_e - jax.lax.stop_gradient(codes)", "jax.lax.stop_gradient(z_e) - codes"),
             "The value is right, but its gradient reaches the codes and not the encoder: this is the codebook loss.",
@@ -515,11 +515,11 @@ worth_of_place = exercise(
     stuck="Take maps with two places: what does a code cost if you know the shares at its place, and if you do not?",
     wrong={
         "nats": (edit("np.log2", "np.log"),
-            "The number is right in nats; bits were asked for.",
+            "The number is right in nats; it should be in bits.",
             "Bits are logarithms to base 2."),
         "bits a map": (edit("return bits[0] - bits[1:].mean()", "return (bits[0] - bits[1:].mean()) * len(bits[1:])"),
             "This is what a whole map saves.",
-            "How many codes has a map?"),
+            "How many codes does a map have?"),
         "the cost, not the saving": (edit("bits[0] - bits[1:].mean()", "bits[1:].mean()"),
             "You return what a code costs where its place is known, not what is saved by knowing it.",
             "What would it cost otherwise?"),

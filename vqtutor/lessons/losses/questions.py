@@ -5,22 +5,19 @@ from vqtutor.lessons.entries import question
 
 q_line = question(
     "losses.q_line",
-    "One line of this layer comes too early: written last, right before the return, it would let all the "
-    "others do what "
-    "they should. Which one? (Line 1 is the one with `def`.)",
+    "One line of this layer comes too early. If it came last, right before the return, all the others would do "
+    "what they should. Which one? (Line 1 is the one with `def`.)",
     best="b",
     choices={
         "line 2: `z_q = look_up(nearest_code(z_e, codebook), codebook)`": (
             "This finds the codes, and a gradient to z_q can still reach the codebook here. What cuts that off?"
         ),
         "line 3: `z_q = z_e + jax.lax.stop_gradient(z_q - z_e)`": (
-            "Yes. From here on z_q has the codes' values and the encoder's gradient, so the losses below "
-            "it speak to the "
-            "encoder alone. Taken before it, they are what was meant."
+            "Yes. From here on z_q has the codes' values and the encoder's gradient, so the losses below it have "
+            "a gradient for the encoder only. Computed above it, they are right."
         ),
         "line 4: `loss = jnp.mean((jax.lax.stop_gradient(z_e) - z_q) ** 2)`": (
-            "This is the codebook loss as the paper has it, as long as z_q is what was looked up. It is "
-            "no longer, here."
+            "This is the codebook loss as the paper has it, as long as z_q is what was looked up. Here it no longer is."
         ),
         "line 5: `loss = loss + beta * jnp.mean((z_e - jax.lax.stop_gradient(z_q)) ** 2)`": (
             "The commitment loss holds z_q still, so it does not matter to it what z_q is to a gradient."

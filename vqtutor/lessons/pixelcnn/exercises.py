@@ -28,7 +28,7 @@ causal_mask = exercise(
     "pixelcnn.causal_mask",
     can="It says which weights of a kernel come before the centre.",
     kind="transcription", importance=3, difficulty=2, minutes=7,
-    stuck="Draw a kernel of 3 x 3 and number its taps in the order in which places are drawn.",
+    stuck="Draw a kernel of 3 x 3 and number its weights in the order in which places are drawn.",
     wrong={
         "A and B swapped": (edit('== "B"', '== "A"'),
             "Your mask A keeps the centre and your mask B leaves it out.",

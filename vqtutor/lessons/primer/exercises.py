@@ -261,7 +261,7 @@ mean_nats = exercise(
     "primer.mean_nats",
     can="It says how surprised a forecast is, on average, by what happened: its cross-entropy.",
     kind="transcription", importance=3, difficulty=1, minutes=5,
-    stuck="Take two forecasts and two outcomes, and find the two probabilities that count with your finger.",
+    stuck="Take two forecasts and two outcomes, and point at the two probabilities that count.",
     wrong={
         "likelihood, not its negative": (edit("-jnp.mean", "jnp.mean"),
             "This is the mean log-probability, which is never above 0; surprise is its negative.",
