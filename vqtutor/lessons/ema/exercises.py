@@ -528,7 +528,8 @@ cheapest_merge = exercise(
     "ema.cheapest_merge",
     can="It makes a codebook smaller by one code, at the least cost: Ward's criterion, from 1963.",
     kind="puzzle", importance=1, difficulty=3, minutes=20,
-    stuck="Put 3 vectors on the code 0 and 1 vector on the code 4. Where is their mean, and what is the squared error of the four now?",
+    stuck="Put 3 vectors on the code 0 and 1 vector on the code 4. Where is their mean, and what is the "
+    "squared error of the four now?",
     wrong={
         "the nearest two": (_pairs(lambda n, m, d: d), _pairs(lambda n, m, d: d, _ward),
             "You merge the two codes that are nearest to each other, however many vectors each of them has.",

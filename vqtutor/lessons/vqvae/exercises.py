@@ -251,7 +251,8 @@ encoder = exercise(
     "vqvae.Encoder",
     can="It turns 784 pixels into 7 x 7 vectors, within its budget, and every one of its weights can learn.",
     kind="decision", importance=3, difficulty=2, minutes=15,
-    stuck="Start with the size of the map: which strides turn 28 into 7? Count the parameters of one layer by hand, then try widths.",
+    stuck="Start with the size of the map: which strides turn 28 into 7? Count the parameters of one layer by "
+    "hand, then try widths.",
     wrong={
         "no stride": (edit(", stride=2", "", times=2),
             "The map is as large as the image: 28 x 28 codes would say more than the pixels.",
