@@ -512,7 +512,7 @@ _inside_right = _when(
     ),
 )
 _another_order = _when(
-    "The values are right, but stand in another order.",
+    "The values are right, but in another order.",
     lambda e, o: e.shape == o.shape and len(np.unique(e)) > 2 and _same(np.sort(e, axis=None), np.sort(o, axis=None)),
 )
 
