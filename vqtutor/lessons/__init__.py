@@ -129,7 +129,7 @@ LESSONS = (
         ),
         questions=("q_shape", "q_codes", "q_discrete", "q_use"),
         free_texts=("one_code",),
-        puzzles=("patch_of",),
+        puzzles=("patch_of", "touches"),
     ),
     Lesson(
         slug="ema",
@@ -161,7 +161,7 @@ LESSONS = (
         ),
         questions=("q_once", "q_blind", "q_edges", "q_suspects", "q_temperature", "q_depth"),
         free_texts=("never_a_nine",),
-        puzzles=("waves",),
+        puzzles=("waves", "temperature_for"),
     ),
     Lesson(
         slug="gated",
@@ -175,7 +175,7 @@ LESSONS = (
         ),
         questions=("q_one_way", "q_suspects", "q_equal_time", "q_labels", "q_condition"),
         free_texts=("left_half",),
-        puzzles=("which_class",),
+        puzzles=("which_class", "guide"),
     ),
 )
 

@@ -387,3 +387,63 @@ which_class = exercise(
         "Bayes: p(label | map) is p(map | label) over the sum of these. It is a softmax of minus nats.",
     ),
 )  # fmt: skip
+
+
+def _chances(logits):
+    return np.asarray(jax.nn.softmax(logits), float)
+
+
+def _as_a_product(with_label, without_label, strength):
+    return np.log(_chances(without_label)) * (1 - strength) + np.log(_chances(with_label)) * strength
+
+
+def _of_log_probabilities(with_label, without_label, strength):
+    c, u = jax.nn.log_softmax(with_label), jax.nn.log_softmax(without_label)
+    return u + strength * (c - u)
+
+
+guide = exercise(
+    "gated.guide",
+    can="It makes a label count for more than it did in training: guidance without a classifier.",
+    kind="puzzle", importance=1, difficulty=2, minutes=8,
+    stuck="Put 0 and 1 in for the strength and see which logits have to come out; then draw the line through both.",
+    wrong={
+        "the two exchanged": (lambda c, u, s: c + s * (u - c),
+            "With and without are swapped: at strength 0 your label is in full force.",
+            "What should come out at strength 0?"),
+        "probabilities mixed": (lambda c, u, s: np.log(np.maximum((1 - s) * _chances(u) + s * _chances(c), 1e-9)),
+            "You mix probabilities. Beyond strength 1 some of them would be negative.",
+            "What can be carried on in a direction for ever, and still be made into probabilities?"),
+        "counted from the label on": (lambda c, u, s: c + s * (c - u),
+            "Your strength begins one too early: at 0 the label is in full force already.",
+            "What should come out at strength 0?"),
+        "only the difference": (lambda c, u, s: s * (c - u),
+            "Only the difference is left. At strength 0 all codes would be equally probable.",
+            "What is the difference added to?"),
+        "the label added": (lambda c, u, s: u + s * c,
+            "You add the label's logits to the others, and do not go in the direction from one to the other.",
+            "What should come out at strength 1?"),
+        "colder, not guided": (lambda c, u, s: s * c, lambda c, u, s: (1 + s) * c,
+            "You only scale the label's logits: that is a temperature.",
+            "What do the logits without a label have to do with it?"),
+        "half way": (lambda c, u, s: (c + u) / 2,
+            "You take the middle, whatever the strength.",
+            "Where does the strength come in?"),
+        "the strength ignored": (lambda c, u, s: c, lambda c, u, s: u,
+            "You return one of the two, whatever the strength.",
+            "Where does the strength come in?"),
+        "not beyond": (lambda c, u, s: u + min(max(s, 0), 1) * (c - u),
+            "You stop at strength 1; beyond it is where guidance begins.",
+            "May a strength be 2.5?"),
+    },
+    right={
+        "a weighted sum": lambda c, u, s: (1 - s) * u + s * c,
+        "from the label on": lambda c, u, s: c + (s - 1) * (c - u),
+        "powers of probabilities": _as_a_product,
+        "log-probabilities": _of_log_probabilities,
+    },
+    hints=(
+        "Logits may be any numbers, so one can walk along the line from one set to the other, and go on.",
+        "Begin at the logits without a label, and go `strength` times the way to those with it.",
+    ),
+)  # fmt: skip

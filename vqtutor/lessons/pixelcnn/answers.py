@@ -99,3 +99,19 @@ def waves(shape, reach):
         wave[row, column] = max(before, default=-1) + 1
     return wave
     ### END SOLUTION
+
+
+def temperature_for(logits, perplexity):
+    """Return the temperature at which softmax(logits / temperature), logits [K], has this perplexity, from 1 to K."""
+    # Write your answer below.
+    ### BEGIN SOLUTION
+    low, high = 1e-3, 1e3
+    for _ in range(60):
+        middle = (low * high) ** 0.5
+        scaled = np.asarray(logits, float) / middle
+        shares = np.exp(scaled - scaled.max())
+        shares = shares / shares.sum()
+        nats = -np.sum(shares * np.log(np.maximum(shares, 1e-300)))
+        low, high = (middle, high) if nats < np.log(perplexity) else (low, middle)
+    return middle
+    ### END SOLUTION

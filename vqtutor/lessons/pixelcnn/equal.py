@@ -41,4 +41,16 @@ EQUAL: dict[str, dict[str, str]] = {
         "-> `:column + reach + 1`": "what lies farther to the left is drawn earlier",
         "`column + reach` -> `reach`": "behind the first place of a row, the one to its left is the last to come",
     },
+    "temperature_for": {
+        "stop_gradient": "nothing is differentiated through it",
+        "jnp.squeeze(": "a number has no axes",
+        "line 3: `0.001` ->": "any start that is colder will do",
+        "line 3: `1000.0` ->": "any start that is hotter will do",
+        "line 4: `60` ->": "thirty turns are enough",
+        "`scaled.max` -> `scaled.mean`": "any number may be taken away that keeps the exponentials in range",
+        "`scaled.max` -> `scaled.min`": "any number may be taken away that keeps the exponentials in range",
+        "`nats <= np": "the two are never exactly equal",
+        "`np.maximum(1e-300, shares)`": "the larger of two has no order",
+        "`1e-300` -> `5e-301`": "any number that is not 0 will do",
+    },
 }

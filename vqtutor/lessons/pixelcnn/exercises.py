@@ -560,3 +560,105 @@ waves = exercise(
         "Go through the places in raster order: all that a place waits for has its number by then.",
     ),
 )  # fmt: skip
+
+
+def _perplexity_at(logits, temperature):
+    scaled = np.asarray(logits, float) / temperature
+    shares = np.exp(scaled - scaled.max())
+    shares = shares / shares.sum()
+    return float(np.exp(-np.sum(shares * np.log(np.maximum(shares, 1e-300)))))
+
+
+def _found(measure):
+    """Search for the temperature at which measure(logits, temperature), which grows with it, is the perplexity."""
+
+    def answer(logits, perplexity):
+        low, high = 1e-3, 1e3
+        for _ in range(60):
+            middle = (low * high) ** 0.5
+            low, high = (middle, high) if measure(logits, middle) < perplexity else (low, middle)
+        return middle
+
+    return answer
+
+
+def _shares_at(logits, temperature):
+    weights = np.exp((np.asarray(logits, float) - np.max(logits)) / temperature)
+    return weights / weights.sum()
+
+
+def _on_a_grid(logits, perplexity):
+    grid = np.exp(np.linspace(np.log(1e-2), np.log(1e2), 20_001))
+    return float(np.interp(perplexity, [_perplexity_at(logits, t) for t in grid], grid))
+
+
+def _by_slope(logits, perplexity):
+    """Newton's method for the inverse temperature, kept inside bounds."""
+    logits, low, high, b = np.asarray(logits, float), 1e-3, 1e3, 1.0
+    for _ in range(100):
+        shares = _shares_at(logits, 1 / b)
+        mean = shares @ logits
+        nats = np.log(np.sum(np.exp(b * (logits - logits.max())))) + b * (logits.max() - mean)
+        low, high = (b, high) if nats > np.log(perplexity) else (low, b)
+        step = b + (nats - np.log(perplexity)) / max(b * (shares @ (logits - mean) ** 2), 1e-12)
+        b = step if low < step < high else (low * high) ** 0.5
+    return np.float32(1 / b)
+
+
+def _in_jax(logits, perplexity):
+    def turn(_, bounds):
+        low, high = bounds
+        middle = jnp.sqrt(low * high)
+        log_p = jax.nn.log_softmax(logits / middle)
+        colder = -jnp.sum(jnp.exp(log_p) * log_p) < jnp.log(perplexity)
+        return jnp.where(colder, middle, low), jnp.where(colder, high, middle)
+
+    return jnp.sqrt(jnp.prod(jnp.array(jax.lax.fori_loop(0, 60, turn, (jnp.float32(1e-2), jnp.float32(1e2))))))
+
+
+temperature_for = exercise(
+    "pixelcnn.temperature_for",
+    can="It draws as freely as you say: so many codes to choose from, in place of a temperature.",
+    kind="puzzle", importance=1, difficulty=3, minutes=15,
+    stuck="Work out the perplexity at temperatures of 0.1, 1 and 10 for a few logits: in which direction does it go?",
+    wrong={
+        "bits against nats": (_found(lambda x, t: 2 ** np.log(_perplexity_at(x, t))),
+            _found(lambda x, t: np.exp(np.log2(_perplexity_at(x, t)))),
+            "Your perplexity is off: logarithm and exponential have different bases.",
+            "exp goes with natural logarithms, and 2 to a power with those to base 2."),
+        "entropy for perplexity": (_found(lambda x, t: np.log(_perplexity_at(x, t))),
+            "You look for an entropy as large as the perplexity that was asked for.",
+            "Perplexity is exp of the entropy in nats."),
+        "the inverse": (lambda x, p: 1 / _found(_perplexity_at)(x, p),
+            "This is one over the temperature.",
+            "Logits are divided by the temperature."),
+        "turned round": (lambda x, p: _found(lambda x, t: p + 1 if _perplexity_at(x, t) < p else p - 1)(x, p),
+            "Your search runs to one of its ends: it looks on the wrong side each time.",
+            "Does a higher temperature make the perplexity larger or smaller?"),
+        "one over the largest share": (_found(lambda x, t: 1 / _shares_at(x, t).max()),
+            "You measure how probable the best code is, and take no notice of the others.",
+            "Perplexity is made of all shares."),
+        "one over the sum of squares": (_found(lambda x, t: 1 / np.sum(_shares_at(x, t) ** 2)),
+            "One over the sum of squared shares is also a number of choices, and not the perplexity.",
+            "Perplexity is exp of the entropy in nats."),
+        "in proportion": (lambda x, p: p / _perplexity_at(x, 1.0),
+            "You scale the temperature in proportion to the perplexity, which does not grow so evenly.",
+            "What is the perplexity at the temperature that you return?"),
+        "shares divided": (_found(lambda x, t: _perplexity_at(_shares_at(x, 1.0), t)),
+            "You divide probabilities by the temperature; it is the logits that are divided.",
+            "softmax comes after the division."),
+        "no search": (lambda x, p: 1.0,
+            "You return 1, whatever is asked for.",
+            "What is the perplexity at a temperature of 1, and of 2?"),
+    },
+    right={
+        "on a grid": _on_a_grid,
+        "by slope": _by_slope,
+        "in JAX": _in_jax,
+        "a plain search": _found(_perplexity_at),
+    },
+    hints=(
+        "The perplexity grows with the temperature, from 1 to K. There is no formula for the inverse: search.",
+        "Keep two temperatures, one too cold and one too hot, look half way between, and replace one of them.",
+    ),
+)  # fmt: skip

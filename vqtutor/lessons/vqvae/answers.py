@@ -78,3 +78,14 @@ def patch_of(layers):
         size, step = size + (kernel - 1) * step, step * stride
     return size, step
     ### END SOLUTION
+
+
+def touches(places, kernel, stride):
+    """Return int [(places - 1) * stride + kernel]: how many places each output of a transposed convolution hears."""
+    # Write your answer below.
+    ### BEGIN SOLUTION
+    heard = np.zeros((places - 1) * stride + kernel, int)
+    for place in range(places):
+        heard[place * stride : place * stride + kernel] += 1
+    return heard
+    ### END SOLUTION

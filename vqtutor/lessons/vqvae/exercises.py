@@ -522,3 +522,68 @@ patch_of = exercise(
         "A kernel of k adds k - 1 places of the map below it, and each of these is some pixels wide.",
     ),
 )  # fmt: skip
+
+
+def _full(places, kernel, stride):
+    return (places - 1) * stride + kernel
+
+
+def _by_asking(places, kernel, stride):
+    """Ask each output which places reach it."""
+    return np.array(
+        [
+            sum(0 <= at - place * stride < kernel for place in range(places))
+            for at in range(_full(places, kernel, stride))
+        ]
+    )
+
+
+def _by_convolving(places, kernel, stride):
+    spread = np.zeros((places - 1) * stride + 1, int)
+    spread[::stride] = 1
+    return np.convolve(spread, np.ones(kernel, int))
+
+
+def _by_scattering(places, kernel, stride):
+    at = (np.arange(places)[:, None] * stride + np.arange(kernel)).ravel()
+    return jnp.zeros(_full(places, kernel, stride), jnp.int32).at[at].add(1)
+
+
+touches = exercise(
+    "vqvae.touches",
+    can="It predicts where a decoder will draw a checkerboard: kernels that the stride does not divide hear unevenly.",
+    kind="puzzle", importance=1, difficulty=2, minutes=10,
+    stuck="Draw three places, and under each the three outputs that a kernel of 3 spreads it over, two steps apart.",
+    wrong={
+        "the same for all": (lambda p, k, s: np.full(_full(p, k, s), k // s),
+            lambda p, k, s: np.full(_full(p, k, s), k), lambda p, k, s: np.full(_full(p, k, s), -(-k // s)),
+            "You give every output the same number. Some hear more places than their neighbours.",
+            "With kernel 3 and stride 2, which outputs lie under two kernels?"),
+        "heard or not": (edit("return heard", "return np.minimum(heard, 1)"),
+            "You say whether an output hears anything, not how many places.",
+            "Where two kernels overlap, count both."),
+        "places side by side": (lambda p, k, s: np.bincount(np.add.outer(np.arange(p), np.arange(k)).ravel(),
+                minlength=_full(p, k, s)),
+            "You spread the places one step apart, whatever the stride.",
+            "How far apart do two neighbouring places write?"),
+        "cut to the size of SAME": (edit("return heard", "return heard[: places * stride]"),
+            "You cut the result to stride times places, as SAME does; all outputs were asked for.",
+            "How far does the last place's kernel reach?"),
+        "outputs for places": (lambda p, k, s: np.array([k] * p),
+            "You say how many outputs each place writes. The question goes the other way.",
+            "Return a number for each output."),
+        "the last place forgotten": (edit("range(places)", "range(places - 1)"),
+            "The last place writes nothing.",
+            "How many places are there?"),
+    },
+    right={
+        "by asking": _by_asking,
+        "by convolving": _by_convolving,
+        "by scattering": _by_scattering,
+        "in bytes": lambda places, kernel, stride: _by_asking(places, kernel, stride).astype(np.uint8),
+    },
+    hints=(
+        "Place p writes to the outputs from p times stride on, as many as the kernel has taps.",
+        "Begin with zeros, and add 1 to all outputs of each place.",
+    ),
+)  # fmt: skip

@@ -226,6 +226,13 @@ def _patches(answer, *names):
     return arrays
 
 
+# -- touches ----------------------------------------------------------------------------------------------------------
+
+
+def _touched(answer, *cases):
+    return {f"{places} places, kernel {k}, stride {s}": answer(places, k, s) for places, k, s in cases}
+
+
 PROBES = {
     "code_map_shape": (
         Probe("sizes that divide", lambda answer: _rows_and_columns(answer, (28, 2), (32, 3), (64, 0))),
@@ -255,5 +262,9 @@ PROBES = {
     "patch_of": (
         Probe("two strides", lambda answer: _patches(answer, "3 and 3, stride 2", "no layer")),
         Probe("more layers", lambda answer: _patches(answer, *list(_STACKS)[1:3])),
+    ),
+    "touches": (
+        Probe("a stride of two", lambda answer: _touched(answer, (5, 3, 2), (4, 4, 2))),
+        Probe("other strides", lambda answer: _touched(answer, (4, 5, 3), (6, 3, 1), (3, 2, 4), (1, 1, 2))),
     ),
 }
