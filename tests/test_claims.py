@@ -40,7 +40,15 @@ WHOLE = {
     "00b_primer": {},
     "01_quantizer": {6272: 28 * 28 * 8, 12845056: 128 * 49 * 128 * 16, 51: round(128 * 49 * 128 * 16 * 4 / 1e6)},
     "02_losses": {65025: 255**2, 150: "where float32's sigmoid is 1, see below"},
-    "03_vqvae": {300: 900 // 3, 30: PUBLISHED, 469: 60_000 // 128 + 1, 20000: PUBLISHED},
+    "03_vqvae": {
+        19856: PUBLISHED,
+        28033: PUBLISHED,
+        30000: SETTING,
+        300: 900 // 3,
+        30: PUBLISHED,
+        469: 60_000 // 128 + 1,
+        20000: PUBLISHED,
+    },
     "04_ema_codebook": {109: round(math.log(1e-5) / math.log(0.9)), 4096: 64**2, 784: 28 * 28},
     "05_pixelcnn_prior": {
         900: inspect.signature(train_codec).parameters["steps"].default,
