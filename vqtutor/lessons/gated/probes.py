@@ -263,10 +263,10 @@ def _unknown_codes(answer):
 
 # -- which_class ------------------------------------------------------------------------------------------------------
 
-_drawn = np.random.default_rng(21)
-_OF_LABELS = _drawn.normal(size=(1, 7, 7, 6)) + 0.25 * _drawn.normal(size=(4, 7, 7, 6))
+_rng_of_labels = np.random.default_rng(21)
+_OF_LABELS = _rng_of_labels.normal(size=(1, 7, 7, 6)) + 0.25 * _rng_of_labels.normal(size=(4, 7, 7, 6))
 _OF_LABELS += np.arange(4).reshape(4, 1, 1, 1)  # which changes all logits of a place alike
-_TO_CLASSIFY = array(_drawn.integers(0, 6, (5, 7, 7)), np.int32)
+_TO_CLASSIFY = array(_rng_of_labels.integers(0, 6, (5, 7, 7)), np.int32)
 
 
 def _by_table(scale):
