@@ -159,7 +159,7 @@ def test_the_package_stays_small():
 
 
 def test_no_module_of_a_lesson_defines_a_function_over_again():
-                names.update(n.id for target in node.targets for n in ast.walk(target) if isinstance(n, ast.Name))
+    """A lesson's probes lie in one file: a helper of one exercise must not take the place of another's."""
     for path in PACKAGE.glob("lessons/*/*.py"):
         names, functions = Counter(), set()
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
@@ -167,6 +167,6 @@ def test_no_module_of_a_lesson_defines_a_function_over_again():
                 names[node.name] += 1
                 functions.add(node.name)
             elif isinstance(node, ast.Assign):
-                names.update(one.id for target in node.targets for one in ast.walk(target) if isinstance(one, ast.Name))
+                names.update(n.id for target in node.targets for n in ast.walk(target) if isinstance(n, ast.Name))
         twice = {name for name, count in names.items() if count > 1 and (name in functions or name.isupper())}
         assert not twice, (path, twice)
