@@ -19,8 +19,9 @@ ROOT = Path(__file__).parents[1]
 SHOTS = ROOT / "build" / "screenshots"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PATIENCE = int(os.environ.get("VQTUTOR_PATIENCE", 120_000))  # milliseconds, on a busy machine
-# What Notebook 7 itself logs where other extensions of JupyterLab are installed, such as nbgrader's.
-OF_NOTEBOOK_7 = ("(reading 'schema')", "Command 'filebrowser:open-path' not registered")
+# What is Notebook 7's own: it stumbles over other extensions of JupyterLab, such as nbgrader's, and its server refuses
+# the fonts of formulas, which the system's stand in for. (The console does not say what was refused: responses do.)
+OF_NOTEBOOK_7 = ("(reading 'schema')", "Command 'filebrowser:open-path' not registered", ".woff", "Failed to load resource")
 # What the course itself puts into a notebook: its texts, outputs and explorers.
 OURS = ".jp-NotebookPanel:not(.lm-mod-hidden) :is(.jp-RenderedMarkdown, .jp-OutputArea-output)"
 SETTINGS = {
