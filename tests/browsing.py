@@ -21,7 +21,12 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 PATIENCE = int(os.environ.get("VQTUTOR_PATIENCE", 120_000))  # milliseconds, on a busy machine
 # What is Notebook 7's own: it stumbles over other extensions of JupyterLab, such as nbgrader's, and its server refuses
 # the fonts of formulas, which the system's stand in for. (The console does not say what was refused: responses do.)
-OF_NOTEBOOK_7 = ("(reading 'schema')", "Command 'filebrowser:open-path' not registered", ".woff", "Failed to load resource")
+OF_NOTEBOOK_7 = (
+    "(reading 'schema')",
+    "Command 'filebrowser:open-path' not registered",
+    ".woff",
+    "Failed to load resource",
+)
 # What the course itself puts into a notebook: its texts, outputs and explorers.
 OURS = ".jp-NotebookPanel:not(.lm-mod-hidden) :is(.jp-RenderedMarkdown, .jp-OutputArea-output)"
 SETTINGS = {

@@ -494,17 +494,9 @@ def test_a_students_journey_through_the_first_lesson(jupyter, chromium):
         assert not serious(tab, OURS)
         tab.get_by_role("link", name="02_losses").click()
         tab.get_by_role("tab", name="02_losses.ipynb").wait_for()
-    with page(chromium, width=390, height=844) as tab:  # on a phone, with the same kernel
-        stops_at_a_wrong_answer(Notebook(tab, jupyter, "01_quantizer.ipynb", app="notebooks"), cells, ids[1])
-
-
-@in_a_browser
-def test_notebook_7_on_a_phone(jupyter, chromium):
-    with page(chromium, width=390, height=844) as tab:
-        notebook = Notebook(tab, jupyter, "explorers.ipynb", app="notebooks")
-        notebook.run(0)
-        notebook.run(1)
-        found = explorer(tab, "QuantizerExplorer")
+    with page(chromium, width=390, height=844) as tab:  # on a phone, in Notebook 7, with the same kernel
+        stops_at_a_wrong_answer(Notebook(tab, jupyter, "01_quantizer.ipynb", app="notebooks"), cells, ids[2])
+        found = explorer(tab, "QuantizerExplorer")  # which stands above
         box = found.bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["width"] > 250
         found.locator(".vq-spot").nth(2).focus()
@@ -514,19 +506,17 @@ def test_notebook_7_on_a_phone(jupyter, chromium):
 
 
 @in_a_browser
-def test_a_training_is_stopped_and_goes_on(jupyter, chromium):
-    with page(chromium) as tab:
-        notebook = Notebook(tab, jupyter, "explorers.ipynb")
-        notebook.run(0)
-        notebook.write(1, TRAINING)
-        before = notebook.start(1)
-        notebook.cells.nth(1).get_by_text(re.compile("step/s")).first.wait_for()  # the bar moves
-        notebook.command("notebook:interrupt-kernel")
-        stopped = re.search(r"False (\d+) ([\d.]+)", notebook.done(1, before).inner_text())
-        assert int(stopped[1]) > 0 and float(stopped[2]) == int(stopped[1]) + 1
-        notebook.command("notebook:clear-cell-output")  # or the old bar would be taken for the new one
-        before = notebook.start(1)
-        notebook.cells.nth(1).get_by_text(re.compile("step/s")).first.wait_for()
-        notebook.command("notebook:interrupt-kernel")
-        again = re.search(r"False (\d+) ([\d.]+)", notebook.done(1, before).inner_text())
-        assert int(again[1]) > int(stopped[1]) and float(again[2]) == int(again[1]) + 1
+def test_a_training_is_stopped_and_goes_on(explorers):
+    notebook, last = Notebook(explorers), len(EXPLORERS) + 2
+    notebook.write(last, TRAINING)
+    before = notebook.start(last)
+    notebook.cells.nth(last).get_by_text(re.compile("step/s")).first.wait_for()  # the bar moves
+    notebook.command("notebook:interrupt-kernel")
+    stopped = re.search(r"False (\d+) ([\d.]+)", notebook.done(last, before).inner_text())
+    assert int(stopped[1]) > 0 and float(stopped[2]) == int(stopped[1]) + 1
+    notebook.command("notebook:clear-cell-output")  # or the old bar would be taken for the new one
+    before = notebook.start(last)
+    notebook.cells.nth(last).get_by_text(re.compile("step/s")).first.wait_for()
+    notebook.command("notebook:interrupt-kernel")
+    again = re.search(r"False (\d+) ([\d.]+)", notebook.done(last, before).inner_text())
+    assert int(again[1]) > int(stopped[1]) and float(again[2]) == int(again[1]) + 1
