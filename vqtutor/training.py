@@ -110,8 +110,6 @@ def fit(
     hidden = progress is False or (progress is None and os.environ.get("VQTUTOR_PROGRESS_BAR") == "off")
     finished, last_save, first_step = True, time.monotonic(), snapshot.step
     bar = tqdm(total=total, initial=min(first_step, total), unit="step", disable=hidden)
-    if box := getattr(bar, "container", None):  # in a notebook: on a phone its text goes below, and nothing scrolls
-        box.layout.flex_flow = "row wrap"
     with bar, _stop_button() as stopped:
         try:
             chunk = 1
