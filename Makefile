@@ -39,8 +39,10 @@ screenshots: $(TESTS)  ## take pictures of the site and of all lessons in a brow
 lab: $(COURSE)  ## open the notebooks in JupyterLab
 	$(VQTUTOR) lab
 
-release: $(COURSE)  ## run solutions/, store their outputs, and make notebooks/ from them
+release: $(TESTS)  ## run solutions/, store their outputs, make notebooks/ from them, and list what they claim
 	$(VQTUTOR) release --execute
+	$(VENV)/bin/python benchmarks/course.py strokes --stored
+	$(VENV)/bin/python tests/claims.py
 
 bench: $(TESTS)  ## time a training step against Keras and plain Haiku (downloads TensorFlow into build/)
 	$(VENV)/bin/python benchmarks/speed.py

@@ -20,8 +20,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vqtutor import Run, fit, load_dataset
+from vqtutor import Run, fit, load_dataset, train_reader
 from vqtutor.models import autoencoder, ema, gated, losses, pixelcnn, sampling
+from vqtutor.reader import SURE
 
 
 @dataclass(frozen=True)
@@ -128,14 +129,17 @@ def train_until(
     goal: float, system: System, seed: int, checkpoint: str | None
 ) -> tuple[Any, float, Run, Callable[[jax.Array], dict[str, jax.Array]]]:
     """Do what `train` does, epoch by epoch, until held-out reconstruction is at or below `goal`."""
+    epochs = 1
     with tempfile.TemporaryDirectory() as folder:
-        for epochs in range(1, system.settings.epochs + 1):
+        while epochs <= system.settings.epochs:
             trained = train(system, seed, checkpoint or f"{folder}/autoencoder.npz", {"epochs": epochs})
-            data, scale, _, forward = trained
+            data, scale, run, forward = trained
+            epochs = run.steps // (len(data.train_images) // system.settings.batch_size)  # a checkpoint's may be more
             reached = evaluate(system, forward, data.test_images, scale)["held_out_reconstruction"]
             print(f"after epoch {epochs}: held-out reconstruction {reached:.4f}", flush=True)
             if reached <= goal:
                 break
+            epochs += 1
     return trained
 
 
@@ -193,6 +197,10 @@ class Prior:
       network: () -> a module: indices [B, H, W] -> logits [B, H, W, K].
       published: figure -> what the published runs gave.
       decoder: of the autoencoder, for pictures; `black` is the value it gives to black.
+      shifts: (down, right) in pixels. Pictures shifted by each are encoded as well, and the network is told which shift
+        it was, as its condition: more maps to learn from, and the first shift, (0, 0), is what it is asked about.
+      steps: how long to train where no epochs are published, at a rate that falls to 0 along a cosine, with decay of
+        the weights.
     """
 
     system: str
@@ -201,6 +209,26 @@ class Prior:
     published: dict[str, str]
     decoder: Callable[[], Any] = autoencoder.Decoder
     black: float = -0.5
+    shifts: tuple[tuple[int, int], ...] = ()
+    steps: int | None = None
+
+    def forward(self, indices: jax.Array, shift: jax.Array | int = 0) -> jax.Array:
+        """Return logits; inside a transformed function, as all that follow."""
+        return self.network()(indices, *self._condition(indices, shift))
+
+    def at(self, indices: jax.Array, *place: Any) -> tuple[jax.Array, Any]:
+        return self.network().at(indices, *place, *self._condition(indices, 0))
+
+    def _condition(self, indices: jax.Array, shift: jax.Array | int) -> tuple[jax.Array, ...]:
+        told = jnp.broadcast_to(shift, len(indices))
+        return (jax.nn.one_hot(told, len(self.shifts)),) if self.shifts else ()
+
+    def optimizer(self, steps: int) -> optax.GradientTransformation:
+        rate = self.settings.learning_rate
+        if self.steps is None:
+            return optax.adam(rate)
+        schedule = optax.warmup_cosine_decay_schedule(0.0, rate, steps // 50, steps)
+        return optax.adamw(schedule, weight_decay=1e-2)
 
 
 _R1_PRIOR = Prior(
@@ -223,6 +251,14 @@ PRIORS = {
         settings=replace(pixelcnn.R1_PRIOR, learning_rate=1e-3),
         network=partial(gated.GatedPixelCNN, 128, channels=64, blocks=4),
     ),
+    # The best of the course: five gated blocks, small batches, and pictures shifted by a pixel beside the others.
+    "R1-best-prior": replace(
+        _R1_PRIOR,
+        settings=pixelcnn.Settings(learning_rate=2e-3, batch_size=32, epochs=0, held_out=0.1),
+        network=partial(gated.GatedPixelCNN, 128, channels=64, blocks=5),
+        shifts=((0, 0), (0, 1), (0, -1), (1, 0), (-1, 0)),
+        steps=30_000,
+    ),
     "R2-prior": Prior("R2", pixelcnn.R2_PRIOR, gated.GatedPixelCNN, {}, autoencoder.SmallDecoder, black=0.0),
 }
 
@@ -233,14 +269,13 @@ def code_maps(forward: Callable, images: np.ndarray) -> np.ndarray:
     return np.concatenate([forward(part)["indices"] for part in np.array_split(images, len(images) // 500)])
 
 
-def split(
-    prior: Prior, options: argparse.Namespace
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, Callable[[Any], Any] | None]:
+def split(prior: Prior, options: argparse.Namespace) -> tuple[Any, np.ndarray, np.ndarray, Callable[[Any], Any] | None]:
     """Return the code maps to train on, those held out, those of test images, int32 [N, H, W] each, and `decode`.
 
-    `decode` makes images in [0, 1] of code maps; there is none for codes that come from a file.
+    Those to train on are {"indices", "condition"} for a prior that learns from shifted pictures too. `decode` makes
+    images in [0, 1] of code maps; there is none for codes that come from a file.
     """
-    decode = None
+    decode, shifted = None, []
     if options.codes:
         with np.load(options.codes) as file:
             indices, test = file["train"], file["test"]
@@ -249,15 +284,22 @@ def split(
         data, _, trained, forward = how(SYSTEMS[prior.system], options.seed, options.autoencoder)
         decode = partial(decoded, prior, trained.state)
         indices, test = code_maps(forward, data.train_images), code_maps(forward, data.test_images)
+        shifted = [code_maps(forward, np.roll(data.train_images, by, (1, 2))) for by in prior.shifts[1:]]
     first = round(prior.settings.held_out * len(indices))
-    # In the order of the data set: a training never saw the first ones.
-    return indices[first:], indices[:first], test, decode
+    # In the order of the data set: a training never saw the first ones, nor these shifted.
+    own = indices[first:]
+    if shifted:
+        told = np.repeat(np.arange(1 + len(shifted)), len(own))
+        own = {"indices": np.concatenate([own, *(maps[first:] for maps in shifted)]), "condition": told}
+    return own, indices[:first], test, decode
 
 
-def build_prior(prior: Prior, indices: np.ndarray, seed: int) -> tuple[hk.Transformed, Any, tuple]:
+def build_prior(
+    prior: Prior, indices: np.ndarray, seed: int, steps: int | None = None
+) -> tuple[hk.Transformed, Any, tuple]:
     """Return (network, step, state) of a prior that has not learned yet; `indices` are looked at for their shape."""
-    network = hk.without_apply_rng(hk.transform(lambda indices: prior.network()(indices)))
-    params, optimizer = network.init(jax.random.key(seed), indices[:1]), optax.adam(prior.settings.learning_rate)
+    network = hk.without_apply_rng(hk.transform(prior.forward))
+    params, optimizer = network.init(jax.random.key(seed), indices[:1]), prior.optimizer(steps or prior.steps)
     return network, pixelcnn.make_train_step(network, optimizer), (params, optimizer.init(params))
 
 
@@ -267,6 +309,19 @@ def decoded(prior: Prior, state: tuple, indices: np.ndarray) -> jax.Array:
     return autoencoder.decode(state[0], codebook[indices], prior.decoder)[..., 0] - prior.black
 
 
+def draw_maps(prior: Prior, params: Any, key: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
+    """Draw code maps from a trained prior, a place at a time."""
+    begin = hk.without_apply_rng(hk.transform(lambda: prior.network().begin(shape)))
+    at = hk.without_apply_rng(hk.transform(prior.at))
+    return sampling.draw(key, partial(at.apply, params), begin.apply(params), shape)
+
+
+def share_read(data: Any, pictures: dict[str, np.ndarray]) -> dict[str, float]:
+    """Return the share of pictures, [N, 28, 28] in [0, 1], that a reader of the data is sure to read as some digit."""
+    read = train_reader(data.train_images, data.train_labels)
+    return {name: float(np.mean(read(shown).max(-1) >= SURE)) for name, shown in pictures.items()}
+
+
 def draw_prior(
     prior: Prior, apply: Callable, params: Any, decode: Callable, test: np.ndarray, num_codes: int, file: str
 ) -> None:
@@ -274,14 +329,11 @@ def draw_prior(
     from vqtutor.show import figures
 
     shape, key = test[:10].shape, jax.random.key(0)
-    begin = hk.without_apply_rng(hk.transform(lambda: prior.network().begin(shape)))
-    at = hk.without_apply_rng(hk.transform(lambda *place: prior.network().at(*place)))
-    drawn = sampling.draw(key, partial(at.apply, params), begin.apply(params), shape)
     rows = {
         "test images": test[:10],
         "guessed code by code": jnp.argmax(apply(test[:10]), axis=-1),
         "uniform prior": jax.random.randint(key, shape, 0, num_codes),
-        "learned prior": drawn,
+        "learned prior": draw_maps(prior, params, key, shape),
     }
     figures.rows_of_images(
         {name: np.asarray(decode(indices)) for name, indices in rows.items()}, "Four rows of ten images."
@@ -296,7 +348,7 @@ def likelihood(apply: Callable, indices: np.ndarray) -> tuple[float, float]:
         logits = apply(indices)
         return pixelcnn.prior_loss(logits, indices), jnp.mean(jnp.argmax(logits, -1) == indices)
 
-    seen = np.array([one(part) for part in np.array_split(indices, len(indices) // 500)])
+    seen = np.array([one(part) for part in np.array_split(indices, max(1, len(indices) // 500))])
     return float(seen[:, 0].mean()), float(seen[:, 1].mean())
 
 
@@ -304,10 +356,12 @@ def run_prior(name: str, options: argparse.Namespace) -> None:
     """Train a prior on the code maps of an autoencoder, which is trained first unless a checkpoint has it."""
     prior = PRIORS[name]
     system, settings = SYSTEMS[prior.system], prior.settings
-    indices, held_out, test, decode = split(prior, options)
-    network, step, state = build_prior(prior, indices, options.seed)
+    maps, held_out, test, decode = split(prior, options)
+    indices = maps["indices"] if isinstance(maps, dict) else maps
+    length = asked_length(options) or ({"steps": prior.steps} if prior.steps else {"epochs": settings.epochs})
+    network, step, state = build_prior(prior, indices, options.seed, length.get("steps"))
     extra = dict(batch_size=settings.batch_size, seed=options.seed, checkpoint=options.checkpoint)
-    run = fit(step, state, indices, **(asked_length(options) or {"epochs": settings.epochs}), **extra)
+    run = fit(step, state, maps, **length, **extra)
     per_epoch, apply = len(indices) // settings.batch_size, partial(network.apply, run.state[0])
     (held_nats, held_accuracy), (test_nats, test_accuracy) = likelihood(apply, held_out), likelihood(apply, test)
     figures = {
@@ -329,6 +383,11 @@ def run_prior(name: str, options: argparse.Namespace) -> None:
         "seconds": run.seconds,
         "ms_per_step": 1e3 / run.steps_per_second,
     }
+    if decode is not None:
+        data = load_dataset(SYSTEMS[prior.system].data)
+        drawn = draw_maps(prior, run.state[0], jax.random.key(0), (400, 7, 7))
+        pictures = {"test": data.test_images / 255.0, "rebuilt": decode(test[:1000]), "drawn": decode(drawn)}
+        figures |= {f"read_{name}": share for name, share in share_read(data, pictures).items()}
     if options.picture and decode is not None:
         draw_prior(prior, apply, run.state[0], decode, test, system.settings.num_codes, options.picture)
     tell(figures, prior.published if asked_length(options) is None else {})

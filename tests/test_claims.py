@@ -1,25 +1,28 @@
 """What lessons 00 to 04 say of their results is held to what they printed and drew: the stored outputs of solutions/.
 
 Every decimal and every percentage in a text cell is listed below, with what it is: a setting, something published, or
-arithmetic. Results stand in outputs, where they are computed; what the texts make of them is tested here.
+arithmetic. Results stand in outputs, where they are computed; what the texts make of them is tested here. Whole numbers
+of all lessons stand in the code or in an output of the same lesson, or are reckoned below.
 """
 
+import inspect
+import math
 import re
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from vqtutor import authoring
+from vqtutor import authoring, train_codec
 
 ROOT = Path(__file__).parents[1]
 LESSONS = ("00_start_here", "01_quantizer", "02_losses", "03_vqvae", "04_ema_codebook")
 SETTING, PUBLISHED, MATHS = "a setting", "published, or in docs/measurements.md", "arithmetic"
 NUMBERS = {
     "00_start_here": {},
-    "01_quantizer": {"3.2": PUBLISHED, "-0.05": SETTING, "0.05": SETTING},
-    "02_losses": {"0.25": SETTING, "0.1": PUBLISHED},
-    "03_vqvae": {"-0.5": SETTING, "0.5": SETTING, "0.001": PUBLISHED, "0.0001": PUBLISHED},
+    "01_quantizer": {"3.1": PUBLISHED, "3.2": PUBLISHED, "-0.05": SETTING, "0.05": SETTING},
+    "02_losses": {"3.2": PUBLISHED, "0.25": SETTING, "0.1": PUBLISHED},
+    "03_vqvae": {"4.2": PUBLISHED, "-0.5": SETTING, "0.5": SETTING, "0.001": PUBLISHED, "0.0001": PUBLISHED},
     "04_ema_codebook": {
         "0.99": SETTING,
         "0.9": SETTING,
@@ -30,6 +33,29 @@ NUMBERS = {
         "0.00004": MATHS,  # 0.99 ** 1000
         **dict.fromkeys(("0.0399", "0.0395", "16.8", "0.0314", "0.0311", "35.1"), PUBLISHED),
     },
+}
+# Whole numbers of two digits and more that stand in no code and no output of their lesson, and what they come from.
+WHOLE = {
+    "00_start_here": {49: 7 * 7, 2048: 64 * 32},
+    "00b_primer": {},
+    "01_quantizer": {6272: 28 * 28 * 8, 12845056: 128 * 49 * 128 * 16, 51: round(128 * 49 * 128 * 16 * 4 / 1e6)},
+    "02_losses": {65025: 255**2, 150: "where float32's sigmoid is 1, see below"},
+    "03_vqvae": {
+        19856: PUBLISHED,
+        28033: PUBLISHED,
+        30000: SETTING,
+        300: 900 // 3,
+        30: PUBLISHED,
+        469: 60_000 // 128 + 1,
+        20000: PUBLISHED,
+    },
+    "04_ema_codebook": {109: round(math.log(1e-5) / math.log(0.9)), 4096: 64**2, 784: 28 * 28},
+    "05_pixelcnn_prior": {
+        900: inspect.signature(train_codec).parameters["steps"].default,
+        24: 49 // 2,
+        30: PUBLISHED,
+    },
+    "06_gated_pixelcnn": {},
 }
 
 
@@ -67,6 +93,27 @@ def test_every_decimal_and_percentage_of_the_texts_is_known(name):
             text = re.sub(r"`[^`]*`|\(data:[^)]*\)|\(http[^)]*\)", "", cell.source)
             for token in re.findall(r"-?\d*\.\d+|\d+(?:\.\d+)? ?%", text):
                 assert token in NUMBERS[name], f"{name}, {cell.id}: {token!r} is held to nothing"
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_every_whole_number_of_the_texts_is_known(name):
+    wrong = {
+        number: source for number, source in WHOLE[name].items() if source != number and not isinstance(source, str)
+    }
+    assert not wrong, "what a number comes from gives another one"
+    known = set(WHOLE[name])
+    for cell in notebook(name).cells:
+        if cell.cell_type == "code" and authoring.about(cell).get("role") != "setup":
+            outputs = [out.get("text") or out.get("data", {}).get("text/plain", "") for out in cell.outputs]
+            printed = re.findall(r"\d[\d,_]*", "\n".join([cell.source, *outputs]))
+            known |= {int(re.sub("[,_]", "", token)) for token in printed}
+    for cell in notebook(name).cells:
+        if cell.cell_type == "markdown" and authoring.about(cell).get("role") in ("text", "header"):
+            text = re.sub(r"(?m)^\*(importance|bonus|difficulty).*$", "", cell.source)  # its effort, and a tip
+            text = re.sub(r"`[^`]*`|\(data:[^)]*\)|\]\([^)]*\)|\b0\db?\b|\b(19|20)\d\d\b", "", text)
+            for token in re.findall(r"(?<![\w.])\d(?:[\d,]|\\,)*\d(?!\d*\.\d)", text):
+                number = int(re.sub(r"[,\\]", "", token))
+                assert number in known, f"{name}, {cell.id}: {number} is held to nothing"
 
 
 def test_00_fewer_numbers_lose_more_and_bits_by_use_lose_less():
@@ -142,7 +189,7 @@ def test_03_a_second_start_uses_the_codes_and_ends_ahead_of_k_means_at_equal_bit
     assert few < 64 < 96 <= many and again < kmeans() and again < as_it_was
     ((sooner, _),) = numbers(pattern, "03_vqvae", "reconstructions")
     assert as_it_was < sooner  # training the old codebook for longer helps as well
-    for row in ("VQ-VAE, collapsed 343 bits", "VQ-VAE, begun again 343 bits", "ten codes 163 bits"):
+    for row in ("VQ-VAE, collapsed 343 bits", "VQ-VAE, restarted 343 bits", "ten codes 163 bits"):
         assert row in said("03_vqvae", "ledger-again")
     assert number(r"4 x 4 of 16 64 bits, distortion ([\d.]+)", "03_vqvae", "ledger-again") > as_it_was
 

@@ -48,6 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     new = commands.add_parser("new-exercise", help="write an exercise's stub, its cells and their metadata")
     new.add_argument("lesson", help="its folder in vqtutor/lessons, such as losses")
     new.add_argument("name", help="of the function that students write")
+    new.add_argument("--bonus", action="store_true", help="a puzzle at the lesson's end, whose points are in no total")
     doctor = commands.add_parser("doctor", help="say what is installed here and which data can be had")
     doctor.add_argument("--checks", action="store_true", help="measure every check, and print the table")
     doctor.add_argument(
@@ -87,8 +88,10 @@ def _test(options) -> int:
 
     folder = authoring.course_folder()
     pytest = [sys.executable, "-m", "pytest"]
+    path = [str(folder / "tests" / "without"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path)}
     if options.rest:
-        return subprocess.run([*pytest, *options.rest], cwd=folder).returncode
+        return subprocess.run([*pytest, *options.rest], cwd=folder, env=environment).returncode
     # In parallel, because compiling uses one core, and one more than there are cores, because tests wait for kernels;
     # the longest tests first. More than four would fill the memory.
     workers = str(min((os.cpu_count() or 1) + 1, 4))
@@ -96,9 +99,9 @@ def _test(options) -> int:
     pytest += ["-p", "no:cacheprovider"]
     if options.quick:
         files = [str(Path("tests") / f"test_{name}.py") for name in _QUICK]
-        return subprocess.run([*pytest, "-m", "not long", *files], cwd=folder).returncode
+        return subprocess.run([*pytest, "-m", "not long", *files], cwd=folder, env=environment).returncode
     pytest += ["--nbval", "tests", "solutions"]
-    return subprocess.run(pytest, cwd=folder, env=os.environ | authoring.quiet(folder, anew=True)).returncode
+    return subprocess.run(pytest, cwd=folder, env=environment | authoring.quiet(folder, anew=True)).returncode
 
 
 def _lab(_) -> int:
@@ -126,7 +129,7 @@ def _release(options) -> int:
 def _new_exercise(options) -> int:
     from vqtutor import authoring, scaffold
 
-    files = scaffold.new_exercise(folder := authoring.course_folder(), options.lesson, options.name)
+    files = scaffold.new_exercise(folder := authoring.course_folder(), options.lesson, options.name, options.bonus)
     print("Fill in:", *(f"  {file.relative_to(folder)}" for file in files), sep="\n")
     print(f"Then: vqtutor doctor --misconceptions {options.lesson}.{options.name}, and vqtutor release.")
     return 0
