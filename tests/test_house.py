@@ -29,6 +29,7 @@ MAY = {
     "codec": {"compiling", "models", "training"},
     "reader": {"compiling", "training"},
     "source": set(),
+    "stopped": set(),
     "tutor": {"checking", "lessons", "source"},
     "terms": {"checking"},
     "grading": {"grading", "authoring", "checking", "lessons", "source", "storage"},
