@@ -161,7 +161,8 @@ def shaken(answer: Any, seed: int) -> Any:
 
     Whole numbers are drawn from those that an array holds. All is drawn from the seed, and the same in every call. What
     comes back can be held against what the right answer gives when it is shaken alike; what was written down
-    beforehand, for the probes' own numbers, does not agree. Keys, masks, functions and single numbers stay.
+    beforehand, for the probes' own numbers, does not agree. Keys, masks, functions and single numbers stay, and
+    probabilities, along the last axis, go on adding up to 1.
     """
 
     def shake(leaf):
@@ -177,7 +178,10 @@ def shaken(answer: Any, seed: int) -> Any:
             values = values.reshape(-1)[rng.integers(0, leaf.size, leaf.shape)]
         else:
             rows = rng.permutation(len(leaf)) if len(leaf.shape) > 1 else slice(None)
+            are = (values >= 0).all() & (abs(values.sum(axis=-1) - 1) < 1e-4).all()  # probabilities, and stay so
             values = values[rows] * rng.uniform(1, 1.02, leaf.shape).astype(leaf.dtype)
+            total = values.sum(axis=-1, keepdims=True, dtype=leaf.dtype)
+            values = values / (np if ready else jax.numpy).where(are, total, total.dtype.type(1))
         return jax.device_put(values) if ready and isinstance(leaf, jax.Array) else values
 
     shake_all = partial(jax.tree.map, shake)

@@ -137,10 +137,14 @@ def _loss(params, x):
     return jnp.sum(y**2) + jnp.sum(params["layer"]["w"])
 
 
-def _step(answer, rate=0.1, steps=1):
+def _gently(params, x):
+    return _loss(params, x) / 50  # so that no wrong answer ends where rounding decides
+
+
+def _step(answer, rate=0.1, steps=1, loss=_loss):
     params = _PARAMS
     for _ in range(steps):
-        params = answer(_loss, params, _BATCH, rate)
+        params = answer(loss, params, _BATCH, rate)
     return {
         f"{name}, rate {rate}, step {steps}": leaf for name, leaf in zip("bws", jax.tree.leaves(params), strict=True)
     }
@@ -209,7 +213,7 @@ PROBES = {
     ),
     "descend": (
         Probe("one step", lambda answer: _step(answer) | _step(answer, rate=0.5)),
-        Probe("two steps", lambda answer: _step(answer, steps=2)),
+        Probe("two steps", lambda answer: _step(answer, rate=0.5, steps=2, loss=_gently)),
     ),
     "slide": (
         Probe("values", _slid, points=2),
