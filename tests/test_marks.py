@@ -571,12 +571,14 @@ def test_no_bytes_stop_the_report(book, tmp_path_factory, data):
 # -- kill -9 -----------------------------------------------------------------------------------------------------------
 
 SCRIPT = """
-import os, sys
+import os, shutil, sys, tempfile
 from pathlib import Path
 import pytest
 import test_marks
 place, moment, left = Path(sys.argv[1]), 0, 0
 test_marks.run_nothing(pytest.MonkeyPatch())
+with tempfile.TemporaryDirectory() as copy:  # what is read and imported now is there in every fork
+    test_marks.again(Path(shutil.copytree(place, copy, dirs_exist_ok=True)))
 
 def count(event, arguments):
     global left

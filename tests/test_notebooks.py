@@ -25,43 +25,22 @@ LESSONS = [path.stem for path in authoring.lessons(ROOT)]
 each_lesson = pytest.mark.parametrize("name", LESSONS)
 
 
-def run(notebook, tmp_path, allow_errors=False, **variables):
+def run(notebook, tmp_path, allow_errors=False):
     log = tmp_path / "log.jsonl"
-    progress = str(tmp_path / "progress.json")
-    environment = authoring.quiet(ROOT) | HURRY | {"VQTUTOR_LOG": str(log), "VQTUTOR_PROGRESS": progress} | variables
+    environment = (
+        authoring.quiet(ROOT) | HURRY | {"VQTUTOR_LOG": str(log), "VQTUTOR_PROGRESS": str(tmp_path / "p.json")}
+    )
     done = authoring.execute(notebook, environment, tmp_path, allow_errors=allow_errors)
     return done, [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
 
-def texts(notebook):
-    def text(cell):
-        printed = "".join(output.text for output in cell.outputs if output.output_type == "stream")
-        shown = [output.data.get("text/plain", "") for output in cell.outputs if "data" in output]
-        return "\n".join([printed, *shown])
-
-    return {cell.id: text(cell) for cell in notebook.cells if cell.cell_type == "code"}
-
-
-@pytest.mark.long
-@each_lesson
-def test_a_notebook_runs_from_top_to_bottom_with_every_blank_open(name, tmp_path):
-    """Its trainings are cut short: that the lessons come out as they say is what nbval sees to, on the solutions."""
-    blank = authoring.read(ROOT / "notebooks" / f"{name}.ipynb")
-    done, verdicts = run(blank, tmp_path, VQTUTOR_MAX_STEPS="3")  # raises where a cell does
+def test_a_lesson_runs_from_top_to_bottom_with_every_blank_open(tmp_path):
+    """One of the eight; `make colab` runs them all, and compares what they show with the solutions."""
+    blank = authoring.read(ROOT / "notebooks" / "01_quantizer.ipynb")
+    done, verdicts = run(blank, tmp_path)  # raises where a cell does
     asked = [authoring.about(cell)["exercise"] for cell in blank.cells if authoring.about(cell).get("role") == "check"]
     assert [verdict["exercise"] for verdict in verdicts] == asked
     assert all(verdict["state"] == "not written yet" and verdict["points"] == 0 for verdict in verdicts)
-    solution = authoring.read(ROOT / "solutions" / f"{name}.ipynb")
-    varies = {cell.id for cell in solution.cells if "nbval-ignore-output" in cell.metadata.get("tags", [])}
-    solution, said = texts(solution), texts(done)
-    trained = False
-    for cell in done.cells:
-        role = authoring.about(cell).get("role")
-        trained = trained or "vqtutor.fit(" in cell.source or "train_codec(" in cell.source
-        if role == "check":
-            assert "not written yet" in said[cell.id] and "stands in" in said[cell.id]
-        elif role == "code" and cell.id not in varies and not trained:
-            assert said[cell.id] == solution[cell.id], cell.id  # what was skipped is stood in for, by the right thing
 
 
 # For each lesson that trains: the cells its training needs, and what to look at afterwards.

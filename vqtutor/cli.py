@@ -87,8 +87,10 @@ def _test(options) -> int:
 
     folder = authoring.course_folder()
     pytest = [sys.executable, "-m", "pytest"]
+    path = [str(folder / "tests" / "without"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path)}
     if options.rest:
-        return subprocess.run([*pytest, *options.rest], cwd=folder).returncode
+        return subprocess.run([*pytest, *options.rest], cwd=folder, env=environment).returncode
     # In parallel, because compiling uses one core, and one more than there are cores, because tests wait for kernels;
     # the longest tests first. More than four would fill the memory.
     workers = str(min((os.cpu_count() or 1) + 1, 4))
@@ -96,9 +98,9 @@ def _test(options) -> int:
     pytest += ["-p", "no:cacheprovider"]
     if options.quick:
         files = [str(Path("tests") / f"test_{name}.py") for name in _QUICK]
-        return subprocess.run([*pytest, "-m", "not long", *files], cwd=folder).returncode
+        return subprocess.run([*pytest, "-m", "not long", *files], cwd=folder, env=environment).returncode
     pytest += ["--nbval", "tests", "solutions"]
-    return subprocess.run(pytest, cwd=folder, env=os.environ | authoring.quiet(folder, anew=True)).returncode
+    return subprocess.run(pytest, cwd=folder, env=environment | authoring.quiet(folder, anew=True)).returncode
 
 
 def _lab(_) -> int:
