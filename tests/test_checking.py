@@ -16,7 +16,7 @@ import pytest
 from vqtutor.checking import CheckFailed, Exercise, Misconception, Probe, judge, observe
 from vqtutor.checking.judge import compare
 from vqtutor.checking.probe import Patience, plain
-from vqtutor.lessons import EXERCISES
+from vqtutor.lessons import EXERCISES, LESSONS
 
 X = jnp.array([[1.0, -2.0], [3.0, 0.5]])
 
@@ -305,7 +305,9 @@ def test_progress_folds_away_what_is_not_begun(tutor, monkeypatch):
     tutor.progress()
     html = notes[-1]._repr_html_()
     assert html.count("<details>") == 7 and html.count("<details open>") == 1
-    assert html.count("<summary>") == 8 and html.count("<th scope='row'>") == 43
+    assert html.count("<summary>") == 8 and html.count("<th scope='row'>") == len(EXERCISES) == 43 + sum(
+        len(lesson.puzzles) for lesson in LESSONS
+    )
 
 
 def test_hints_climb_a_ladder_whose_last_step_is_the_reference(tutor, capsys):
@@ -335,16 +337,48 @@ def test_questions_explain_only_after_a_choice(tutor, capsys):
     tutor.answer(question, ...)
     assert "Not chosen yet" in (out := capsys.readouterr().out) and "Yes." not in out
     tutor.answer(question, "a")
-    assert "the one that holds is b" in (out := capsys.readouterr().out) and "Yes." in out
+    assert "the right one is b" in (out := capsys.readouterr().out) and "Yes." in out
     with pytest.raises(ValueError, match="a, b, c, d"):
         tutor.answer(question, "e")
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["b", "B", 3, "3", "line 3", "Line 3", "z_q = z_e + jax.lax.stop_gradient(z_q - z_e)"]
+    + ["line 3: `z_q = z_e + jax.lax.stop_gradient(z_q-z_e)`"],
+)
+def test_a_guilty_line_is_named_by_its_letter_its_number_or_itself(said, tutor, capsys):
+    tutor.answer("losses.q_line", said)
+    assert "You chose b; that is the one." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("said", [4, "line 4", "d", 7, "z_q", ""])
+def test_another_line_is_not_taken_for_it(said, tutor, capsys):
+    if said in (7, "z_q", ""):
+        with pytest.raises(ValueError, match="a, b, c, d"):
+            tutor.answer("losses.q_line", said)
+    else:
+        tutor.answer("losses.q_line", said)
+        assert "the one that holds is b" in capsys.readouterr().out
+
+
+def test_a_puzzle_is_a_bonus_and_what_to_do_when_stuck_comes_first(tutor, capsys):
+    face = EXERCISES["quantizer.two_faced"].alternatives["a zero with a gradient"]
+    tutor.check("quantizer.two_faced", face)
+    shown = capsys.readouterr().out
+    assert "0 of 6 exercises passed, 0 of 18 points; 1 of 2 bonus puzzles solved" in shown
+    tutor.progress()
+    shown = capsys.readouterr().out
+    assert "0 of 43 exercises passed, 0 of " in shown and "two_faced (bonus)" in shown
+    tutor.hint("quantizer.two_faced")
+    assert EXERCISES["quantizer.two_faced"].work.stuck in capsys.readouterr().out
 
 
 def test_a_terminal_gets_the_card_as_text():
     code = "import vqtutor; vqtutor.check('quantizer.look_up', lambda i, c: c[i - 1])"
     environment = os.environ | {"VQTUTOR_PROGRESS": os.devnull + "/none"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
-    assert done.returncode == 1 and "You look one row too high." in done.stderr
+    assert done.returncode == 1 and "You take the row before the right one." in done.stderr
 
 
 @pytest.mark.unhurried

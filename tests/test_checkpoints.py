@@ -102,7 +102,7 @@ def test_pictures_pass_through_a_students_own_layers(capsys):
     encoded.clear(), quantized.clear()
     assert lost(codec) < 0.06 and encoded and quantized
     said = capsys.readouterr().out
-    assert "Your own code runs with them: Encoder, EMAVectorQuantizer." in said and "stands in" not in said
+    assert "Your own code runs with them: Encoder, EMAVectorQuantizer." in said and "is used" not in said
 
 
 def test_a_quantizer_of_lesson_01_holds_the_codebook_as_well(capsys):
@@ -126,7 +126,7 @@ def test_where_a_layer_does_not_fit_the_courses_own_stands_in_and_it_says_so(old
     codec = vqtutor.trained_codec(DATA, encoder=encoder)
     ran.clear()
     assert lost(codec) < 0.06 and not ran
-    assert "The course's own stands in where yours has other parameters: Encoder." in capsys.readouterr().out
+    assert "The course's own code is used where yours has other parameters: Encoder." in capsys.readouterr().out
 
 
 def test_another_data_set_is_told_whose_weights_it_gets(capsys):
@@ -169,7 +169,7 @@ def test_blocks_that_do_not_fit_are_not_claimed_to_run(capsys):
     )
     own = network_of(block, about)
     apply, params = vqtutor.trained_prior(DATA, own)
-    assert apply != own.apply and "stands in" in capsys.readouterr().out
+    assert apply != own.apply and "is used" in capsys.readouterr().out
     logits = jax.jit(apply)(params, arrays["probe/indices"], jnp.arange(2))
     assert np.allclose(logits, arrays["probe/logits"], atol=1e-2)
 

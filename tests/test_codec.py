@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vqtutor import Conv2D, train_codec
+from vqtutor import Conv2D, Conv2DTranspose, train_codec
 from vqtutor.data import strokes
 from vqtutor.models import ema
 
@@ -49,10 +49,15 @@ def test_it_is_made_of_the_parts_it_is_given(images):
     def restart(key, counts, sums, codebook, z_e, threshold):
         return counts, sums, jnp.full_like(codebook, 7.0)
 
-    settings = dict(encoder=Encoder, steps=2, batch_size=8)
+    class Decoder(hk.Module):
+        def __call__(self, z_q):
+            return Conv2DTranspose(1, 6, 4)(z_q)
+
+    settings = dict(encoder=Encoder, decoder=Decoder, steps=2, batch_size=8)
     codec = train_codec(images, restart=restart, **settings)
     assert float(codec.codebook.min()) == float(codec.codebook.max()) == 7.0
     assert any(leaf.shape == (4, 4, 1, 16) for leaf in jax.tree.leaves(codec.run.state[0]))
+    assert any(leaf.shape[:2] == (6, 6) for leaf in jax.tree.leaves(codec.run.state[0]))
     other = train_codec(images, quantizer=lambda k, d, decay: ema.EMAVectorQuantizer(k, d, decay=0.0), **settings)
     usual = train_codec(images, **settings)
     assert not np.allclose(other.codebook, usual.codebook)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from vqtutor.checking import judge
+from vqtutor.checking.exercise import Kind
 from vqtutor.checking.judge import _look as catalogue
 from vqtutor.checking.judge import agree, judge_observations
 from vqtutor.checking.probe import is_open, misfit, observe, shaken
@@ -133,6 +134,21 @@ def test_catalogue_is_rich_and_clear(exercise):
         assert misconception.says.endswith((".", "?")) and misconception.look.endswith((".", "?"))
 
 
+@pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES)
+def test_a_student_is_told_what_an_exercise_takes_and_what_to_do_when_stuck(exercise):
+    work, name = exercise.work, exercise.name
+    assert {work.importance, work.difficulty} <= {1, 2, 3} and 2 <= work.minutes <= 30
+    assert work.stuck.endswith((".", "?")) and 8 <= len(work.stuck.split()) <= 25
+    assert work.stuck not in exercise.hints and name not in work.stuck  # something to do, not a hint more
+    assert exercise.bonus == (name in lesson_of(exercise.id).puzzles)
+
+
+def test_what_exercises_take_is_no_single_default():
+    kinds = Counter(exercise.work.kind for exercise in EXERCISES.values())
+    assert set(kinds) == set(Kind) and max(kinds.values()) <= 0.6 * len(EXERCISES)
+    assert len({exercise.work.stuck for exercise in EXERCISES.values()}) == len(EXERCISES)
+
+
 def test_probe_inputs_have_no_near_ties():
     """A vector half way between two codes would make rounding decide, and rounding is nobody's fault."""
     for z in (inputs.LIST, inputs.MAP):
@@ -197,11 +213,12 @@ def test_lessons_are_declared_as_they_are_written():
     assert numbers == sorted(set(numbers)) and numbers[:3] == ["00", "00b", "01"]
     for lesson in LESSONS:
         for kind, names, module in (
-            ("Exercise", lesson.exercises, "exercises"),
+            ("Exercise", lesson.blanks, "exercises"),
             ("Question", lesson.questions, "questions"),
             ("FreeText", lesson.free_texts, "questions"),
         ):
-            written = [one.id for one in vars(lesson.module(module)).values() if type(one).__name__ == kind]
+            written = [one for one in vars(lesson.module(module)).values() if type(one).__name__ == kind]
+            written = [one.id for one in sorted(written, key=lambda one: getattr(one, "bonus", False))]
             assert written == [f"{lesson.slug}.{name}" for name in names]
             assert all(lesson_of(id) is lesson for id in written)
 

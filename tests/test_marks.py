@@ -622,3 +622,22 @@ def test_kill_9_leaves_every_file_old_or_new_and_every_mark(report):
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 20 and points(report)["Ada"][0] == "2"
     assert not list((report / "report").rglob("*.part"))
+
+
+def test_puzzles_are_graded_and_their_points_are_in_no_total(tmp_path, monkeypatch):
+    run_nothing(monkeypatch)
+    solved = {"quantizer.two_faced": {"points": 2, "state": "passed"}}
+    judge = lambda self, answer: self._judge(Answer(answer.exercise)) | solved.get(answer.exercise, {})  # noqa: E731
+    monkeypatch.setattr(Grader, "judge", judge)
+    hand_in(tmp_path / "class", "Ada", None)
+    again(tmp_path)
+    with open(tmp_path / "report" / "grades.csv", encoding="utf-8-sig", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["points"], row["max_points"], row["bonus_points"]) == ("0", "18", "2")
+    assert "quantizer.two_faced" not in row
+    entry = json.loads((tmp_path / "report" / "grades.json").read_text())["students"]["Ada"]
+    assert entry["points"] == 0 and entry["bonus"]["quantizer.two_faced"]["points"] == 2
+    assert not set(entry["bonus"]) & set(entry["exercises"]) and len(entry["exercises"]) == 6
+    page = (tmp_path / "report" / "feedback" / "Ada.html").read_text()
+    assert "0 of 18 points" in page and "quantizer.two_faced</a> (bonus, in no total)" in page
+    assert "two_faced" not in (tmp_path / "report" / "index.html").read_text()

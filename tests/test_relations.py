@@ -57,7 +57,7 @@ TOLD = {
     "one value": ([A], [0 * A + 3], "same value everywhere"),
     "NaN": ([A], [NAN], "NaN at 1 of 12 places, the first [1, 1]"),
     "NaN where 0 belongs": ([ZERO_AT], [np.where(ZERO_AT == 0, np.nan, ZERO_AT)], "NaN where it should be 0"),
-    "another dtype": ([A], [A.astype(np.float64)], "as float64; float32 is asked for"),
+    "another dtype": ([A], [A.astype(np.float64)], "as float64; they should be float32"),
     "negated": ([YES], [~YES], "Every yes is a no"),
     "another order": ([A], [np.sort(A, axis=None).reshape(3, 4)], "another order"),
     "off where 0 belongs": ([ZERO_AT], [np.where(ZERO_AT == 0, 7, ZERO_AT)], "off where they should be 0"),

@@ -84,6 +84,44 @@ def test_a_pull_that_is_zero_has_no_arrow():
     assert len(none) < len(one)
 
 
+def test_slopes_of_0_and_of_1_are_drawn_on_one_scale():
+    x = np.linspace(-1, 1, 5)
+    limits = [figures.steps_and_slopes(x, x, 0 * x + k, "x", "x")._figure.axes[1].get_ylim() for k in (0, 1)]
+    assert limits[0] == limits[1] and limits[0][0] < 0 and limits[0][1] > 1
+    steep = figures.steps_and_slopes(x, x, 9 + x, "x", "x")._figure.axes[1].get_ylim()
+    assert steep[0] < 0 and steep[1] > 10
+
+
+def test_a_legend_says_how_the_two_kinds_of_arrows_are_scaled():
+    picture = figures.pulls({"x": (0.1 * POINTS, 3 * CODES)}, POINTS, CODES, "Pulls.")
+    ratio = 3 * np.linalg.norm(CODES, axis=1).max() / (0.1 * np.linalg.norm(POINTS, axis=1).max())
+    words = f"drawn {ratio:.2g} times as long"
+    assert words in picture.alt and words in picture._figure.legends[0].get_texts()[0].get_text()
+
+
+def test_errors_below_pictures_do_not_depend_on_the_scale_of_the_pixels():
+    wide = figures.reconstructions(IMAGES * 2 - 1, IMAGES * 1.8 - 1, limits=(-1, 1))
+    np.testing.assert_allclose(wide.data["errors"], PICTURES["reconstructions"]().data["errors"], rtol=1e-6)
+
+
+def test_sixteen_codes_have_sixteen_colours():
+    codes = RNG.normal(size=(16, 2)).astype(np.float32)
+    picture = figures.planes({"now": (POINTS, codes)}, nearest)
+    colours = {tuple(dots.get_facecolor()[0]) for dots in picture._figure.axes[0].collections[1:]}
+    explorer = widgets.QuantizerExplorer(POINTS, codes, nearest)
+    assert len(colours) == len(set(explorer.widget.setup["palette"])) == 16
+    cells = np.frombuffer(explorer.widget.view["cells"], np.uint8)
+    assert set(cells) > set(range(8)) and cells.max() > 8
+
+
+def test_every_panel_has_a_name_and_lines_one_legend():
+    editor = widgets.CodeEditor(np.arange(6).reshape(2, 3), 10, decode).still()
+    assert [axis.get_title() for axis in editor._figure.axes] == ["as it was", "now: 1 code changed", "difference"]
+    lines = {"one": [1, 2], "two": [2, 1]}
+    panels = figures.panels_of_curves({"a": lines, "b": lines}, "step", "x")._figure
+    assert len(panels.legends) == 1 and not any(axis.get_legend() for axis in panels.axes)
+
+
 def tell(explorer, do, **more):
     """Send what the browser sends, and return what it then draws."""
     number = explorer.widget.view["n"] + 1
@@ -269,6 +307,7 @@ def test_fields_tell_what_is_missed_and_what_leaks():
     seen[0, :3] = seen[2, 3] = True
     picture = figures.fields({"net": (seen, (1, 1))}, "x")
     assert "past unseen: 2\nfuture seen: 1" in picture._figure.axes[0].get_title()
+    assert "? earlier, but not seen" in picture._figure.get_supxlabel()
 
 
 @pytest.mark.parametrize("make", [

@@ -70,7 +70,7 @@ def test_an_answer_that_does_not_run_by_itself_is_stood_in_for(source, tmp_path,
     (tmp_path / "progress.json").write_text(json.dumps({"quantizer.nearest_code": {"source": source}}))
     monkeypatch.setenv("VQTUTOR_PROGRESS", str(tmp_path / "progress.json"))
     assert vqtutor.recall("quantizer.nearest_code") is EXERCISES["quantizer.nearest_code"].reference
-    assert "the course's own stands in" in capsys.readouterr().out
+    assert "the course's own is used" in capsys.readouterr().out
 
 
 def test_what_is_written_in_a_file_is_not_kept(monkeypatch, tmp_path):

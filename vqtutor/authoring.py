@@ -34,6 +34,7 @@ ROLES = {
 }
 _DERIVED = ("badges", "setup", "picture")
 _PICTURE_BYTES = 60_000
+_WORK = re.compile(r"^\*[^*\n]*difficulty[^*\n]*\*.*$", re.MULTILINE)  # a header's line about what its exercise takes
 FREE_TEXT_HEADING, NO_TEXT = "### In your own words", "*Write your answer here.*"
 _RUBRIC = re.compile(
     r"\*\*A model answer\.\*\* (?P<model>.+?)\n\n"
@@ -227,6 +228,8 @@ def _nbgrader(cell: NotebookNode) -> dict[str, Any] | None:
         return {"grade": False, "solution": True, "locked": False, "grade_id": cell.id}
     if role == "check":
         points = EXERCISES[metadata["exercise"]].points
+        if EXERCISES[metadata["exercise"]].bonus:  # nbgrader would add its points to the assignment's most
+            return None
         return {"grade": True, "solution": False, "locked": True, "grade_id": cell.id, "points": points}
     if role == "free_text":
         return {"grade": True, "solution": True, "locked": False, "grade_id": cell.id, "points": metadata["points"]}
@@ -268,8 +271,8 @@ def faults(notebook: NotebookNode) -> Iterator[str]:
                 yield f"{metadata['exercise']} must have its header right above its blank and its check right below."
             if not EXERCISES[metadata["exercise"]].hints:
                 yield f"{metadata['exercise']} has no hint."
-        elif role == "header" and not re.search(r"difficulty [123] of 3, about \d+ minutes", cell.source):
-            yield f"the header of {metadata['exercise']} must say 'difficulty 1 of 3, about 5 minutes'."
+        elif role == "header" and not _WORK.search(cell.source):
+            yield f"the header of {metadata['exercise']} has no line for what it takes: write '*difficulty*' there."
         elif role == "check" and f'vqtutor.check("{metadata["exercise"]}", ' not in cell.source:
             yield f"the check of {metadata['exercise']} does not call vqtutor.check with its name."
         elif role == "ask":
@@ -331,11 +334,14 @@ def leaks(notebook: NotebookNode, student: NotebookNode) -> Iterator[str]:
 
 
 def answered(notebook: NotebookNode) -> NotebookNode:
-    """Return a solution notebook with the answers of `lessons/*/answers.py` in its cells."""
+    """Return a solution notebook with the lessons' answers in its cells, and in its headers what exercises take."""
     notebook = copy.deepcopy(notebook)
     for cell in notebook.cells:
         if about(cell).get("role") == "answer":
             cell.source = cell_of(about(cell)["exercise"])
+        elif about(cell).get("role") == "header" and about(cell).get("exercise") in EXERCISES:
+            line = str(EXERCISES[about(cell)["exercise"]].work)
+            cell.source = _WORK.sub(line.replace("\\", r"\\"), cell.source, count=1)
     return notebook
 
 

@@ -48,6 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     new = commands.add_parser("new-exercise", help="write an exercise's stub, its cells and their metadata")
     new.add_argument("lesson", help="its folder in vqtutor/lessons, such as losses")
     new.add_argument("name", help="of the function that students write")
+    new.add_argument("--bonus", action="store_true", help="a puzzle at the lesson's end, whose points are in no total")
     doctor = commands.add_parser("doctor", help="say what is installed here and which data can be had")
     doctor.add_argument("--checks", action="store_true", help="measure every check, and print the table")
     doctor.add_argument(
@@ -128,7 +129,7 @@ def _release(options) -> int:
 def _new_exercise(options) -> int:
     from vqtutor import authoring, scaffold
 
-    files = scaffold.new_exercise(folder := authoring.course_folder(), options.lesson, options.name)
+    files = scaffold.new_exercise(folder := authoring.course_folder(), options.lesson, options.name, options.bonus)
     print("Fill in:", *(f"  {file.relative_to(folder)}" for file in files), sep="\n")
     print(f"Then: vqtutor doctor --misconceptions {options.lesson}.{options.name}, and vqtutor release.")
     return 0

@@ -55,7 +55,7 @@ def train_codec(
     batch_size: int = 16,
     seed: int = 0,
 ) -> Codec:
-    """Train R1's autoencoder with an EMA codebook and restarts of dead codes; you can give your own parts.
+    """Train the Keras VQ-VAE with an EMA codebook and restarts of dead codes; you can give your own parts.
 
     A recipe for a quarter of a minute: the codebook begins on encodings of the first images, the rate falls from 5e-3
     to 0 along a cosine, the decay is 0.9, and batches are small: many small steps do more here than few large ones.

@@ -42,7 +42,7 @@ def run(folder: Path) -> int:
         rows.append((path.stem, "whole lesson", "", f"{time.monotonic() - start:.1f}"))
         notebooks[path.stem] = notebook
     start = time.monotonic()
-    rows.append(("R1's autoencoder", f"2 epochs, {_train(out)}", "", f"{time.monotonic() - start:.1f}"))
+    rows.append(("The Keras VQ-VAE", f"2 epochs, {_train(out)}", "", f"{time.monotonic() - start:.1f}"))
     rows.insert(0, ("lesson", "exercise", "points", "seconds"))
     _write_report(out, rows)
     print(_table(rows))
@@ -112,6 +112,6 @@ def _write_report(out: Path, rows: list[tuple[str, ...]]) -> None:
         "# What was judged\n\n"
         "All lessons just ran on this machine, from top to bottom, on the built-in digits.\n\n"
         "![Ten test images, and below them what the autoencoder makes of their 49 codes.](reconstructions.png)\n\n"
-        "*R1's autoencoder after two epochs on the built-in digits.*\n\n" + "\n".join(lines) + "\n",
+        "*The Keras VQ-VAE after two epochs on the built-in digits.*\n\n" + "\n".join(lines) + "\n",
         encoding="utf-8",
     )

@@ -83,7 +83,7 @@ def rows(dataset: Dataset | str | None = None) -> list[Entry]:
 
 
 def show(dataset: Dataset) -> Picture:
-    """Draw a data set's rows, and PNG, JPEG and WebP for scale: bits an image across, distortion up."""
+    """Draw a data set's rows, and PNG, JPEG and WebP for scale: bits per image against distortion."""
     kept = {row["system"]: row for row in rows(dataset)}
     known = {name: kept[name] for name in FORMATS if name in kept}
     scale = list(known.values()) if len(known) == len(FORMATS) else formats(dataset)

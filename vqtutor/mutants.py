@@ -254,7 +254,7 @@ def _of_argument(name: str) -> Iterator[tuple[str, Told]]:
             f"{name} = 0 * {name}",
             Told(
                 f"{name} is ignored",
-                f"Your answer behaves as if {name} were 0: what it holds does not enter.",
+                f"Your answer behaves as if {name} were 0: its values are not used.",
                 f"Follow {name} through your lines: where is it used?",
             ),
         )
@@ -262,7 +262,7 @@ def _of_argument(name: str) -> Iterator[tuple[str, Told]]:
             f"{name} = jnp.broadcast_to({name}[:1], {name}.shape)",
             Told(
                 f"the first of {name} for all",
-                f"What belongs to the first of {name} is used for all of them.",
+                f"You use what belongs to the first of {name} for all of them.",
                 "Is there an index 0, or a broadcast, where each should use its own?",
             ),
         )
@@ -319,10 +319,14 @@ def _replacements(node: ast.AST, tree: ast.Module, parameters: set[str]) -> Iter
             yield from ((_copy(node, op=other()), slip) for other in _OPERATORS[type(node.op)])
             yield from ((value, slip) for value in node.values)
         case ast.IfExp():
-            slip = Told("a choice that is always made alike", "Of two cases only one is treated.", "What decides here?")
+            slip = Told(
+                "a choice that is always made alike",
+                "Only one of two cases is treated.",
+                "What decides between the two?",
+            )
             yield from ((part, slip) for part in (node.body, node.orelse))
         case ast.Constant(value=bool()):
-            slip = Told("a yes for a no", f"Somewhere stands {not node.value} where {node.value} belongs.", "Which?")
+            slip = Told("a yes for a no", f"Somewhere it says {not node.value} and should say {node.value}.", "Which?")
             yield _copy(node, value=not node.value), slip
         case ast.Constant(value=int() | float()):
             for value in dict.fromkeys((node.value + 1, node.value - 1, 0 * node.value, node.value / 2)):
@@ -331,7 +335,7 @@ def _replacements(node: ast.AST, tree: ast.Module, parameters: set[str]) -> Iter
                         _copy(node, value=type(node.value)(value)),
                         Told(
                             "a number that is off",
-                            f"Your answer behaves as if somewhere {value:g} stood where {node.value:g} belongs.",
+                            f"Your answer behaves as if somewhere you had written {value:g} instead of {node.value:g}.",
                             "Go through your numbers: exponents, axes, factors, indices.",
                         ),
                     )
@@ -339,7 +343,7 @@ def _replacements(node: ast.AST, tree: ast.Module, parameters: set[str]) -> Iter
             texts = [one.value for one in ast.walk(tree) if isinstance(one, ast.Constant)]
             others = {text for text in texts if isinstance(text, str) and text.isidentifier()}
             slip = Told(
-                "a name that is off", f'Somewhere another name stands for "{node.value}".', "Read your strings."
+                "a name that is off", f'Somewhere you use another name instead of "{node.value}".', "Read your strings."
             )
             yield from ((_copy(node, value=other), slip) for other in sorted(others))
         case ast.Call():
@@ -350,8 +354,8 @@ def _replacements(node: ast.AST, tree: ast.Module, parameters: set[str]) -> Iter
                     _copy(node, attr=other),
                     Told(
                         f"{other} for {node.attr}",
-                        f"Your answer behaves as if somewhere {other} stood where {node.attr} belongs.",
-                        f"What is the difference between {other} and {node.attr}, and which is asked for?",
+                        f"Your answer behaves as if somewhere you had written {other} instead of {node.attr}.",
+                        f"What is the difference between {other} and {node.attr}, and which do you need here?",
                     ),
                 )
         case ast.Subscript(ctx=ast.Load()):
@@ -368,7 +372,7 @@ def _replacements(node: ast.AST, tree: ast.Module, parameters: set[str]) -> Iter
                     _copy(node, elts=_without(node.elts, i)),
                     Told(
                         "a part is missing",
-                        "Of several things one is missing.",
+                        "One of several things is missing.",
                         "Count what you return, and what you pass on.",
                     ),
                 )
@@ -387,7 +391,7 @@ def _replacements(node: ast.AST, tree: ast.Module, parameters: set[str]) -> Iter
                     _copy(node, test=ast.Constant(value)),
                     Told(
                         f"a step that {when} happens",
-                        f"What should happen only sometimes {when} happens.",
+                        f"Something that should happen only sometimes {when} happens.",
                         f"What is the meaning of {_short(node.test)}?"
                         if isinstance(node.test, ast.Name)
                         else "When is it meant to?",
@@ -409,26 +413,26 @@ def _replacements(node: ast.AST, tree: ast.Module, parameters: set[str]) -> Iter
                 Told(
                     "an axis squeezed away",
                     "An axis of length 1 is lost.",
-                    "squeeze drops every axis of length 1, also yours.",
+                    "squeeze drops every axis of length 1, including yours.",
                 ),
             )
             yield (
                 _copy(node, value=_held_still(node.value)),
-                Told("no gradient at all", "The values are right, but no gradient passes.", "What holds it still?"),
+                Told("no gradient at all", "The values are right, but no gradient comes through.", "What stops it?"),
             )
         case ast.Name(ctx=ast.Load()) if node.id in parameters:
             yield (
                 _held_still(node),
                 Told(
                     f"{node.id} held still",
-                    f"The values are right, but at one place no gradient passes to {node.id}.",
-                    "Is something inside stop_gradient that should be free?",
+                    f"The values are right, but in one place no gradient reaches {node.id}.",
+                    "Is something inside stop_gradient that should be outside?",
                 ),
             )
 
 
 _TWO_SWAPPED = Told(
-    "two things swapped", "Two things have changed places.", "Look at the order in which they are asked for."
+    "two things swapped", "Two things are swapped.", "Look at the order in which the header asks for them."
 )
 
 
@@ -475,17 +479,15 @@ def _of_call(node: ast.Call) -> Iterator[tuple[ast.AST, Told]]:
             Told(
                 f"{name} without {one.arg}",
                 f"Your answer behaves as if {one.arg} were not given to {name}.",
-                f"What does {name} do where nobody tells it {one.arg}?",
+                f"What does {name} do without {one.arg}?",
             ),
         )
     for i in range(len(node.args) - 1):
         yield (
             _copy(node, args=_swapped(node.args, i)),
-            Told(
-                f"arguments of {name} swapped", f"Two arguments of {name} have changed places.", "Look their order up."
-            ),
+            Told(f"arguments of {name} swapped", f"Two arguments of {name} are swapped.", "Look their order up."),
         )
-    slip = Told(f"{name} is missing", f"Your answer behaves as if {name} were missing.", "Which step does that work?")
+    slip = Told(f"{name} is missing", f"Your answer behaves as if {name} were missing.", "Which step does that?")
     if node.args:  # relu(x) -> x, stop_gradient(x) -> x
         yield node.args[0], slip
     if isinstance(node.func, ast.Attribute) and not _is_module(node.func.value):  # x.mean() -> x

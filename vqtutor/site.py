@@ -86,7 +86,7 @@ def _front(folder: Path, notebooks: dict[str, NotebookNode], source: Path, repor
     return {
         "(alt)": output.metadata["image/png"]["alt"],
         "(kind)": _kind(output),
-        "(lessons)": "\n".join(["| lesson | time | at the end stands |", "|---|---|---|", *rows]),
+        "(lessons)": "\n".join(["| lesson | time | you end up with |", "|---|---|---|", *rows]),
         "(pages)": "\n".join(f"{_number(name)}. {_title(one)} <lessons/{name}>" for name, one in notebooks.items()),
         "(report)": "report" if report else "",
     }

@@ -5,7 +5,7 @@ import json
 import linecache
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stderr
 from dataclasses import replace
 from functools import partial
@@ -16,7 +16,7 @@ from typing import Any
 import jax
 
 from vqtutor import checking
-from vqtutor.checking import CheckFailed, Exercise, State, Verdict, card
+from vqtutor.checking import CheckFailed, Exercise, Question, State, Verdict, card
 from vqtutor.checking import progress as progress_file
 from vqtutor.checking.probe import unwrapped
 from vqtutor.lessons import EXERCISES, LESSONS, QUESTIONS, Lesson, earlier_blanks, earlier_exercises, find, lesson_of
@@ -174,10 +174,8 @@ def recall(id: str) -> Any:
             _right_answers.append(answer)
             card.show(card.Note(f"{exercise.id} - yours, from its lesson"))
             return answer
-        reason = (
-            "No answer of yours that passed is kept here" if answer is None else "Your answer is kept, but fails here"
-        )
-    card.show(card.Note(f"{exercise.id} - the course's own", (f"{reason}, so the course's own stands in.",)))
+        reason = "There is no answer here that passed" if answer is None else "Your answer is saved, but fails here"
+    card.show(card.Note(f"{exercise.id} - the course's own", (f"{reason}, so the course's own is used.",)))
     return exercise.reference
 
 
@@ -254,7 +252,9 @@ def hint(id: str, step: int | None = None) -> None:
         raise ValueError(f"{exercise.id} has {ladder} hints: ask for a step from 1 to {ladder}.")
     title = f"{exercise.id} - hint {step} of {ladder}"
     if step < ladder:
-        card.show(card.Note(title, (exercise.hints[step - 1], "Ask again for the next one.")))
+        lines = exercise.hints[step - 1], "Ask again for the next one."
+        stuck = (f"Stuck for ten minutes? {exercise.work.stuck}",) if step == 1 and exercise.work.stuck else ()
+        card.show(card.Note(title, stuck + lines))
     else:
         card.show(card.Note(title, ("One way to write it:",), code=answer_of(exercise.id)))
 
@@ -278,25 +278,30 @@ def progress() -> None:
     entries, tables = progress_file.load(), []
     for lesson in LESSONS:
         rows = [("exercise", "state", "points", "attempts", "hints used")]
-        for name in lesson.exercises:
+        for name in lesson.blanks:
             entry, most = entries.get(f"{lesson.slug}.{name}", {}), find(f"{lesson.slug}.{name}").points
             numbers = f"{entry.get('points', 0)} of {most}", entry.get("attempts", 0), entry.get("hints", 0)
-            rows.append((name, entry.get("state", State.OPEN), *map(str, numbers)))
+            shown = f"{name} (bonus)" if name in lesson.puzzles else name
+            rows.append((shown, entry.get("state", State.OPEN), *map(str, numbers)))
         begun = any(row[1] != State.OPEN for row in rows[1:])
-        done = all(row[1] == State.PASSED for row in rows[1:])
+        done = all(row[1] == State.PASSED for row in rows[1 : len(lesson.exercises) + 1])
         tables.append(card.Table(_standing(lesson, entries), tuple(rows), open=begun and not done))
-    card.show(card.Note(_count(list(EXERCISES), entries), tables=tuple(tables)))
+    card.show(card.Note(_count(LESSONS, entries), tables=tuple(tables)))
 
 
 def _standing(lesson: Lesson, entries: dict[str, dict[str, Any]]) -> str:
     """Return how far a student is in a lesson, in a line."""
-    return f"{lesson.notebook}: {_count([f'{lesson.slug}.{name}' for name in lesson.exercises], entries)}"
+    return f"{lesson.notebook}: {_count([lesson], entries)}"
 
 
-def _count(ids: list[str], entries: dict[str, dict[str, Any]]) -> str:
-    mine = [entries.get(id, {}) for id in ids]
-    passed, points = (sum(entry.get("state") == State.PASSED for entry in mine), sum(e.get("points", 0) for e in mine))
-    return f"{passed} of {len(ids)} exercises passed, {points} of {sum(EXERCISES[id].points for id in ids)} points"
+def _count(lessons: Sequence[Lesson], entries: dict[str, dict[str, Any]]) -> str:
+    """Return how many exercises are passed, with points; puzzles are mentioned once one is solved."""
+    ids = [f"{lesson.slug}.{name}" for lesson in lessons for name in lesson.exercises]
+    puzzles = [f"{lesson.slug}.{name}" for lesson in lessons for name in lesson.puzzles]
+    passed, solved = (sum(entries.get(id, {}).get("state") == State.PASSED for id in one) for one in (ids, puzzles))
+    points, most = sum(entries.get(id, {}).get("points", 0) for id in ids), sum(EXERCISES[id].points for id in ids)
+    bonus = f"; {solved} of {len(puzzles)} bonus puzzles solved" if solved else ""
+    return f"{passed} of {len(ids)} exercises passed, {points} of {most} points{bonus}"
 
 
 def answer(id: str, choice: Any) -> None:
@@ -304,7 +309,8 @@ def answer(id: str, choice: Any) -> None:
 
     Args:
       id: a question, such as "quantizer.q_flat".
-      choice: the letter of a choice; `...` while it is still open.
+      choice: the letter of a choice, or the choice itself; of a line of code also its number, as 3 or "line 3"; `...`
+        while it is still open.
     """
     question = QUESTIONS[id]
     letters = ", ".join(question.choices)
@@ -312,14 +318,26 @@ def answer(id: str, choice: Any) -> None:
         lines = tuple(f"{letter}) {text}" for letter, (text, _) in question.choices.items())
         card.show(card.Note(question.asks, (*lines, f"Not chosen yet: write one of {letters} and run the cell again.")))
         return
-    if choice not in question.choices:
-        raise ValueError(f"{choice!r} is not one of the choices: write one of {letters}, in quotes.")
-    verdict = "that is the one" if choice == question.best else f"the one that holds is {question.best}"
+    said, choice = choice, _letter(question, choice)
+    if not choice:
+        raise ValueError(f"{said!r} is not one of the choices: write one of {letters}, in quotes.")
+    verdict = "that is right" if choice == question.best else f"the right one is {question.best}"
     lines = [f"You chose {choice}; {verdict}."]
     for letter in sorted(question.choices, key=lambda letter: letter != choice):
         text, why = question.choices[letter]
         lines.append(f"{letter}) {text} - {why}")
     card.show(card.Note(question.asks, tuple(lines)))
+
+
+def _letter(question: Question, said: Any) -> str:
+    """Return the letter of the choice with this letter, this line number or these words; "" if there is none."""
+    plain = lambda text: "".join(str(text).lower().replace("`", "").split())  # noqa: E731
+    for letter, (text, _) in question.choices.items():
+        line, _, words = text.partition(": ") if text.startswith("line ") else (text, "", text)
+        names = {letter, plain(text), plain(line), plain(line).removeprefix("line"), plain(words)}
+        if plain(said) in names:
+            return letter
+    return ""
 
 
 def compare(what: str, guess: Any, found: float) -> None:
@@ -335,7 +353,7 @@ def compare(what: str, guess: Any, found: float) -> None:
         lines = (f"It is {found:.4g}.", "You made no guess. Make one next time: a wrong guess teaches more than none.")
     else:
         off = abs(float(guess) - found) / max(abs(found), 1e-12)
-        miss = f"That is too {'high' if float(guess) > found else 'low'}. What did you not expect?"
+        miss = f"That is too {'high' if float(guess) > found else 'low'}. What surprised you?"
         near = "That is close." if off < 0.15 else miss
         lines = (f"You said {float(guess):.4g}; it is {found:.4g}.", near)
     card.show(card.Note(what, lines))

@@ -18,6 +18,39 @@ class State(StrEnum):
     OPEN = "not written yet"
 
 
+class Kind(StrEnum):
+    """What a blank asks for."""
+
+    TRANSCRIPTION = "transcription"  # what the text says, as code
+    DECISION = "decision"  # several answers do, and the student chooses
+    DEBUGGING = "debugging"  # find what is wrong, or build what finds it
+    PROOF = "proof"  # work out what has to hold
+    PUZZLE = "puzzle"  # a bonus: its points are counted apart
+
+
+@dataclass(frozen=True)
+class Work:
+    """What an exercise takes.
+
+    Args:
+      kind: see `Kind`.
+      importance, difficulty: from 1 to 3.
+      minutes: that most students need.
+      stuck: what to do after ten minutes without an idea, in a sentence.
+    """
+
+    kind: Kind = Kind.TRANSCRIPTION
+    importance: int = 2
+    difficulty: int = 1
+    minutes: int = 5
+    stuck: str = ""
+
+    def __str__(self) -> str:
+        levels = f"importance {self.importance} of 3, difficulty {self.difficulty} of 3, about {self.minutes} minutes"
+        bonus = "bonus puzzle, in no total; " if self.kind == Kind.PUZZLE else ""
+        return f"*{bonus}{levels}.* Stuck for ten minutes? {self.stuck}"
+
+
 @dataclass(frozen=True)
 class Probe:
     """Runs an answer with inputs of its own and returns named arrays.
@@ -92,6 +125,7 @@ class Exercise:
       seconds: of the answer's own processor time for all probes together. The first call compiles; an exercise whose
         reference needs over two seconds gets more than the default.
       tried: what the probes observed beforehand of the catalogue and of small mistakes, see tried.py.
+      work: what it takes.
     """
 
     id: str
@@ -105,6 +139,7 @@ class Exercise:
     base: type | None = None
     seconds: float = 10.0
     tried: Tried = Tried()
+    work: Work = Work()
     lesson: str = field(init=False)
     name: str = field(init=False)
 
@@ -116,6 +151,11 @@ class Exercise:
     @property
     def points(self) -> int:
         return sum(probe.points for probe in self.probes)
+
+    @property
+    def bonus(self) -> bool:
+        """Whether it is a puzzle, whose points are in no total."""
+        return self.work.kind == Kind.PUZZLE
 
     @cached_property
     def catalogue(self) -> tuple[Any, ...]:

@@ -19,7 +19,7 @@ from vqtutor.checking.tried import behaves_as, fingerprints, shows
 RELATIVE_TOLERANCE = 1e-4
 SMALLEST_SCALE = 0.1  # the tolerance is relative to this where the right answer is zero everywhere
 
-_OPEN = "Write your answer in the cell above and run it; until then the course's own answer stands in below."
+_OPEN = "Write your answer in the cell above and run it; until then the cells below use the course's own answer."
 
 
 @dataclass(frozen=True)

@@ -64,14 +64,14 @@ _zeros = _when("Your result is 0 everywhere.", lambda e, o: o.dtype.kind != "b" 
 def _constant(pairs: Sequence[Pair]) -> str | None:
     right, own = (np.unique([np.ravel(pair[i])[:1] for pair in pairs if pair[i].size == 1]) for i in (0, 1))
     if len(pairs) > 1 and all(e.size == o.size == 1 for e, o in pairs) and len(right) > 1 == len(own):
-        return f"Your result is {own[0]:.4g} each time, whatever comes in." if np.isfinite(own[0]) else None
+        return f"Your result is {own[0]:.4g} each time, whatever the input is." if np.isfinite(own[0]) else None
     return None
 
 
 def _dtype(pairs: Sequence[Pair]) -> str | None:
     if _on_all(pairs, lambda e, o: e.dtype != o.dtype and _same(e, o)):
         expected, observed = pairs[0]
-        return f"The values are right, but as {observed.dtype}; {expected.dtype} is asked for."
+        return f"The values are right, but as {observed.dtype}; they should be {expected.dtype}."
     return None
 
 
@@ -169,7 +169,7 @@ def _repeated(pairs: Sequence[Pair]) -> str | None:
 
 def _shapes(pairs: Sequence[Pair]) -> str:
     expected, observed = pairs[0]
-    return f"it is {list(observed.shape)}, and {list(expected.shape)} is asked for"
+    return f"it is {list(observed.shape)}, and should be {list(expected.shape)}"
 
 
 def _shape(pairs: Sequence[Pair]) -> str | None:
@@ -183,7 +183,7 @@ def _shape(pairs: Sequence[Pair]) -> str | None:
         if np.ptp(off) == 0 and abs(off[0, 0]) == 1:
             axes = _say_axes(tuple(np.flatnonzero(more[0]).tolist()), 9)
             hint = f" One {'more' if off[0, 0] > 0 else 'less'} along {axes} than there should be."
-    return f"The shape is {list(observed.shape)}; {list(expected.shape)} is asked for.{hint}"
+    return f"The shape is {list(observed.shape)}; it should be {list(expected.shape)}.{hint}"
 
 
 # -- the right shape, other values -------------------------------------------------------------------------------------
@@ -359,7 +359,7 @@ def _by_part(pairs: Sequence[Pair]) -> str | None:
                 continue
             where = f"that changes along {_say_axes(kept, 9)} and is the same along {_say_axes(along, 9)}"
             for off, sentence in (
-                (by_amount, f"Your values are off by an amount {where}: which term has to do with one of them only?"),
+                (by_amount, f"Your values are off by an amount {where}: which term depends on only one of them?"),
                 (by_factor, f"Your values are off by a factor {where}: what do you divide by, or multiply with?"),
             ):
                 if _on_all(pairs, lambda e, o, off=off, along=along: _same(o, off(e * 1.0, o * 1.0, along))):
@@ -512,7 +512,7 @@ _inside_right = _when(
     ),
 )
 _another_order = _when(
-    "The values are right, but stand in another order.",
+    "The values are right, but in another order.",
     lambda e, o: e.shape == o.shape and len(np.unique(e)) > 2 and _same(np.sort(e, axis=None), np.sort(o, axis=None)),
 )
 

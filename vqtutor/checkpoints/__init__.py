@@ -144,7 +144,7 @@ def _tell(about: dict[str, Any], data: Dataset, what: str, yours: Sequence[str],
     """Show whose code runs with the weights."""
     lines = [] if about["data"] == data.name else [f"There are none for {data.title}: these are of {about['title']}."]
     lines += [f"Your own code runs with them: {', '.join(yours)}."] if yours else []
-    lines += [f"The course's own stands in where yours has other parameters: {', '.join(others)}."] if others else []
+    lines += [f"The course's own code is used where yours has other parameters: {', '.join(others)}."] if others else []
     steps, batch = about["trained"][what]
     title = f"{what}: weights of {steps:,} steps of {batch}, {about['title']}"
     card.show(card.Note(title, tuple(lines)))

@@ -206,10 +206,10 @@ class Gradebook:
         rows = self._db.execute("SELECT student, question, points, remark, version FROM marks")
         return {(student, question): Mark(*mark) for student, question, *mark in rows}
 
-    def exercises(self) -> list[str]:
-        """Return the exercises of every lesson that anybody handed in."""
+    def exercises(self, bonus: bool = False) -> list[str]:
+        """Return the exercises of every lesson that anybody handed in, or with `bonus` its puzzles."""
         lessons = {row[0] for row in self._db.execute("SELECT DISTINCT lesson FROM answers")}
-        return [id for id, exercise in EXERCISES.items() if exercise.lesson in lessons]
+        return [id for id, one in EXERCISES.items() if one.lesson in lessons and one.bonus == bonus]
 
     def of_student(self, student: str) -> dict[str, dict[str, Any]]:
         """Return {exercise: verdict, with "cell" and "note"} of a student."""

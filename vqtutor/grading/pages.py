@@ -27,7 +27,7 @@ STOPPED = {
     Outcome.LATE: "stopped: it did not return in time",
     Outcome.DIED: "ended its own process",
     Outcome.FLOOD: "sent back too much",
-    Outcome.FORGED: "meddled with its own checking",
+    Outcome.FORGED: "interfered with its own check",
     Outcome.APART: "does not run apart from its notebook: look at it by hand",
     Outcome.BY_HAND: "could not be judged: look at it by hand",
     "MemoryError": "asked for more memory than there is",
@@ -65,7 +65,7 @@ class _Report:
         for student, _, question, text in book.texts():
             self.texts[student][question] = text
         given = {question for (_, question), mark in self.marks.items() if mark.points is not None}
-        self.ids = book.exercises()
+        self.ids, self.puzzles = book.exercises(), book.exercises(bonus=True)
         self.marked = [id for id in FREE_TEXTS if id in given]  # they count from their first mark on
         asked = {question for texts in self.texts.values() for question in texts}
         self.asked = [id for id in FREE_TEXTS if id in asked | given]
@@ -105,11 +105,13 @@ class _Report:
                 open(part / "grades.json", "w", encoding="utf-8") as data,
             ):
                 rows = marks.writer(table)
-                rows.writerow(["student", *ids, *self.marked, "points", "max_points"])
+                rows.writerow(["student", *ids, *self.marked, "points", "max_points", "bonus_points"])
                 data.write(f'{{"max_points": {most}, "students": {{')
                 for at, student in enumerate(book.students()):
                     verdicts, texts = book.of_student(student), self.free_text(student)
+                    bonus = {id: verdicts[id] for id in self.puzzles if id in verdicts}
                     verdicts = {id: verdicts[id] for id in ids if id in verdicts}  # in the order of the course
+                    extra = sum(verdict["points"] for verdict in bonus.values()) if bonus else ""
                     points = [verdict["points"] for verdict in verdicts.values()]
                     points = number(sum(points + [text["points"] or 0 for text in texts.values()]))
                     if student in absent and not texts:
@@ -119,12 +121,10 @@ class _Report:
                     cells = [verdicts[id]["points"] if id in verdicts else "" for id in ids]
                     cells += [texts[id]["points"] if id in texts else "" for id in self.marked]
                     cells = ["" if cell is None else cell for cell in [*cells, points]]
-                    rows.writerow([marks.safe(student), *cells, most])
-                    records = {
-                        id: {name: value for name, value in verdict.items() if name not in ("cell", "exercise")}
-                        for id, verdict in verdicts.items()
-                    }
-                    entry = {"points": points, "exercises": records} | ({"free_text": texts} if texts else {})
+                    rows.writerow([marks.safe(student), *cells, most, extra])
+                    entry = {"points": points, "exercises": _records(verdicts)}
+                    entry |= {"bonus": _records(bonus)} if bonus else {}
+                    entry |= {"free_text": texts} if texts else {}
                     entry = json.dumps(entry, ensure_ascii=False)
                     data.write(f"{',' if at else ''}\n{json.dumps(student, ensure_ascii=False)}: {entry}")
                     for id, verdict in verdicts.items():
@@ -137,8 +137,9 @@ class _Report:
                             stopped.append((student, id, why))
                     for id, text in texts.items():
                         written[id].append((student, text))
-                    cards = [(id, verdict | {"card": _card(verdict)}) for id, verdict in verdicts.items()]
+                    cards = [(id, one | {"card": _card(one)}) for id, one in (verdicts | bonus).items()]
                     values = dict(points=points, most=most, exercises=cards, damaged=damaged[student], texts=texts)
+                    values["bonus"] = list(bonus)
                     text = self.page["student"].render(title=f"Feedback for {student}", asks=FREE_TEXTS, **values)
                     (part / page).write_text(text, encoding="utf-8")
                 data.write("\n}}\n")
@@ -185,6 +186,14 @@ class _Report:
         text = self.page["marking"].render(title=f"Marking {id}", **values)
         (part / "marking" / f"{id}.html").write_text(text, encoding="utf-8")
         return count
+
+
+def _records(verdicts: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return what grades.json says of verdicts."""
+    return {
+        id: {name: value for name, value in verdict.items() if name not in ("cell", "exercise")}
+        for id, verdict in verdicts.items()
+    }
 
 
 def _html(markdown: str) -> str:

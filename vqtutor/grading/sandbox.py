@@ -299,7 +299,7 @@ def unpack(exercise: Exercise, text: bytes) -> Reply:
         return Reply(Outcome.OBSERVED, failed, seen[: len(names)], seen[len(names) :])
     except Exception:  # of any type: every value in it can be chosen to raise one
         return Reply(
-            Outcome.FORGED, "What came back is not what the probes send: your code meddled with its own checking."
+            Outcome.FORGED, "What came back is not what the probes send: your code interfered with its own check."
         )
 
 

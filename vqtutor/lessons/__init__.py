@@ -19,6 +19,7 @@ class Lesson:
       notebook: its notebook's name, which begins with its number.
       title: its heading.
       exercises, questions, free_texts: their names, in the notebook's order.
+      puzzles: names of the exercises at its end that earn a bonus.
     """
 
     slug: str
@@ -27,6 +28,12 @@ class Lesson:
     exercises: tuple[str, ...]
     questions: tuple[str, ...]
     free_texts: tuple[str, ...] = ()
+    puzzles: tuple[str, ...] = ()
+
+    @property
+    def blanks(self) -> tuple[str, ...]:
+        """Exercises, then puzzles."""
+        return self.exercises + self.puzzles
 
     @property
     def number(self) -> str:
@@ -45,6 +52,7 @@ LESSONS = (
         title="Start here",
         exercises=("to_unit_range",),
         questions=("q_discrete", "q_fewer"),
+        puzzles=("two_greys",),
     ),
     Lesson(
         slug="primer",
@@ -69,6 +77,7 @@ LESSONS = (
             "q_transform",
             "q_step",
         ),
+        puzzles=("reveal_kernel",),
     ),
     Lesson(
         slug="quantizer",
@@ -84,6 +93,10 @@ LESSONS = (
         ),
         questions=("q_flat", "q_leak", "q_distance"),
         free_texts=("borders",),
+        puzzles=(
+            "as_products",
+            "two_faced",
+        ),
     ),
     Lesson(
         slug="losses",
@@ -99,8 +112,9 @@ LESSONS = (
             "uniform_prior_nats",
             "perplexity",
         ),
-        questions=("q_beta_zero", "q_perplexity", "q_constant"),
+        questions=("q_line", "q_beta_zero", "q_perplexity", "q_constant"),
         free_texts=("two_measures",),
+        puzzles=("worth_of_place",),
     ),
     Lesson(
         slug="vqvae",
@@ -115,6 +129,7 @@ LESSONS = (
         ),
         questions=("q_shape", "q_codes", "q_discrete", "q_use"),
         free_texts=("one_code",),
+        puzzles=("patch_of", "touches"),
     ),
     Lesson(
         slug="ema",
@@ -128,8 +143,9 @@ LESSONS = (
             "EMAVectorQuantizer",
             "restart_dead_codes",
         ),
-        questions=("q_decay", "q_debias", "q_one_latent"),
+        questions=("q_decay", "q_debias", "q_line", "q_one_latent"),
         free_texts=("ten_times",),
+        puzzles=("cheapest_merge",),
     ),
     Lesson(
         slug="pixelcnn",
@@ -145,6 +161,7 @@ LESSONS = (
         ),
         questions=("q_once", "q_blind", "q_edges", "q_suspects", "q_temperature", "q_depth"),
         free_texts=("never_a_nine",),
+        puzzles=("waves", "temperature_for"),
     ),
     Lesson(
         slug="gated",
@@ -158,6 +175,7 @@ LESSONS = (
         ),
         questions=("q_one_way", "q_suspects", "q_equal_time", "q_labels", "q_condition"),
         free_texts=("left_half",),
+        puzzles=("which_class", "guide"),
     ),
 )
 
@@ -180,7 +198,7 @@ class _ById(Mapping):
         return len(self._lesson)
 
 
-EXERCISES: Mapping[str, Exercise] = _ById(Exercise, lambda lesson: lesson.exercises, "exercises")
+EXERCISES: Mapping[str, Exercise] = _ById(Exercise, lambda lesson: lesson.blanks, "exercises")
 QUESTIONS: Mapping[str, Question] = _ById(Question, lambda lesson: lesson.questions, "questions")
 FREE_TEXTS: Mapping[str, FreeText] = _ById(FreeText, lambda lesson: lesson.free_texts, "questions")
 

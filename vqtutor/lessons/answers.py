@@ -55,7 +55,7 @@ def uses(id: str, text: str) -> dict[str, str]:
 def given(id: str, text: str) -> str:
     """Return the source of the lesson's given definitions that a text uses, or ""."""
     lesson = lesson_of(id)
-    cells = {name: cell for name, cell in _cells(lesson.slug).items() if name not in lesson.exercises}
+    cells = {name: cell for name, cell in _cells(lesson.slug).items() if name not in lesson.blanks}
     return "".join(f"{cell}\n\n" for name, cell in cells.items() if re.search(rf"\b{name}\b", text))
 
 

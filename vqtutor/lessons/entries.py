@@ -10,7 +10,7 @@ from typing import Any
 
 import haiku as hk
 
-from vqtutor.checking.exercise import Exercise, Misconception, Question, Slip, Tried
+from vqtutor.checking.exercise import Exercise, Kind, Misconception, Question, Slip, Tried, Work
 from vqtutor.checking.tried import observations
 from vqtutor.lessons import lesson_of
 from vqtutor.lessons.answers import answer_of, define, reference
@@ -55,6 +55,12 @@ def exercise(
     right: Mapping[str, Any],
     hints: tuple[str, ...],
     seconds: float = 10.0,
+    *,
+    kind: str,
+    importance: int,
+    difficulty: int,
+    minutes: int,
+    stuck: str,
 ) -> Exercise:
     """Return an exercise of a lesson. Its answer is a text in answers.py, its probes are in probes.py.
 
@@ -66,6 +72,7 @@ def exercise(
       right: {what differs: another right answer}.
       hints: from vague to precise; the answer is added as the last one.
       seconds: see `Exercise`.
+      kind, importance, difficulty, minutes, stuck: see `Work`.
     Raises:
       ValueError: an edit finds nothing to change.
     """
@@ -86,6 +93,7 @@ def exercise(
         can=can,
         seconds=seconds,
         tried=_tried(id),
+        work=Work(Kind(kind), importance, difficulty, minutes, stuck),
     )
 
 

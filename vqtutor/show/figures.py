@@ -19,10 +19,13 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 WIDTH = 8.0  # inches; fits a notebook's column
 # Okabe and Ito's eight colours (2008), distinct with any colour vision; codes have numbers as well.
 PALETTE = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#999999"]
+# On a plane each code has a colour of its own, also the ninth; those after the sixteenth have only their numbers.
+CODE_COLOURS = [*PALETTE, "#aa4499", "#bbcc33", "#a6761d", "#b8a9e0", "#ffaabb", "#808000", "#40e0d0", "#e0e0e0"]
 STYLE = {
     "font.size": 10,
     "axes.spines.top": False,
@@ -160,9 +163,13 @@ def mosaics(panels: Mapping[str, np.ndarray], alt: str, limits: tuple[float, flo
 
 
 def reconstructions(originals: np.ndarray, decoded: np.ndarray, limits: tuple[float, float] = (0, 1)) -> Picture:
-    """Draw originals above their reconstructions, both [N, H, W, 1], with each pair's mean squared error."""
+    """Draw originals above their reconstructions, both [N, H, W, 1], with each pair's mean squared error.
+
+    Errors are those of pixels from 0 to 1, whatever the limits, so that two pictures' numbers can be compared.
+    """
     originals, decoded = np.asarray(originals), np.asarray(decoded)
-    errors = np.mean((originals - decoded) ** 2, axis=tuple(range(1, originals.ndim)))
+    scale = limits[1] - limits[0]
+    errors = np.mean(((originals - decoded) / scale) ** 2, axis=tuple(range(1, originals.ndim)))
     alt = (
         f"{len(originals)} images in a row, and below each its reconstruction; "
         f"mean squared errors from {errors.min():.4f} to {errors.max():.4f}."
@@ -182,14 +189,14 @@ def _draw_plane(axis, points, codebook, nearest, reach, dead) -> tuple[np.ndarra
     codes = jnp.asarray(codebook)  # students' functions expect jax arrays
     cells = np.asarray(nearest(jnp.asarray(grid), codes)).reshape(len(x), len(x))
     indices = np.asarray(nearest(jnp.asarray(points), codes)).astype(int)
-    colours = ListedColormap([PALETTE[k % len(PALETTE)] for k in range(len(codebook))])
+    colours = ListedColormap([CODE_COLOURS[k % len(CODE_COLOURS)] for k in range(len(codebook))])
     scale = dict(cmap=colours, vmin=-0.5, vmax=len(codebook) - 0.5)
     axis.imshow(
         cells, extent=(-reach, reach, -reach, reach), origin="lower", alpha=0.25, interpolation="nearest", **scale
     )
     axis.scatter(*points.T, c=indices, s=9, linewidths=0, **scale)
     for k, (a, b) in enumerate(codebook):
-        colour, shape = ("white", "X") if dead[k] else (PALETTE[k % len(PALETTE)], "o")
+        colour, shape = ("white", "X") if dead[k] else (colours.colors[k], "o")
         axis.scatter(a, b, marker=shape, s=290 if dead[k] else 190, color=colour, edgecolors="black", zorder=3)
         axis.text(a, b, str(k), ha="center", va="center_baseline", fontsize=9, fontweight="bold", zorder=4)
     axis.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
@@ -263,8 +270,10 @@ def panels_of_curves(panels: Mapping[str, Mapping[str, Sequence[float]]], xlabel
             for i, (name, values) in enumerate(series.items()):
                 axis.plot(values, label=name, color=PALETTE[i], linestyle=("-", "--", ":", "-.")[i % 4])
             axis.set(xlabel=xlabel, ylabel=ylabel)
-        if len(series) > 1:
+        if len(series) > 1 and len(panels) == 1:
             axes[0, 0].legend()
+        elif len(series) > 1:  # one legend for all panels
+            figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(series))
     data = {f"{ylabel}, {name}": values for ylabel, series in panels.items() for name, values in series.items()}
     return Picture(figure, alt, data if len(panels) > 1 else next(iter(panels.values())))
 
@@ -302,13 +311,15 @@ def spreads(panels: Mapping[str, Mapping[str, Sequence[float]]], what: str) -> P
 
 
 def steps_and_slopes(x: np.ndarray, values: np.ndarray, slopes: np.ndarray, xlabel: str, alt: str) -> Picture:
-    """Draw a function above its slope, both [N] over x [N]."""
+    """Draw a function above its slope, both [N] over x [N]. The slope's axis shows 0 and 1, whatever the slopes are."""
     figure, axes = _figure(3.6, 2, 1, sharex=True)
     with rc_context(STYLE):
         for (axis,), y, name, colour in zip(axes, (values, slopes), ("value", "slope"), PALETTE[:2], strict=True):
             axis.plot(x, y, ".", markersize=3, color=colour)
             axis.set_ylabel(name)
-        axes[-1][0].set_xlabel(xlabel)
+        axes[-1][0].set(xlabel=xlabel, ylim=(min(-0.25, np.min(slopes) - 0.25), max(1.25, np.max(slopes) + 0.25)))
+        for level in (0, 1):
+            axes[-1][0].axhline(level, color="#cccccc", linewidth=0.8, zorder=0)
     return Picture(figure, alt, {"x": x, "values": values, "slopes": slopes})
 
 
@@ -319,7 +330,7 @@ def pulls(
 
     Args:
       panels: title -> (pull on the points [N, 2], pull on the codes [K, 2]): negative gradients. Each kind of arrow has
-        one scale in all panels; a missing arrow is a pull of zero.
+        one scale in all panels, and a legend says how the two compare; a missing arrow is a pull of zero.
       points: [N, 2].
       codebook: [K, 2].
     """
@@ -345,6 +356,14 @@ def pulls(
             data |= {f"{title}: pull on vectors": sides[0], f"{title}: pull on codes": sides[1]}
             axis.set(title=title, xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="dimension 0")
         axes[0, 0].set_ylabel("dimension 1")
+        times = longest[1] / longest[0]
+        kinds = {
+            f"pull on a vector, drawn {times:.2g} times as long": (PALETTE[0], 2),
+            "pull on a code": (PALETTE[5], 5),
+        }
+        lines = [Line2D([], [], color=colour, linewidth=width, label=name) for name, (colour, width) in kinds.items()]
+        figure.legend(handles=lines, loc="outside lower center", ncols=2)
+    alt = f"{_words(alt)} A vector's arrow is drawn {times:.2g} times as long as the same pull on a code."
     return Picture(figure, alt, data)
 
 
@@ -437,6 +456,8 @@ def fields(panels: Mapping[str, tuple[np.ndarray, tuple[int, int]]], alt: str) -
             missed = int(np.sum(before & ~field))
             leaked = int(np.sum(field & ~before))
             axis.set_title(f"{title}\npast unseen: {missed}\nfuture seen: {leaked}")
+        legend = "x the place   \u2022 seen from there   ? earlier, but not seen   white, no dot: later, and not seen"
+        figure.supxlabel(legend, fontsize=9)
     return Picture(figure, alt, {title: field for title, (field, _) in panels.items()})
 
 

@@ -60,7 +60,7 @@ def chart(rows: Sequence[dict[str, Any]], title: str) -> Picture:
             axis.set_yticks([floor, *axis.get_yticks()], ["0", *(f"{tick:g}" for tick in axis.get_yticks())])
         _name(axis, places, names)
         axis.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8, title="bits an image, distortion")
-    alt = f"{title}, bits an image across and distortion up, {len(rows)} systems. {'; '.join(lines)}."
+    alt = f"{title}, bits per image (horizontal) and distortion (vertical) of {len(rows)} systems. {'; '.join(lines)}."
     return Picture(figure, alt, data)
 
 

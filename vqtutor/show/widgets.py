@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import traitlets
 
-from vqtutor.show.figures import PALETTE, Picture, code_maps, planes, rows_of_images
+from vqtutor.show.figures import CODE_COLOURS, PALETTE, Picture, code_maps, planes, rows_of_images
 
 _GRID = 128  # places of a plane's cells, across
 
@@ -54,7 +54,8 @@ class _Explorer:
     def __init__(self, widget: type[_Widget], specs: list[dict[str, Any]], **setup):
         name = type(self).__name__
         self._heard, self._remark = 0, ""
-        self.widget = widget(setup={"name": name, "specs": specs, "palette": PALETTE, **setup})
+        palette = CODE_COLOURS if widget is _Plane else PALETTE  # on maps only the most frequent codes have colours
+        self.widget = widget(setup={"name": name, "specs": specs, "palette": palette, **setup})
         self.widget.on_msg(self._hear)
         self.draw()
 
@@ -109,7 +110,7 @@ def _plane(points: np.ndarray, codebook: np.ndarray, nearest: Callable, reach: f
     return {
         "points": points.tobytes(),
         "indices": indices.tobytes(),
-        "cells": np.uint8(cells % len(PALETTE)).tobytes(),
+        "cells": np.uint8(cells % len(CODE_COLOURS)).tobytes(),
         "codes": len(codebook),
         "spots": [[f"code {k}", float(a), float(b)] for k, (a, b) in enumerate(codebook)],
         "distortion": distortion,
@@ -375,7 +376,10 @@ class CodeEditor(_Explorer):
             f"A decoded image, the image decoded with {self._changed} of {self.indices.size}, and their "
             f"difference, grey where there is none. Row {row}, column {column} has code {self.indices[self.where]}."
         )
-        picture = rows_of_images({f"as it was, {self._changed}, difference": self._images()}, alt, self.limits)
+        picture = rows_of_images({"": self._images()}, alt, self.limits)
+        titles = ("as it was", f"now: {self._changed}", "difference")
+        for axis, title in zip(picture._figure.axes, titles, strict=True):
+            axis.set_title(title, fontsize=10)
         picture.data["indices"] = self.indices.copy()
         return picture
 

@@ -3,13 +3,14 @@
 import haiku as hk
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vqtutor.lessons.quantizer.answers import look_up, nearest_code, straight_through
 
 
 def batch_statistics(z_e, indices, num_codes):
     """Return (counts [K], sums [K, D]) of the vectors z_e [..., D] that chose each code."""
-    # Write your answer below. jax.nn.one_hot(indices, num_codes) is one way to begin.
+    # Write your answer below.
     ### BEGIN SOLUTION
     one_hot = jax.nn.one_hot(indices.reshape(-1), num_codes)
     return one_hot.sum(axis=0), one_hot.T @ z_e.reshape(-1, z_e.shape[-1])
@@ -27,7 +28,7 @@ def smooth_counts(counts, epsilon):
 
 def update_codebook(counts, sums, z_e, indices, decay, epsilon):
     """Return (counts [K], sums [K, D], codebook [K, D]) after one batch."""
-    # Write your answer below (four lines). Use your batch_statistics and your smooth_counts.
+    # Write your answer below. Use your batch_statistics and your smooth_counts.
     ### BEGIN SOLUTION
     batch_counts, batch_sums = batch_statistics(z_e, indices, len(counts))
     counts = decay * counts + (1 - decay) * batch_counts
@@ -54,7 +55,7 @@ class EMAVectorQuantizer(hk.Module):
         self.epsilon = epsilon
 
     def __call__(self, z_e, is_training):
-        # Write your answer below (about ten lines).
+        # Write your answer below.
         # hk.get_state(name, shape, init=...): the start of counts and sums can be init=lambda *_: an_array.
         ### BEGIN SOLUTION
         codebook = hk.get_state("codebook", self.shape, init=hk.initializers.RandomUniform(-0.05, 0.05))
@@ -72,8 +73,8 @@ class EMAVectorQuantizer(hk.Module):
 
 
 def restart_dead_codes(key, counts, sums, codebook, z_e, threshold):
-    """Return (counts [K], sums [K, D], codebook [K, D]) with every dead code put on a vector of its own."""
-    # Write your answer below (five lines or so). jax.random.permutation(key, n) shuffles 0 to n - 1.
+    """Return (counts [K], sums [K, D], codebook [K, D]) with every dead code put on a different vector."""
+    # Write your answer below. jax.random.permutation(key, n) shuffles 0 to n - 1.
     ### BEGIN SOLUTION
     rows = z_e.reshape(-1, z_e.shape[-1])
     dead = counts < threshold
@@ -81,4 +82,22 @@ def restart_dead_codes(key, counts, sums, codebook, z_e, threshold):
     fresh = rows[shuffled[jnp.arange(len(counts)) % len(rows)]]  # one for each code, dead or not
     counts = jnp.where(dead, 1.0, counts)
     return counts, jnp.where(dead[:, None], fresh, sums), jnp.where(dead[:, None], fresh, codebook)
+    ### END SOLUTION
+
+
+def cheapest_merge(counts, codebook):
+    """Return (i, j, rise), i < j: the two codes of [K, D] to be merged, and the rise of the sum of squared errors.
+
+    Each code is the mean of its counts [K] vectors. The vectors of both then share one code, at their mean.
+    """
+    # Write your answer below.
+    ### BEGIN SOLUTION
+    counts, codebook = np.asarray(counts, float), np.asarray(codebook, float)
+    rises = {}
+    for i in range(len(counts)):
+        for j in range(i + 1, len(counts)):
+            weight = counts[i] * counts[j] / max(counts[i] + counts[j], 1)
+            rises[i, j] = weight * np.sum((codebook[i] - codebook[j]) ** 2)
+    i, j = min(rises, key=rises.get)
+    return i, j, rises[i, j]
     ### END SOLUTION

@@ -22,4 +22,12 @@ EQUAL: dict[str, dict[str, str]] = {
         "line 16: `z_e` -> `jax": "an index has no gradient",
         "line 19: `z_e` -> `jax": "no loss is differentiated through it",
     },
+    "cheapest_merge": {
+        "stop_gradient": "nothing is differentiated through it",
+        "dropped": "arrays of JAX are as good as NumPy's",
+        "`np.asarray(": "arrays of JAX are as good as NumPy's",
+        "`max(1, counts[i] + counts[j])`": "the larger of two has no order",
+        "line 10: `1` -> `2`": "two codes that both have vectors have two of them at least",
+        "`codebook[j] - codebook[i]`": "it is squared",
+    },
 }

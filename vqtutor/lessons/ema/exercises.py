@@ -11,12 +11,14 @@ from vqtutor.lessons.entries import decorated, edit, exercise
 batch_statistics = exercise(
     "ema.batch_statistics",
     can="It counts and adds up, for each code, the vectors that chose it.",
+    kind="transcription", importance=3, difficulty=2, minutes=7,
+    stuck="Take four vectors and two codes, and add them up by hand; then print the one-hot array.",
     wrong={
         "means in place of sums": (edit("one_hot.T @", "(one_hot / jnp.maximum(one_hot.sum(axis=0), 1)).T @"),
-            "You return the mean of each code's vectors; the sum is asked for.",
+            "You return the mean of each code's vectors; it should be their sum.",
             "Sums of several batches can be added up and divided later; means of batches of unequal size cannot."),
         "shares in place of counts": (edit("one_hot.sum", "one_hot.mean"),
-            "You return the share of each code among all vectors; how many there are is asked for.",
+            "You return each code's share of all vectors; return how many vectors it has.",
             "A count is a whole number."),
         "mean over the batch": (edit("one_hot.sum", "one_hot.mean", "one_hot.T @", "one_hot.T / indices.size @"),
             "Counts and sums are both divided by the number of vectors.",
@@ -30,18 +32,18 @@ batch_statistics = exercise(
             "Repeated indices should add up: .at[i].add does, and so does a product with one-hot rows."),
         "sums on their side": (
             edit("one_hot.T @ z_e.reshape(-1, z_e.shape[-1])", "z_e.reshape(-1, z_e.shape[-1]).T @ one_hot"),
-            "The sums are [D, K]; one code a row, [K, D], is asked for.",
+            "The sums are [D, K]; they should have one code in each row, [K, D].",
             "Look at the order of your matrix product."),
         "the two swapped": (edit("[-1])", "[-1]), one_hot.sum(axis=0)", "return one_hot.sum(axis=0), ", "return "),
-            "Counts and sums have changed places.",
+            "Counts and sums are swapped.",
             "The counts come first."),
         "no room for unused codes": (edit("(-1), num_codes", "(-1), int(indices.max()) + 1"),
-            "There are rows only up to the highest index that occurs: codes that nobody chose are missing.",
-            "Every code has a row, also one that nobody chose: there are num_codes of them."),
+            "There are rows only up to the highest index that occurs: codes that no vector chose are missing.",
+            "Every code has a row, even if no vector chose it: there are num_codes rows."),
         "nobody has zero": (edit("one_hot.sum(axis=0)", "jnp.maximum(one_hot.sum(axis=0), 1)"),
             edit("one_hot.sum(axis=0)", "one_hot.sum(axis=0) + 1"),
-            "A code that nobody chose is counted as chosen once.",
-            "Keeping counts away from zero comes later; here a count says what happened."),
+            "A code that no vector chose is counted as chosen once.",
+            "Keeping counts away from zero comes later; here, just count."),
         "numbers counted, not vectors": (edit("one_hot.sum(axis=0)", "one_hot.sum(axis=0) * z_e.shape[-1]"),
             "Each count is D times too large: you count the numbers in the vectors.",
             "A vector counts once, whatever its length."),
@@ -68,8 +70,9 @@ batch_statistics = exercise(
         "jitted": decorated("(lambda f: jax.jit(f, static_argnums=2))"),
     },
     hints=(
-        "Flatten first: z_e to [N, D], indices to [N]. Then every shape comes down to a list.",
-        "One-hot rows, [N, K], say who chose what. Their sum over N is one of the two; a product with z_e the other.",
+        "Flatten first: z_e to [N, D], indices to [N]. Then it is a list, whatever the shape was.",
+        "One-hot rows, [N, K], say which vector chose which code. Their sum over N is one result; a product with z_e "
+        "gives the other.",
         "`one_hot.sum(axis=0)` is [K], and `one_hot.T @ z_e` is [K, D].",
     ),
 )  # fmt: skip
@@ -77,9 +80,11 @@ batch_statistics = exercise(
 smooth_counts = exercise(
     "ema.smooth_counts",
     can="It keeps every count above 0, so that no code is divided by nothing.",
+    kind="transcription", importance=2, difficulty=1, minutes=5,
+    stuck="Try it for the counts [0, 4]: what should their sum be afterwards?",
     wrong={
         "total not kept": (lambda c, e: c + e,
-            "Epsilon is added and the total has grown by K epsilon.",
+            "You add epsilon, so the total has grown by K epsilon.",
             "Scale back, so that the counts sum to what they summed to before."),
         "shares in place of counts": (edit(" * total", ""),
             "The result sums to 1: it was not scaled back to the total.",
@@ -89,7 +94,7 @@ smooth_counts = exercise(
             "Laplace smoothing gives epsilon to every code, then scales all of them."),
         "epsilon counted once": (edit("len(counts) * ", ""),
             "The total is off: epsilon was added to every code but counted once when scaling back.",
-            "How much did all K codes get together?"),
+            "How much did the K codes get in total?"),
         "scaled to the number of codes": (edit(" * total", " * len(counts)"),
             "The result sums to K; it should sum to what the counts summed to.",
             "The total is the number of vectors, not of codes."),
@@ -98,7 +103,7 @@ smooth_counts = exercise(
             "Give every code epsilon first."),
         "epsilon shared out": (lambda c, e: (c + e / len(c)) / (c.sum() + e) * c.sum(),
             "Each code gets epsilon / K; every one should get epsilon.",
-            "Epsilon is what one code gets."),
+            "Every single code gets epsilon."),
         "only empty codes get epsilon": (lambda c, e: (lambda s: s / s.sum() * c.sum())(jnp.where(c == 0, e, c)),
             lambda c, e: jnp.where(c == 0, e, c),
             "Epsilon goes to codes with count 0 alone, so a count of 0.0001 ends up below one of 0.",
@@ -140,9 +145,12 @@ def _by_hand(counts, sums, z_e, indices, decay, epsilon):
 update_codebook = exercise(
     "ema.update_codebook",
     can="It moves a codebook towards the mean of its vectors, without a gradient.",
+    kind="transcription", importance=3, difficulty=2, minutes=8,
+    stuck="Write down the shape of everything you have and everything you need, and begin with the counts alone.",
     wrong={
         "decay and its rest swapped": (edit("    batch_counts,", "    decay = 1 - decay\n    batch_counts,"),
-            "The past gets 1 - decay and the batch decay: with 0.99 the codes would jump to every new batch.",
+            "The past has the weight 1 - decay and the batch has decay: with 0.99 the codes would jump to every new "
+            "batch.",
             "Decay is the share of the past that is kept."),
         "batch added at full weight": (edit("(1 - decay) * ", "", times=2),
             "The batch is added at full weight, so counts and sums grow far above those of one batch.",
@@ -153,8 +161,9 @@ update_codebook = exercise(
         "running mean of batch means": (edit("(1 - decay) * batch_sums", f"(1 - decay) * {_MEANS}"),
             edit("    counts =", f"    mean = decay * sums / counts[:, None] + (1 - decay) * {_MEANS}\n    counts =",
                 _DIVISION, "mean"),
-            "You average the means of batches, and a code that nobody chose has a mean of 0: it drifts to the origin.",
-            "Average counts and sums apart, and divide at the end."),
+            "You average the means of batches, and a code that no vector chose has a mean of 0: it drifts to the "
+            "origin.",
+            "Average counts and sums separately, and divide at the end."),
         "smoothed counts kept": (edit("return counts", "return smooth_counts(counts, epsilon)"),
             "The counts come back smoothed; epsilon would be added again at every step.",
             "Smooth only for the division."),
@@ -162,35 +171,37 @@ update_codebook = exercise(
             "Counts and sums are right, but the sums are divided by counts that were not smoothed.",
             "A code whose count has faded would be divided by nearly nothing."),
         "epsilon added, total not kept": (edit("smooth_counts(counts, epsilon)", "(counts + epsilon)"),
-            "The counts are right, but those that divide have grown by epsilon: every code is pulled to the origin.",
+            "The counts are right, but you divide by counts that have grown by epsilon: every code is pulled to the "
+            "origin.",
             "Use your smooth_counts."),
         "the batch alone": (edit(_DIVISION, "batch_sums / smooth_counts(batch_counts, epsilon)[:, None]"),
             edit(_DIVISION, _MEANS),
-            "The codebook is made of this batch alone; the running sums and counts do not enter it.",
+            "The codebook is made of this batch alone; you do not use the running sums and counts.",
             "Divide what you return: the running sums by the running counts."),
         "old counts divide new sums": (
             edit("    counts =", "    old = counts\n    counts =", "smooth_counts(counts", "smooth_counts(old"),
             "The new sums are divided by the counts from before the update.",
-            "Sums and counts have to be of the same moment."),
+            "Sums and counts have to be from the same step."),
         "the codebook of before": (
             edit("    counts =", f"    old = {_DIVISION}\n    counts =", f", {_DIVISION}", ", old"),
-            "Counts and sums are right, but the codebook comes from those that were handed in.",
-            "Update first, divide then."),
+            "Counts and sums are right, but you compute the codebook from the ones that were passed in.",
+            "Update first, then divide."),
         "unchosen codes do not fade": (
             edit("    counts =", "    decay = jnp.where(batch_counts > 0, decay, 1.0)\n    counts =",
                 "decay * sums + (1 - decay)", "decay[:, None] * sums + (1 - decay[:, None])"),
-            "The counts of codes that nobody chose stay as they were, so nothing ever shows that a code is dead.",
-            "A batch without a vector for a code says something too: 0."),
+            "The counts of codes that no vector chose stay as they were, so nothing ever shows that a code is dead.",
+            "A batch without a vector for a code counts as well: as 0."),
         "shares in place of counts": (edit("* batch_counts", "* batch_counts / indices.size"),
             "The batch's counts are divided by the number of vectors, and its sums are not.",
-            "Counts and sums have to speak of the same vectors."),
+            "Counts and sums have to be about the same vectors."),
         "debiased": (edit("return counts, sums,", "return counts / (1 - decay), sums / (1 - decay),"),
-            "Counts and sums are divided by 1 - decay. The codebook is the same, since both are; the state is not.",
-            "Debiasing mends averages that start at 0. Yours start at one vector a code."),
+            "Counts and sums are divided by 1 - decay. The codebook stays the same, because both are divided; the "
+            "state does not.",
+            "Debiasing is for averages that start at 0. Yours start at one vector per code."),
         "order of the three": (edit("return counts, sums, ", "return sums, counts, "),
             edit("return counts, sums, ", "return ", "[:, None]", "[:, None], counts, sums"),
             edit("return counts, sums, ", "return counts, ", "[:, None]", "[:, None], sums"),
-            "The three come back in another order.",
+            "The three results are in another order.",
             "counts, sums, codebook."),
     },
     right={
@@ -209,9 +220,9 @@ update_codebook = exercise(
             edit(_DIVISION, "sums * (1 + counts.size * epsilon / counts.sum()) / (counts + epsilon)[:, None]"),
     },
     hints=(
-        "Your batch_statistics says what this batch holds. How much of the past is kept?",
-        "new = decay * old + (1 - decay) * of this batch, for counts and for sums alike.",
-        "The codebook is sums / smooth_counts(counts, epsilon)[:, None], with the new ones of both.",
+        "Your batch_statistics gives counts and sums of this batch. How much of the past is kept?",
+        "new = decay * old + (1 - decay) * batch, for counts and for sums.",
+        "The codebook is sums / smooth_counts(counts, epsilon)[:, None], with the new sums and counts.",
     ),
 )  # fmt: skip
 
@@ -219,32 +230,35 @@ update_codebook = exercise(
 repair_start = exercise(
     "ema.repair_start",
     can="It begins a running mean in which a code that no vector chooses stays where it is.",
+    kind="debugging", importance=3, difficulty=1, minutes=4,
+    stuck="Ask where a code ends up if no vector chooses it for a hundred batches, and work back to the first.",
     wrong={
         "counts at zero": (lambda c: (jnp.zeros(len(c)), c),
-            "The sums begin at the codebook, the counts at 0: a code that nobody chose is divided by nearly nothing.",
-            "How many vectors must a code stand for, if their sum is the code?"),
+            "The sums begin at the codebook, the counts at 0: the sum of a code that no vector chose is divided by "
+            "nearly nothing.",
+            "If the sum of some vectors is the code itself, how many vectors must that be?"),
         "both at zero": (lambda c: (jnp.zeros(len(c)), jnp.zeros_like(c)),
-            "Nothing explodes now, but a code that nobody chose is 0 divided by nearly 0: it snaps to the origin.",
-            "Before any vector came, sums over counts should be the codebook."),
+            "Nothing explodes now, but a code that no vector chose is 0 divided by nearly 0: it lands on the origin.",
+            "Before the first batch, sums divided by counts should be the codebook."),
         "sums at zero": (lambda c: (jnp.ones(len(c)), jnp.zeros_like(c)),
-            "The counts say one vector a code, and the sums say it lies at the origin.",
-            "Before any vector came, sums over counts should be the codebook."),
+            "The counts say that each code has one vector, and the sums say that this vector is at the origin.",
+            "Before the first batch, sums divided by counts should be the codebook."),
         "a tiny count": (*(lambda c, e=e: (jnp.full(len(c), e), c) for e in (1e-5, 1e-6, 1e-4, 1e-3, 1e-2)),
-            "The counts are no longer 0, but so small that sums over counts are far away from the codebook.",
-            "How many vectors must a code stand for, if their sum is the code?"),
+            "The counts are no longer 0, but so small that sums divided by counts are far away from the codebook.",
+            "If the sum of some vectors is the code itself, how many vectors must that be?"),
         "one vector in all": (lambda c: (jnp.full(len(c), 1 / len(c)), c),
             "All codes together stand for one vector, while each sum is a whole code.",
             "One vector for each code, then."),
         "a lighter or heavier start": (
             *(lambda c, n=n: (jnp.full(len(c), n), n * c) for n in (10.0, 1 / 6, 0.01, 0.1, 100.0)),
-            "Sums over counts are the codebook, so nothing jumps; but each code stands for another number of vectors "
-            "than the one asked for.",
+            "Sums divided by counts are the codebook, so nothing jumps; but each code stands for more or less than "
+            "one vector.",
             "One vector for each code: the more there are, the longer it takes to learn from real ones."),
         "counts of the wrong shape": (lambda c: (jnp.ones((len(c), 1)), c), lambda c: (jnp.ones_like(c), c),
-            "The counts are a column; one number a code, [K], is asked for.",
-            "jnp.ones of the length of the codebook."),
+            "The counts are a column; they should have one number for each code, [K].",
+            "Take jnp.ones, with the length of the codebook."),
         "the two swapped": (lambda c: (c, jnp.ones(len(c))),
-            "Counts and sums have changed places.",
+            "Counts and sums are swapped.",
             "The counts come first."),
     },
     right={
@@ -257,7 +271,7 @@ repair_start = exercise(
         "jitted": decorated("jax.jit"),
     },
     hints=(
-        "Look at a code that nobody chose. After one step its sum is 0.99 of what it was. And its count?",
+        "Look at a code that no vector chose. After one step its sum is 0.99 of what it was. And its count?",
         "The codebook is sums / counts. What must the counts be at the start, when the sums are the codebook?",
     ),
 )  # fmt: skip
@@ -299,11 +313,13 @@ _LOOK_UP_AGAIN = """\
 ema_vector_quantizer = exercise(
     "ema.EMAVectorQuantizer",
     can="It quantizes, and while training it moves its own codebook.",
+    kind="transcription", importance=3, difficulty=3, minutes=12,
+    stuck="First write it without any update, until its values pass; then add the state.",
     wrong={
         "update before look-up": (edit("        return {", _LOOK_UP_AGAIN),
             edit("        return {", _LOOK_UP_AGAIN.replace("after[2]", "jax.lax.stop_gradient(after[2])")),
-            "When training, vectors are looked up in the codebook of after the update: a step ahead of evaluation.",
-            "Look up with the codebook as it came; what you set is for the next batch."),
+            "In training, you look vectors up in the codebook after the update: one step ahead of evaluation.",
+            "Look up with the codebook as it was; what you set is for the next batch."),
         "updates at evaluation": (edit("if is_training:", "if True:"),
             "Looking at test images moves the codebook.",
             "What does is_training say?"),
@@ -311,7 +327,7 @@ ema_vector_quantizer = exercise(
             "The state is the same after a training step as before: nothing was set.",
             "hk.set_state keeps a value for the next call."),
         "is_training turned round": (edit("if is_training:", "if not is_training:"),
-            "The codebook rests in training and moves at evaluation.",
+            "The codebook stays as it is in training and moves at evaluation.",
             "Which of the two should change the state?"),
         "only the codebook is kept": (edit(f"{_NAMES}, after", '["codebook"], after[2:]'),
             "The codebook is set and counts and sums are not: the next step starts from the old ones.",
@@ -324,19 +340,20 @@ ema_vector_quantizer = exercise(
             "The codebook is a parameter, so an optimizer would move it as well.",
             "hk.get_state, not hk.get_parameter: nothing in this layer is trained."),
         "counts at zero": (edit("repair_start(codebook)", "jnp.zeros(len(codebook)), codebook"),
-            "The counts begin at 0 and the sums at the codebook: a code that nobody chooses explodes.",
-            "You mended this start in the exercise above."),
+            "The counts begin at 0 and the sums at the codebook: a code that no vector chooses explodes.",
+            "You wrote the right start in the exercise above."),
         "both at zero": (edit("repair_start(codebook)", "jnp.zeros(len(codebook)), jnp.zeros_like(codebook)"),
             "Counts and sums begin at 0: a code that the first batch leaves out becomes 0.",
-            "You mended this start in the exercise above."),
+            "You wrote the right start in the exercise above."),
         "sums at zero": (edit("repair_start(codebook)", "jnp.ones(len(codebook)), jnp.zeros_like(codebook)"),
             edit("repair_start(codebook)", "jnp.ones(len(codebook)), codebook[::-1]"),
             "The counts begin at 1 and the sums at 0: every code starts to move to the origin.",
-            "Sums over counts are the codebook, from the start on."),
+            "Sums divided by counts should be the codebook from the start."),
         "state only when training": (
             edit("counts = hk.", "counts = is_training and hk.", "sums = hk.", "sums = is_training and hk."),
-            "Started for evaluation, counts and sums are missing: the state would change its tree at the first step.",
-            "Ask for all of the state first, and only then whether this is training."),
+            "When the network is initialised for evaluation, counts and sums are missing: the state would change its "
+            "structure at the first training step.",
+            "Ask for all of the state first, and look at is_training only after that."),
         "all codes start alike": (edit(_INIT, "jnp.zeros"), edit(_INIT, "jnp.ones"),
             "Every code starts at the same place, so index 0 wins every tie and the others are dead from the start.",
             "Give hk.get_state an initializer that spreads the rows."),
@@ -350,14 +367,14 @@ ema_vector_quantizer = exercise(
             "z_q is the code itself: the decoder's gradient ends here, and the encoder never learns.",
             "Pass z_e and the codes through straight_through."),
         "codes after straight-through": (edit('"codes": codes', '"codes": straight_through(z_e, codes)'),
-            "`codes` is the straight-through output: a commitment loss on it is worth something and pulls nobody.",
+            "`codes` is the straight-through output: a commitment loss on it has a value but pulls nothing.",
             "`codes` are the rows as looked up."),
         "decay is a constant": (edit("indices, self.decay", "indices, 0.99"),
-            "The layer does not listen to the decay it is given.",
-            "Keep the argument in __init__ and hand it to update_codebook."),
+            "The layer ignores the decay it is given.",
+            "Keep the argument in __init__ and pass it to update_codebook."),
         "epsilon is a constant": (edit("self.epsilon)", "1e-5)"),
-            "The layer does not listen to the epsilon it is given.",
-            "Keep the argument in __init__ and hand it to update_codebook."),
+            "The layer ignores the epsilon it is given.",
+            "Keep the argument in __init__ and pass it to update_codebook."),
         "indices left out": (edit(', "indices": indices', ""),
             "The indices are missing from what you return.",
             'Return all three: "z_q", "codes" and "indices".'),
@@ -397,45 +414,48 @@ _SHUFFLED, _FRESH = "jax.random.permutation(key, len(rows))", "rows[shuffled[jnp
 
 restart_dead_codes = exercise(
     "ema.restart_dead_codes",
-    can="It gives every dead code a new start on a vector of its own, also inside jit.",
+    can="It gives every dead code a new start on a different vector, also inside jit.",
+    kind="decision", importance=3, difficulty=3, minutes=12,
+    stuck="Do it with a Python loop over the codes; when it is right, ask which array the loop fills.",
     wrong={
         "counts not reset": (edit(_COUNTS, ""),
-            "A restarted code keeps its count, so it is dead again at the next step and never comes to rest.",
-            "It begins anew: as if it stood for one vector."),
+            "A restarted code keeps its count, so it is dead again at the next step, and is restarted over and over.",
+            "It starts afresh, as if one vector had chosen it."),
         "sums not reset": (edit(_SUMS, "sums"),
             "A restarted code keeps its old sums, so the next update throws it back to where it was.",
-            "Sums over counts should be the code, from its first moment on."),
+            "Its sum divided by its count should be the code, right from the restart."),
         "only the codebook changes": (edit(_COUNTS, "", _SUMS, "sums"),
-            "The codes move, but counts and sums still say what they said: the next update undoes it all.",
-            "A running mean begins anew with its count and its sum."),
+            "The codes move, but counts and sums are still the old ones: the next update undoes it all.",
+            "To restart a running mean, restart its count and its sum."),
         "one place for all": (edit(_SHUFFLED, "jnp.tile(jax.random.randint(key, (), 0, len(rows)), len(rows))"),
             edit(_SHUFFLED, "jnp.zeros(len(rows), int)"),
-            "All dead codes are put on one and the same vector; of codes on one place, only the first is ever chosen.",
-            "Each needs a vector of its own."),
+            "All dead codes are put on the same vector; when several codes are in one place, only the first is ever "
+            "chosen.",
+            "Each needs a different vector."),
         "drawn with replacement": (edit(_FRESH, "rows[jax.random.randint(key, (len(counts),), 0, len(rows))]"),
-            "Two codes can be put on the same vector: rows are drawn one by one, without regard to each other.",
-            "Shuffle the rows and deal them out, or draw without replacement."),
+            "Two codes can be put on the same vector: rows are drawn independently of each other.",
+            "Shuffle the rows and take them in turn, or draw without replacement."),
         "always the same vectors": (edit(_SHUFFLED, "jnp.arange(len(rows))"),
             edit("permutation(key", "permutation(jax.random.key(0)"),
             "The key is not used: the first vectors of the batch are taken, which are the corners of the first image.",
             "Let the key choose the rows."),
         "noise in place of vectors": (edit(_FRESH, "jax.random.normal(key, codebook.shape)"),
             edit(_FRESH, "jax.random.uniform(key, codebook.shape, minval=-0.05, maxval=0.05)"),
-            "Dead codes are put on random points; few vectors live there, and they will die again.",
+            "Dead codes are put on random points; there are few vectors there, so they will die again.",
             "Put them where the encoder's outputs are."),
         "everybody restarts": (edit("counts < threshold", "counts < jnp.inf"),
-            "Living codes are moved as well, and all they had learned is lost.",
-            "Only codes whose count is below the threshold."),
+            "Living codes are moved as well, so everything they had learned is lost.",
+            "Move only codes whose count is below the threshold."),
         "the living restart": (edit("counts < threshold", "counts >= threshold"),
             edit("counts < threshold", "counts > threshold"),
             "The comparison is the other way round: the codes in use are moved, and the dead stay.",
-            "Dead is what is below the threshold."),
+            "A code is dead if its count is below the threshold."),
         "dead at the threshold": (edit("counts < threshold", "counts <= threshold"),
             "A code whose count is exactly the threshold is restarted; only those below it are dead.",
             "Below, or at most?"),
         "counts reset to zero": (edit("(dead, 1.0", "(dead, 0.0"),
             "A restarted code has count 0: its sum is divided by nearly nothing, and it is dead again at once.",
-            "As if it stood for one vector."),
+            "Start it as if one vector had chosen it."),
         "every count reset": (edit("jnp.where(dead, 1.0, counts)", "jnp.ones_like(counts)"),
             "The counts of the living are set to 1 as well.",
             "Only what belongs to dead codes changes."),
@@ -443,8 +463,8 @@ restart_dead_codes = exercise(
             "The sums of the living change as well.",
             "Only what belongs to dead codes changes."),
         "near a vector, not on it": (edit(_FRESH, f"{_FRESH} + 0.01 * jax.random.normal(key, codebook.shape)"),
-            "Noise is added to the vectors; the contract here is a row of z_e as it is.",
-            "Distinct rows need no noise to be told apart."),
+            "You add noise to the vectors; here a code should become a row of z_e as it is.",
+            "The rows are different already, so they need no noise."),
     },
     right={
         "numbered rows":
@@ -459,9 +479,96 @@ restart_dead_codes = exercise(
         "jitted": decorated("jax.jit"),
     },
     hints=(
-        "Three steps: who is dead; one vector for each code, chosen by the key; jnp.where puts them in.",
+        "Three steps: find the dead codes; choose a vector for each code, with the key; put them in with jnp.where.",
         "`jax.random.permutation(key, len(vectors))` shuffles row numbers; take as many as there are codes, and with "
         "`% len(vectors)` there are always enough.",
         "jnp.where(dead[:, None], fresh, codebook); likewise the sums, and jnp.where(dead, 1.0, counts).",
+    ),
+)  # fmt: skip
+
+
+def _pairs(score, rise=None):
+    """Choose the pair with the least score(n, m, squared distance), and return its rise, by default the score."""
+
+    def answer(counts, codebook):
+        counts, codebook = np.asarray(counts, float), np.asarray(codebook, float)
+        pairs = [(i, j) for j in range(len(counts)) for i in range(j)]
+        of = lambda pair, f: f(*counts[list(pair)], np.sum(np.subtract(*codebook[list(pair)]) ** 2))  # noqa: E731
+        best = min(pairs, key=lambda pair: of(pair, score))
+        return *best, of(best, rise or score)
+
+    return answer
+
+
+def _ward(n, m, d):
+    return n * m / max(n + m, 1) * d
+
+
+def _as_arrays(counts, codebook):
+    counts, codebook = jnp.asarray(counts), jnp.asarray(codebook)
+    apart = jnp.sum((codebook[:, None] - codebook) ** 2, axis=-1)
+    rise = counts[:, None] * counts * apart / jnp.maximum(counts[:, None] + counts, 1)
+    rise = jnp.where(jnp.tri(len(counts)) > 0, jnp.inf, rise)
+    i, j = jnp.unravel_index(jnp.argmin(rise), rise.shape)
+    return i, j, rise[i, j]
+
+
+def _by_moving(n, m, d):
+    """What the vectors of both pay when their codes move to the mean, each along its part of the way."""
+    return n * d * (m / max(n + m, 1)) ** 2 + m * d * (n / max(n + m, 1)) ** 2
+
+
+def _as_a_mean_of_squares(n, m, d):
+    """The variance of a coin that falls n times on one code and m times on the other, for all n + m."""
+    share = n / max(n + m, 1)
+    return (n + m) * share * (1 - share) * d
+
+
+cheapest_merge = exercise(
+    "ema.cheapest_merge",
+    can="It makes a codebook smaller by one code, at the least cost: Ward's criterion, from 1963.",
+    kind="puzzle", importance=1, difficulty=3, minutes=20,
+    stuck="Put 3 vectors on the code 0 and 1 vector on the code 4. Where is their mean, and what is the "
+    "squared error of the four now?",
+    wrong={
+        "the nearest two": (_pairs(lambda n, m, d: d), _pairs(lambda n, m, d: d, _ward),
+            "You merge the two codes that are nearest to each other, however many vectors each of them has.",
+            "Two codes lie close together and serve half of all vectors. Who pays?"),
+        "the two rarest": (_pairs(lambda n, m, d: n + m, _ward), _pairs(lambda n, m, d: n + m),
+            "You merge the two codes that are chosen least, however far apart they are.",
+            "Two rare codes at opposite ends: where would their mean be?"),
+        "product of the counts": (_pairs(lambda n, m, d: n * m * d),
+            "The product of both counts grows too fast: twice the vectors should pay twice as much.",
+            "How far does each code move to the common mean?"),
+        "everybody pays the whole way": (_pairs(lambda n, m, d: (n + m) * d),
+            "You let all vectors pay the whole distance between the codes; the new code lies in between.",
+            "How far does each code move to the common mean?"),
+        "half way": (_pairs(lambda n, m, d: (n + m) / 4 * d), _pairs(_ward, lambda n, m, d: (n + m) / 4 * d),
+            "You put the new code half way between the two. The mean lies nearer to the code with more vectors.",
+            "Where is the mean of 3 vectors at 0 and one at 4?"),
+        "the rarer one moves over": (_pairs(lambda n, m, d: min(n, m) * d),
+            "You give the rarer code's vectors to the other code, which stays where it is; it may move to the mean.",
+            "Which place of the common code is the cheapest?"),
+        "distance, not its square": (_pairs(lambda n, m, d: n * m / max(n + m, 1) * d**0.5),
+            "You use distances; they should be squared errors.",
+            "What does the error of a vector grow with, when its code moves away?"),
+        "a mean, not a sum": (_pairs(_ward, lambda n, m, d: _ward(n, m, d) / max(n + m, 1)),
+            "The pair is right, and the rise is divided by the number of vectors.",
+            "It should be the sum of squared errors."),
+        "larger index first": (edit("return i, j, rises", "return j, i, rises"),
+            "The two codes are right, but in the other order.",
+            "The smaller index comes first."),
+    },
+    right={
+        "arrays": _as_arrays,
+        "by moving": _pairs(_by_moving),
+        "the variance of a coin": _pairs(_as_a_mean_of_squares),
+        "in single precision": lambda counts, codebook: (
+            lambda i, j, rise: (np.int32(i), np.int32(j), np.float32(rise))
+        )(*_pairs(_ward)(counts, codebook)),
+    },
+    hints=(
+        "The mean of n vectors at a and m at b lies at (n a + m b) / (n + m). How far is that from a, and from b?",
+        "n vectors move by m / (n + m) of the way, m by n / (n + m). Square, multiply by how many they are, and add.",
     ),
 )  # fmt: skip

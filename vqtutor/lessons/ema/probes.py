@@ -202,6 +202,18 @@ def _compiled(answer):
     }
 
 
+# -- cheapest_merge ---------------------------------------------------------------------------------------------------
+
+# Here the nearest two codes, the two rarest, and others that a wrong weight would choose are seven different answers.
+_COUNTS = array([35, 20, 43, 1, 29, 22, 36], np.float32)
+_PLACES = array([[2, 1], [4, 1.5], [-4, 4], [-4, -3], [0.5, -2.5], [2.5, -1], [2, 0]], np.float32)
+
+
+def _merged(answer, counts, codebook):
+    i, j, rise = answer(counts, codebook)
+    return {"the two codes": np.array([as_floats(i), as_floats(j)], np.float32), "rise": as_floats(rise)}
+
+
 PROBES = {
     "batch_statistics": (
         Probe("a list of vectors", lambda answer: _statistics(answer, Z, Z_INDICES, 6)),
@@ -235,5 +247,12 @@ PROBES = {
         Probe("the dead", _dead),
         Probe("who goes where", _choices),
         Probe("compiled", _compiled),
+    ),
+    "cheapest_merge": (
+        Probe("seven codes", lambda answer: _merged(answer, _COUNTS, _PLACES)),
+        Probe("three numbers a code", lambda answer: _merged(answer, array([9.0, 4.0, 3.0, 8.0]), CODEBOOK[:4])),
+        Probe(
+            "dead codes", lambda answer: {"rise": as_floats(answer(array([0, 0, 9, 3], np.float32), _PLACES[:4])[2])}
+        ),
     ),
 }

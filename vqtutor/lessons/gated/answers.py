@@ -18,7 +18,7 @@ def half_convolution(x, w):
 
 def stack_masks(kernel_size, mask_type):
     """Return (vertical [k // 2 + 1, k], horizontal [1, k // 2 + 1]), masks of 0 and 1."""
-    # Write your answer below (four lines). NumPy arrays can be changed in place.
+    # Write your answer below.
     ### BEGIN SOLUTION
     half = kernel_size // 2
     above, left = np.ones((half + 1, kernel_size)), np.ones((1, half + 1))
@@ -29,7 +29,7 @@ def stack_masks(kernel_size, mask_type):
 
 def gate(features):
     """Return tanh of the first half of the channels times sigmoid of the second: [..., 2C] -> [..., C]."""
-    # Write your answer below (two lines).
+    # Write your answer below.
     ### BEGIN SOLUTION
     signal, door = jnp.split(features, 2, axis=-1)
     return jnp.tanh(signal) * jax.nn.sigmoid(door)
@@ -47,7 +47,7 @@ class GatedBlock(hk.Module):
         self.residual = residual
 
     def __call__(self, vertical, horizontal, condition=None):
-        # Write your answer below (about twelve lines). half_convolution(x, w * mask[..., None, None]) does step 1.
+        # Write your answer below. half_convolution(x, w) is there.
         ### BEGIN SOLUTION
         seen = []
         for name, mask, x in zip(
@@ -68,7 +68,7 @@ class GatedBlock(hk.Module):
 
 def complete(key, logits_fn, indices, known):
     """Draw the unknown codes of maps [B, H, W], each given those before it in raster order."""
-    # Write your answer below. It is your sampler, with one line more.
+    # Write your answer below.
     ### BEGIN SOLUTION
     columns = indices.shape[2]
 
@@ -79,4 +79,28 @@ def complete(key, logits_fn, indices, known):
         return indices.at[:, row, column].set(value)
 
     return jax.lax.fori_loop(0, indices.shape[1] * columns, fill_in, jnp.asarray(indices, jnp.int32))
+    ### END SOLUTION
+
+
+def which_class(logits_fn, indices, num_classes):
+    """Return float [B, C]: how probable each label is for code maps int [B, H, W], if all are equally frequent.
+
+    logits_fn(indices, labels), with labels int [B], gives the prior's logits [B, H, W, K] under these labels.
+    """
+    # Write your answer below.
+    ### BEGIN SOLUTION
+    nats = []
+    for label in range(num_classes):
+        log_shares = jax.nn.log_softmax(logits_fn(indices, jnp.full(len(indices), label)))
+        own = jnp.take_along_axis(log_shares, indices[..., None], axis=-1)
+        nats.append(-own.sum(axis=(1, 2, 3)))
+    return jax.nn.softmax(-jnp.stack(nats, axis=1), axis=1)
+    ### END SOLUTION
+
+
+def guide(with_label, without_label, strength):
+    """Return logits [..., K]: those without a label at strength 0, with it at 1, and farther that way beyond."""
+    # Write your answer below.
+    ### BEGIN SOLUTION
+    return without_label + strength * (with_label - without_label)
     ### END SOLUTION

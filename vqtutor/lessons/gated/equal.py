@@ -23,4 +23,7 @@ EQUAL: dict[str, dict[str, str]] = {
         "`0` -> `-1`": "the place that is drawn too early is drawn again",
         "`jnp.asarray(indices, jnp.int32)` -> `indices`": "integers go in",
     },
+    "guide": {
+        "stop_gradient": "nothing is differentiated through it",
+    },
 }

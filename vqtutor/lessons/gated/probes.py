@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vqtutor.checking.exercise import Probe
-from vqtutor.lessons.inputs import as_floats, compiled, network, normal, pull_back
+from vqtutor.lessons.inputs import array, as_floats, compiled, network, normal, plain, pull_back
 
 FEATURES = normal(np.random.default_rng(8), 2, 3, 5, 6)
 
@@ -261,6 +261,39 @@ def _unknown_codes(answer):
     }
 
 
+# -- which_class ------------------------------------------------------------------------------------------------------
+
+_drawn = np.random.default_rng(21)
+_OF_LABELS = _drawn.normal(size=(1, 7, 7, 6)) + 0.25 * _drawn.normal(size=(4, 7, 7, 6))
+_OF_LABELS += np.arange(4).reshape(4, 1, 1, 1)  # which changes all logits of a place alike
+_TO_CLASSIFY = array(_drawn.integers(0, 6, (5, 7, 7)), np.int32)
+
+
+def _by_table(scale):
+    table = array((scale * _OF_LABELS).astype(np.float32))
+    return lambda indices, labels: table[labels] + 0.1 * scale * indices[..., None]
+
+
+def _classes(answer, scale, number):
+    shares = compiled(lambda maps: answer(_by_table(scale), maps, number))(_TO_CLASSIFY)
+    return {"probabilities": as_floats(shares)}
+
+
+# -- guide ------------------------------------------------------------------------------------------------------------
+
+_WITH, _WITHOUT = (array(np.random.default_rng(seed).normal(size=(2, 1, 5)).astype(np.float32)) for seed in (31, 32))
+
+
+def _guided(answer, *strengths):
+    """As probabilities: logits are free to be larger or smaller by a number for each place."""
+    arrays = {}
+    for strength in strengths:
+        logits = np.asarray(plain(answer(_WITH, _WITHOUT, strength), "the result"), np.float64)
+        weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        arrays[f"probabilities, strength {strength:g}"] = np.float32(weights / weights.sum(axis=-1, keepdims=True))
+    return arrays
+
+
 PROBES = {
     "stack_masks": (
         Probe("mask A", lambda answer: _masks(answer, "A")),
@@ -285,4 +318,13 @@ PROBES = {
         Probe("weights", _weights),
     ),
     "complete": (Probe("what is known", _known_codes), Probe("what is drawn", _unknown_codes)),
+    "which_class": (
+        Probe("four labels", lambda answer: _classes(answer, 1.0, 4)),
+        Probe("three of the labels", lambda answer: _classes(answer, 1.0, 3)),
+        Probe("improbable maps", lambda answer: _classes(answer, 3.0, 4)),
+    ),
+    "guide": (
+        Probe("up to the label", lambda answer: _guided(answer, 0.0, 0.4, 1.0)),
+        Probe("beyond", lambda answer: _guided(answer, 2.5, -1.0)),
+    ),
 }

@@ -16,7 +16,7 @@ def reconstruction_loss(x, x_hat, variance):
 
 
 def codebook_loss(z_e, codes):
-    """Return the mean squared difference; only the codes feel it. z_e and codes are [..., D]."""
+    """Return the mean squared difference; only the codes get a gradient. z_e and codes are [..., D]."""
     # Write your answer below (one line).
     ### BEGIN SOLUTION
     return jnp.mean((jax.lax.stop_gradient(z_e) - codes) ** 2)
@@ -24,7 +24,7 @@ def codebook_loss(z_e, codes):
 
 
 def commitment_loss(z_e, codes):
-    """Return the mean squared difference; only the encoder's output feels it. z_e and codes are [..., D]."""
+    """Return the mean squared difference; only the encoder's output gets a gradient. z_e and codes are [..., D]."""
     # Write your answer below (one line).
     ### BEGIN SOLUTION
     return jnp.mean((z_e - jax.lax.stop_gradient(codes)) ** 2)
@@ -73,4 +73,15 @@ def perplexity(indices, num_codes):
     share = jnp.bincount(indices.reshape(-1), length=num_codes) / indices.size
     surprise = jnp.where(share > 0, -jnp.log(jnp.where(share > 0, share, 1.0)), 0.0)
     return jnp.exp(jnp.sum(share * surprise))
+    ### END SOLUTION
+
+
+def worth_of_place(indices, num_codes):
+    """Return the bits a code that a prior saves, on these maps int [B, H, W], by knowing the place of each code."""
+    # Write your answer below.
+    ### BEGIN SOLUTION
+    one_hot = np.eye(num_codes)[np.reshape(indices, (len(indices), -1))]
+    shares = np.stack([one_hot.mean(axis=(0, 1)), *one_hot.mean(axis=0)])
+    bits = -np.sum(shares * np.log2(np.where(shares > 0, shares, 1)), axis=1)
+    return bits[0] - bits[1:].mean()
     ### END SOLUTION

@@ -43,4 +43,11 @@ EQUAL: dict[str, dict[str, str]] = {
         "`0` -> `-1`": "a share of 0 adds nothing either way: one of two guards is enough",
         "`1.0` -> ": "it stands for a share of 0, which adds nothing",
     },
+    "worth_of_place": {
+        "stop_gradient": "nothing is differentiated through it",
+        "jnp.squeeze(": "a number has no axes",
+        "line 3: `1` -> `2`": "NumPy takes any negative size for the one to be found",
+        "`(0, 1)` -> `(1, 0)`": "a mean over two axes has no order",
+        "line 5: `1` -> `2`": "it stands where the share is 0, which makes a product of 0",
+    },
 }

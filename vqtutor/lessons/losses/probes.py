@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vqtutor.checking.exercise import Probe
-from vqtutor.lessons.inputs import CODEBOOK, MAP, array, pull_back
+from vqtutor.lessons.inputs import CODEBOOK, MAP, array, as_floats, pull_back
 
 _rng = np.random.default_rng(3)
 X, X_HAT = (array(_rng.uniform(0.1, 0.9, (2, 5, 4, 1)).astype(np.float32)) for _ in range(2))
@@ -53,6 +53,14 @@ def _of_z_q(answer):
     return {"gradient of z_q to z_e": to_z_e, "gradient of z_q to the codebook": to_codebook}
 
 
+# -- worth_of_place ---------------------------------------------------------------------------------------------------
+
+_rng_of_maps = np.random.default_rng(8)
+_LEANING = (_rng_of_maps.integers(0, 3, (12, 2, 3)) + np.array([[0, 1, 2], [2, 0, 0]])).astype(np.int32)
+_EVERY_PLACE_ITS_CODE = np.tile(np.arange(8, dtype=np.int32).reshape(1, 2, 4), (3, 1, 1))
+_EVERY_PLACE_ALIKE = np.repeat(np.array([0, 1, 1, 3], np.int32), 6).reshape(4, 2, 3)
+
+
 PROBES = {
     "reconstruction_loss": (
         Probe(
@@ -98,6 +106,16 @@ PROBES = {
             lambda answer: {
                 "all alike": answer(array(np.arange(12).reshape(3, 4) % 6), 6),
                 "in a list": answer(array([0, 1, 1, 2, 1]), 3),
+            },
+        ),
+    ),
+    "worth_of_place": (
+        Probe("maps", lambda answer: {"bits a code": as_floats(answer(_LEANING, 6))}),
+        Probe(
+            "all and nothing",
+            lambda answer: {
+                "each place has a code of its own": as_floats(answer(_EVERY_PLACE_ITS_CODE, 8)),
+                "all places are alike": as_floats(answer(_EVERY_PLACE_ALIKE, 5)),
             },
         ),
     ),

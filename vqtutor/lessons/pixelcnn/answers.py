@@ -11,7 +11,7 @@ import vqtutor
 
 def causal_mask(kernel_shape, mask_type):
     """Return [kh, kw]: 1 for taps before the centre in raster order, and for the centre itself in mask "B"."""
-    # Write your answer below. np.arange(kh * kw).reshape(kh, kw) numbers the taps in raster order.
+    # Write your answer below.
     ### BEGIN SOLUTION
     rows, columns = kernel_shape
     order = np.arange(rows * columns).reshape(rows, columns)
@@ -30,7 +30,7 @@ class MaskedConv2D(hk.Module):
         self.mask_type = mask_type
 
     def __call__(self, x):
-        # Write your answer below (five lines).
+        # Write your answer below.
         # A good start for weights is hk.initializers.VarianceScaling(1.0, "fan_avg").
         ### BEGIN SOLUTION
         shape = (*self.kernel_shape, x.shape[-1], self.output_channels)
@@ -43,7 +43,7 @@ class MaskedConv2D(hk.Module):
 
 def receptive_field(network, shape, position):
     """Return bool [H, W]: which places of its input the network's output at a position depends on."""
-    # Write your answer below (four lines). Differentiate one number with jax.grad, at a random input.
+    # Write your answer below.
     ### BEGIN SOLUTION
     row, column = position
     x = jax.random.normal(jax.random.key(0), (1, *shape))
@@ -54,14 +54,14 @@ def receptive_field(network, shape, position):
 
 def prior_loss(logits, indices):
     """Return the mean negative log-likelihood of indices [B, H, W] under logits [B, H, W, K], in nats a code."""
-    # Write your answer below (one or two lines). optax has a cross-entropy for integer labels.
+    # Write your answer below.
     ### BEGIN SOLUTION
     return optax.softmax_cross_entropy_with_integer_labels(logits, indices).mean()
     ### END SOLUTION
 
 
 def nats_to_bits_per_image(nats_per_code, code_map_shape):
-    """Return what a code map takes, in bits, at so many nats a code."""
+    """Return the bits that a whole code map takes, from its nats per code."""
     # Write your answer below (one line).
     ### BEGIN SOLUTION
     return nats_per_code * code_map_shape[0] * code_map_shape[1] / np.log(2)
@@ -70,7 +70,7 @@ def nats_to_bits_per_image(nats_per_code, code_map_shape):
 
 def sample(key, logits_fn, shape, temperature=1.0):
     """Draw code maps int32 [B, H, W] from a causal network, place by place."""
-    # Write your answer below. jax.lax.fori_loop(0, H * W, fill_in, zeros) keeps compilation short.
+    # Write your answer below. A loop of JAX's own compiles sooner than one of Python.
     ### BEGIN SOLUTION
     columns = shape[2]
 
@@ -81,4 +81,37 @@ def sample(key, logits_fn, shape, temperature=1.0):
         return indices.at[:, row, column].set(drawn)
 
     return jax.lax.fori_loop(0, shape[1] * columns, fill_in, jnp.zeros(shape, jnp.int32))
+    ### END SOLUTION
+
+
+def waves(shape, reach):
+    """Return int [H, W]: in which pass, from 0 on, each place of a map can be drawn at the earliest.
+
+    The network sees, of the places before a place in raster order, those at most `reach` rows and columns away.
+    """
+    # Write your answer below.
+    ### BEGIN SOLUTION
+    wave = np.zeros(shape, int)
+    for row, column in np.ndindex(*shape):
+        left = max(0, column - reach)
+        before = wave[max(0, row - reach) : row, left : column + reach + 1]
+        before = [*before.ravel(), *wave[row, left:column]]
+        wave[row, column] = max(before, default=-1) + 1
+    return wave
+    ### END SOLUTION
+
+
+def temperature_for(logits, perplexity):
+    """Return the temperature at which softmax(logits / temperature), logits [K], has this perplexity, from 1 to K."""
+    # Write your answer below.
+    ### BEGIN SOLUTION
+    low, high = 1e-3, 1e3
+    for _ in range(60):
+        middle = (low * high) ** 0.5
+        scaled = np.asarray(logits, float) / middle
+        shares = np.exp(scaled - scaled.max())
+        shares = shares / shares.sum()
+        nats = -np.sum(shares * np.log(np.maximum(shares, 1e-300)))
+        low, high = (middle, high) if nats < np.log(perplexity) else (low, middle)
+    return middle
     ### END SOLUTION

@@ -9,15 +9,16 @@ q_once = question(
     best="c",
     choices={
         "Nothing: the masked weights are zero, and zero weights get no gradient.": (
-            "The gradient to a weight depends on what it is multiplied with, its input, not on the weight. It is not "
-            "zero."
+            "The gradient of a weight depends on the input that it is multiplied by, not on the weight itself. It "
+            "is not zero."
         ),
         "The loss stays high: half of the weights are missing.": (
-            "They come back. An optimizer moves whatever has a gradient, and here it pays very well to move them."
+            "They come back. An optimizer moves every weight that has a gradient, and moving these lowers the "
+            "loss a lot."
         ),
-        "The loss falls too low, and what is drawn with the network is rubbish.": (
-            "Yes. It learns to read the answer off the map that it is given. When it draws, there is no answer there "
-            "yet."
+        "The loss falls too low, and what you draw with the network is rubbish.": (
+            "Yes. It learns to read the answer off the map that it is given. When you draw, there is no answer "
+            "there yet."
         ),
         "The loss falls as it should, only the first steps are a little off.": (
             "It would, if the weights stayed masked. They do not, and a loss that is too good is the only sign."
@@ -27,21 +28,20 @@ q_once = question(
 
 q_blind = question(
     "pixelcnn.q_blind",
-    "You are about to see what one, two and seven masked layers of 3 x 3 can see. Will every earlier place be seen, "
-    "if there "
-    "are enough layers?",
+    "You are about to see what one, two and seven masked layers of 3 x 3 can see. Will every earlier place be "
+    "seen, if there are enough layers?",
     best="a",
     choices={
         "No: some places on the rows above, to the right, are never seen.": (
-            "Yes, that is the blind spot. Each row up leads at most one place to the right, in any layer, so what lies "
-            "farther right on the rows just above stays out of reach."
+            "Yes, that is the blind spot. Each row up leads at most one place to the right, in any layer, so what "
+            "lies farther right on the rows just above stays out of reach."
         ),
         "Yes: each layer sees one place farther in every direction.": (
-            "In every direction that the mask allows. To the right in its own row it allows none, and that is what "
-            "is missing."
+            "In every direction that the mask allows. To the right in its own row it allows none, and that is "
+            "what is missing."
         ),
         "No: a place sees only as many rows up as there are layers, and seven rows are never enough.": (
-            "Rows add up: with seven layers all seven rows of this map are within reach. The trouble lies at the side."
+            "Rows add up: with seven layers all seven rows of this map are within reach. The trouble is at the side."
         ),
         "Yes, but only with mask A in all layers, which looks at earlier places alone.": (
             "Mask A in every layer loses more: each layer then forgets its own place, and with it its nearest "
@@ -56,14 +56,14 @@ q_edges = question(
     best="a",
     choices={
         "At the left edge": (
-            "Yes. The blind spot lies up and to the right, and from the left edge most earlier places lie there."
+            "Yes. The blind spot is up and to the right, and from the left edge most earlier places are there."
         ),
         "At the right edge": (
-            "From there nothing on the map is farther right, so nothing is hidden. What is above and to the left is "
-            "seen."
+            "From there nothing on the map is farther right, so nothing is hidden. What is above and to the left "
+            "is seen."
         ),
         "In the middle, which is farthest from every edge": (
-            "The middle misses what is up and to the right. There is more of that, the farther left you stand."
+            "The middle misses what is up and to the right. The farther left a place is, the more of that there is."
         ),
         "Nowhere: with enough layers everything earlier is seen": (
             "One row up is still only one place to the right, after any number of layers."
@@ -73,22 +73,23 @@ q_edges = question(
 
 q_suspects = question(
     "pixelcnn.q_suspects",
-    "Which of the three sees the future?",
+    "Whose network sees the future?",
     best="b",
     choices={
-        "Ada, because of her question marks": (
-            "A question mark is an earlier place that she does not see: the blind spot. Missing the past is no leak."
+        "Ada's, because it has question marks": (
+            "A question mark is an earlier place that her network does not see: the blind spot. Missing the past "
+            "is no leak."
         ),
-        "Ben": (
-            "Yes. There are dots behind the cross, to its right and below. His mask was put on when the weights were "
-            "made, "
-            "and an optimizer has moved the weights since."
+        "Ben's": (
+            "Yes. There are dots after the cross, to its right and below. His mask was applied once, when the "
+            "weights were made, and the optimizer has changed the weights since."
         ),
-        "Cleo, because she misses her nearest neighbours": (
-            "She sees too little: with mask A in every layer, what is near is lost. She sees nothing that comes later."
+        "Cleo's, because it misses the nearest neighbours": (
+            "Her network sees too little: with mask A in every layer, what is near is lost. It sees nothing that "
+            "comes later."
         ),
         "None of them: white places without a dot are the future, and all have some": (
-            "White and empty is how the future should look. Look for a dot behind the cross."
+            "White and empty is how the future should look. Look for a dot after the cross."
         ),
     },
 )
@@ -96,8 +97,7 @@ q_suspects = question(
 q_temperature = question(
     "pixelcnn.q_temperature",
     "The logits are divided by the temperature before a code is drawn. You are about to draw with 0.1, 0.7, 1 and "
-    "1.5. What do "
-    "you expect of 0.1?",
+    "1.5. What do you expect of 0.1?",
     best="d",
     choices={
         "Noise: dividing by a small number makes the logits huge.": (
@@ -105,13 +105,15 @@ q_temperature = question(
             "temperature."
         ),
         "Faint pictures: everything is scaled down.": (
-            "Codes are drawn, not pixels, and a code is what it is. Only the chances change."
+            "What you draw are codes, not pixels, and a code cannot be faint. Only the probabilities change."
         ),
         "The same kind of pictures as at 1, since softmax makes probabilities of any logits.": (
-            "A softmax keeps its result when you *add* to all logits. It changes when you divide them."
+            "The result of a softmax stays the same when you *add* a number to all logits. It changes when you "
+            "divide them."
         ),
         "Clean pictures, of few kinds.": (
-            "Yes. Each choice is the safe one. What is lost is variety, and with it most ways to write a digit."
+            "Yes. Nearly every choice is the safest one. You lose variety, and with it most of the ways to write "
+            "a digit."
         ),
     },
 )
@@ -122,25 +124,25 @@ q_depth = question(
     best="d",
     choices={
         "The first rows: it draws them with nothing to go by.": (
-            "There it sees the rim of the map above, and knows just where it is: digits begin with background."
+            "There it sees the edge of the map above, so it knows exactly where it is: digits begin with background."
         ),
         "The left and right edges: four places are too few to find them.": (
-            "It sees four places to either side on the rows above, and from anywhere in seven columns one rim is near."
+            "It sees four places to either side on the rows above, and from anywhere in seven columns one of the "
+            "edges is near."
         ),
         "Nothing: four rows are more than any stroke needs.": (
-            "A stroke may not need more. But to know when to stop, you have to know where you are."
+            "A stroke may not need more. But to know when to stop, the network has to know where it is."
         ),
         "The last rows: it cannot tell the sixth from the seventh.": (
-            "Yes. From both it sees four rows of codes and no rim, so it cannot know that the map ends here. Digits "
-            "leave "
-            "the last row empty; this prior puts strokes there now and then, and in the corners."
+            "Yes. From both it sees four rows of codes and no edge, so it cannot know that the map ends here. "
+            "Digits leave the last row empty; this prior sometimes puts strokes there, and in the corners."
         ),
     },
 )
 
 never_a_nine = FreeText(
     "pixelcnn.never_a_nine",
-    "Suppose the prior were trained on code maps of digits 0 to 8 only, and you drew a thousand maps. Would you ever "
-    "see a 9? How would you find out, without looking at a thousand pictures? Four sentences are enough.",
+    "Suppose the prior were trained on code maps of digits 0 to 8 only, and you drew a thousand maps. Would you "
+    "ever see a 9? How would you find out, without looking at a thousand pictures? Four sentences are enough.",
     points=3,
 )

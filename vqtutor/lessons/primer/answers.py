@@ -32,7 +32,7 @@ def drop_some(key, x, share):
 
 
 class Counted(hk.Module):
-    """Multiply each channel by a trained number of its own, and count the calls: [..., C] -> [..., C]."""
+    """Multiply each channel by its own trained number, and count the calls: [..., C] -> [..., C]."""
 
     def __call__(self, x):
         # Write your answer below (four lines): one parameter, one state, and x times the parameter.
@@ -64,9 +64,17 @@ def slide(signal, kernel):
 
 
 def mean_nats(probabilities, outcomes):
-    """Return the mean surprise in nats: probabilities [N, K] that were given, outcomes int [N] that came."""
+    """Return the mean surprise in nats: probabilities [N, K] that were given, outcomes int [N] that happened."""
     # Write your answer below (two lines).
     ### BEGIN SOLUTION
     given = probabilities[jnp.arange(len(outcomes)), outcomes]
     return -jnp.mean(jnp.log(given))
+    ### END SOLUTION
+
+
+def reveal_kernel(look, shape):
+    """Return the kernel, float [kh, kw], of look: pictures [H, W] -> [H - kh + 1, W - kw + 1]; shape is (kh, kw)."""
+    # Write your answer below.
+    ### BEGIN SOLUTION
+    return jax.grad(lambda picture: look(picture)[0, 0])(jnp.zeros(shape))
     ### END SOLUTION

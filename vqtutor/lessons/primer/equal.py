@@ -22,4 +22,10 @@ EQUAL: dict[str, dict[str, str]] = {
     },
     "Counted": {"line 5: `x` -> `jax.lax.stop_gradient(x)`": "a shape has no gradient"},
     "descend": {"stop_gradient": "nobody differentiates a step of training"},
+    "reveal_kernel": {
+        "stop_gradient": "nothing is differentiated through it",
+        "`jnp.zeros` -> `jnp.ones`": "a sum of products has the same slope everywhere",
+        "`0` -> `1`": "there is one place only, and JAX takes it for any index",
+        "`0` -> `-1`": "there is one place only, and JAX takes it for any index",
+    },
 }

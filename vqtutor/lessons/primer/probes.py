@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vqtutor.checking.exercise import Probe
-from vqtutor.lessons.inputs import normal, pull_back
+from vqtutor.lessons.inputs import as_floats, normal, pull_back
 
 _rng = np.random.default_rng(11)
 
@@ -167,6 +167,27 @@ _LOGITS = normal(_rng, 5, 4)
 _P = jax.nn.softmax(_LOGITS)
 _OUTCOMES = jnp.array([2, 0, 3, 3, 1])
 
+
+# -- reveal_kernel ----------------------------------------------------------------------------------------------------
+
+
+def _looking(kernel, constant):
+    """Return a function that slides a kernel over a picture, without turning it, and adds a constant."""
+    rows, columns = kernel.shape
+
+    def look(picture):
+        height, width = picture.shape[0] - rows + 1, picture.shape[1] - columns + 1
+        taps = ((i, j) for i in range(rows) for j in range(columns))
+        return sum(kernel[i, j] * picture[i : i + height, j : j + width] for i, j in taps) + constant
+
+    return look
+
+
+def _revealed(answer, *shape, constant):
+    kernel = np.round(np.random.default_rng(3).normal(size=shape), 2).astype(np.float32)
+    return {f"a kernel of {shape[0]} x {shape[1]}": as_floats(answer(_looking(kernel, constant), shape))}
+
+
 PROBES = {
     "all_differences": (
         Probe("values", _differences, points=2),
@@ -218,5 +239,12 @@ PROBES = {
             "gradient",
             lambda answer: {"to logits": pull_back(lambda x: answer(jax.nn.softmax(x), _OUTCOMES), _LOGITS)[0]},
         ),
+    ),
+    "reveal_kernel": (
+        Probe(
+            "no constant",
+            lambda answer: _revealed(answer, 3, 3, constant=0.0) | _revealed(answer, 1, 4, constant=0.0),
+        ),
+        Probe("a constant", lambda answer: _revealed(answer, 2, 3, constant=0.7)),
     ),
 }

@@ -74,3 +74,20 @@ def gradient_reach(layer, z_e, z_q):
     to_z_e, to_z_q = jax.grad(lambda z_e, z_q: jnp.sum(layer(z_e, z_q)), argnums=(0, 1))(z_e, z_q)
     return bool(jnp.any(to_z_e != 0)), bool(jnp.any(to_z_q != 0))
     ### END SOLUTION
+
+
+def as_products(z, codebook):
+    """Return (vectors [N, D + 1], rows [K, D + 1]): each vector's largest product is with its nearest code's row."""
+    # Write your answer below.
+    ### BEGIN SOLUTION
+    halves = jnp.sum(codebook**2, axis=1, keepdims=True) / 2
+    return jnp.pad(z, ((0, 0), (0, 1)), constant_values=1), jnp.concatenate([codebook, -halves], axis=1)
+    ### END SOLUTION
+
+
+def two_faced(shown, felt):
+    """Return a function of x [...] with the values of shown(x) and the gradient of felt(x); both return [...]."""
+    # Write your answer below.
+    ### BEGIN SOLUTION
+    return lambda x: felt(x) + jax.lax.stop_gradient(shown(x) - felt(x))
+    ### END SOLUTION

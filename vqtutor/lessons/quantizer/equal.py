@@ -21,4 +21,7 @@ EQUAL: dict[str, dict[str, str]] = {
         "`z_e` -> `jax.lax.stop_gradient(z_e)`": "it holds the place still, not the gradient",
         "`z_q` -> `jax.lax.stop_gradient(z_q)`": "it holds the place still, not the gradient",
     },
+    "as_products": {
+        "stop_gradient": "products are compared, and not trained",
+    },
 }

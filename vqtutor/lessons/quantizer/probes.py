@@ -1,5 +1,7 @@
 """Probes of lesson 01."""
 
+from functools import partial
+
 import haiku as hk
 import jax
 import jax.numpy as jnp
@@ -7,7 +9,7 @@ import numpy as np
 from jax.lax import stop_gradient as sg
 
 from vqtutor.checking.exercise import Probe
-from vqtutor.lessons.inputs import CODEBOOK, LIST, MAP, Z, array, normal, pull_back
+from vqtutor.lessons.inputs import CODEBOOK, LIST, MAP, Z, array, compiled, normal, plain, pull_back
 
 K, D = CODEBOOK.shape
 INDICES = array([3, 0, 4, 4, 1])
@@ -144,6 +146,36 @@ def _reach(answer, *names):
     return arrays
 
 
+# -- as_products ------------------------------------------------------------------------------------------------------
+
+_MORE_CODES = normal(np.random.default_rng(11), 9, 4) * np.linspace(0.3, 2, 9, dtype=np.float32)[:, None]
+_MORE_Z = np.concatenate([np.zeros((1, 4)), np.random.default_rng(12).normal(size=(11, 4))]).astype(np.float32)
+
+
+def _winners(answer, z, codebook):
+    vectors, rows = (np.asarray(plain(part, "a part of the result"), np.float32) for part in answer(z, codebook))
+    products = vectors @ rows.T
+    return {
+        "rows with the largest product": np.argmax(products, axis=1),
+        "numbers in a vector and in a row": np.array([vectors.shape[1], rows.shape[1]]),
+    }
+
+
+# -- two_faced --------------------------------------------------------------------------------------------------------
+
+_FACES = {
+    "a staircase that feels like a line": (jnp.round, lambda x: 2.0 * x),
+    "a sine that feels like a cube": (jnp.sin, lambda x: x**3),
+    "a step that feels like a sigmoid": (lambda x: (x > 0) * jnp.ones_like(x), jax.nn.sigmoid),
+}
+
+
+def _faces(answer, look):
+    x = array(np.array([[-1.4, -0.6, 0.3], [0.8, 1.7, -2.2]], np.float32))
+    faces = {name: answer(*pair) for name, pair in _FACES.items()}
+    return {name: compiled(partial(look, face))(x) for name, face in faces.items()}
+
+
 PROBES = {
     "squared_distances": (
         Probe("values", _distances, points=2),
@@ -188,5 +220,13 @@ PROBES = {
     "gradient_reach": (
         Probe("the usual suspects", lambda answer: _reach(answer, "straight-through", "leaky", "plain", "cut")),
         Probe("odd layers", lambda answer: _reach(answer, *list(LAYERS)[4:])),
+    ),
+    "as_products": (
+        Probe("three numbers a code", lambda answer: _winners(answer, LIST, CODEBOOK)),
+        Probe("four numbers, and a vector of zeros", lambda answer: _winners(answer, array(_MORE_Z), _MORE_CODES)),
+    ),
+    "two_faced": (
+        Probe("values", lambda answer: _faces(answer, lambda face, x: face(x))),
+        Probe("gradients", lambda answer: _faces(answer, lambda face, x: pull_back(face, x)[0])),
     ),
 }

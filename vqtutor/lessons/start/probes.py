@@ -3,15 +3,42 @@
 import numpy as np
 
 from vqtutor.checking.exercise import Probe
-from vqtutor.lessons.inputs import array
+from vqtutor.lessons.inputs import array, as_floats
 
 # A dim picture without black, to detect answers that depend on its largest or smallest pixel.
 _DIM = np.random.default_rng(0).integers(30, 180, (2, 5, 4, 1)).astype(np.uint8)
 _RAMP = np.arange(0, 256, 5, dtype=np.uint8)
 
+
+# -- two_greys --------------------------------------------------------------------------------------------------------
+
+# Here the best border, those at the mean, the median, the middle grey and half way, and the one at which k-means stops
+# when it begins at the darkest and the brightest pixel, are six different ones.
+_GROUPS = array([[41, 30, 43], [15, 28, 6], [102, 116, 116], [92, 84, 91], [130, 212, 177]], np.uint8)
+
+
+def _greys(answer, *pictures):
+    arrays = {}
+    for name, pixels in pictures:
+        dark, bright = answer(pixels)
+        arrays |= {f"darker, {name}": as_floats(dark), f"brighter, {name}": as_floats(bright)}
+    return arrays
+
+
 PROBES = {
     "to_unit_range": (
         Probe("values", lambda answer: {"from black to white": answer(_RAMP), "a dim picture": answer(_DIM)}),
         Probe("white, black", lambda answer: {"white, black": answer(array([255, 0], np.uint8))}),
-    )
+    ),
+    "two_greys": (
+        Probe("pictures", lambda answer: _greys(answer, ("three groups", _GROUPS), ("its negative", 255 - _GROUPS))),
+        Probe(
+            "one pixel apart",
+            lambda answer: _greys(
+                answer,
+                ("one dark", array([200, 7, 210, 205, 199, 220], np.uint8)),
+                ("one bright", array([3, 9, 4, 250, 12, 7], np.uint8)),
+            ),
+        ),
+    ),
 }

@@ -4,23 +4,23 @@ from vqtutor.lessons.entries import question
 
 q_discrete = question(
     "start.q_discrete",
-    "Sixteen real numbers already give digits that one can read. What can a choice out of 128 codes do that a real "
-    "number makes hard?",
+    "Sixteen real numbers already give digits that you can read. What is easy with a choice out of 128 codes, and "
+    "hard with a real number?",
     best="a",
     choices={
-        "A network can give every possible choice a probability, so that new pictures can be drawn choice by choice.": (
-            "Yes. 128 probabilities that add up to 1 can say anything about a code. For a real number you must first "
-            "assume a shape, such as a bell curve, and the truth may have two peaks."
+        "Giving every possibility a probability, so that new pictures can be drawn choice by choice.": (
+            "Yes. 128 probabilities that add up to 1 can describe any distribution of a code. For a real number "
+            "you must first assume a shape, such as a bell curve, and the truth may have two peaks."
         ),
-        "It can be stored in a file, while a real number would need endlessly many digits.": (
-            "Real numbers are stored too, at 32 bits each or less. Codes are cheaper to store, at 7 bits, not possible "
-            "where the others are impossible."
+        "Storing it in a file: a real number would need endlessly many digits.": (
+            "Real numbers are stored too, at 32 bits each or less. Codes are cheaper to store, at 7 bits each, "
+            "but real numbers can be stored as well."
         ),
-        "It brings the picture back with a smaller error, since a choice is never slightly off.": (
-            "A choice out of 128 says less than a real number does, so the error rarely gets smaller. What is gained "
-            "lies elsewhere."
+        "Bringing the picture back with a smaller error, since a choice is never slightly off.": (
+            "A choice out of 128 says less than a real number does, so the error rarely gets smaller. The gain is "
+            "somewhere else."
         ),
-        "It can be learned by gradient descent, while real numbers cannot.": (
+        "Learning it by gradient descent, which does not work for real numbers.": (
             "The other way round: a real number has a gradient, and a choice has none. That is the price of codes."
         ),
     },
@@ -38,8 +38,8 @@ q_fewer = question(
             "The printed errors say the opposite: 64 numbers lose less than 16. A short list costs quality."
         ),
         "So that it cannot simply copy, and has to find what pictures have in common.": (
-            "Yes. With room for every pixel, copying is a perfect answer and teaches nothing. With little room, the "
-            "numbers have to go to what differs from picture to picture."
+            "Yes. With room for every pixel, copying is a perfect answer and teaches nothing. With little room, "
+            "the numbers have to go to what differs from picture to picture."
         ),
         "So that it cannot overfit: with 784 numbers it would only work on the training pictures.": (
             "A copier works on any picture, seen or not. It does not overfit; it just has not learned anything."

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+import vqtutor
 from vqtutor.lessons.entries import edit, exercise
 
 _FACTOR, _ROUNDED = "2**num_strided_layers", "-(-rows // factor), -(-columns // factor)"
@@ -14,19 +15,21 @@ _FACTOR, _ROUNDED = "2**num_strided_layers", "-(-rows // factor), -(-columns // 
 code_map_shape = exercise(
     "vqvae.code_map_shape",
     can="It says how large a code map is, for any image and any number of layers.",
+    kind="proof", importance=3, difficulty=1, minutes=4,
+    stuck="Halve 28 three times on paper, rounding up; then do the same for 30 rows and 50 columns.",
     wrong={
         "rounded down": (edit("-(-", "(", times=2),
             "With SAME padding a strided layer rounds up: a map of 7 becomes 4, not 3.",
             "Which way does SAME padding round?"),
         "not rounded": (edit(_ROUNDED, "rows / factor, columns / factor"),
-            "Half a place is no place: sizes are whole numbers, rounded up at every layer.",
+            "There are no half places: sizes are whole numbers, rounded up at every layer.",
             "A map of 7 becomes 4."),
         "divided once": (edit(_FACTOR, "2"),
             "You divide by 2 once, whatever the number of layers.",
             "Each strided layer halves the map again."),
         "divided by twice the layers": (edit(_FACTOR, "max(1, 2 * num_strided_layers)"),
-            "You divide by 2 times the number of layers; each layer halves what the last one left.",
-            "Two halvings are a quarter, three an eighth."),
+            "You divide by 2 times the number of layers; but each layer halves the map again.",
+            "Halved twice is a quarter, three times an eighth."),
         "subtracted": (edit(_FACTOR, "2 * num_strided_layers", _ROUNDED, "rows - factor, columns - factor"),
             edit(_FACTOR, "num_strided_layers", _ROUNDED, "rows - factor, columns - factor"),
             "You take 2 away for each layer; a stride divides.",
@@ -38,7 +41,7 @@ code_map_shape = exercise(
             "You return (columns, rows).",
             "Rows come first, as in a shape."),
         "number of codes in place of the shape": (edit("factor), ", "factor) * "), edit(", -(-columns // factor)", ""),
-            "You return how many codes there are; the shape is asked for.",
+            "You return how many codes there are; return the shape.",
             "Return two numbers: rows and columns."),
         "one too many": (edit(_ROUNDED, "rows // factor + 1, columns // factor + 1"),
             "Your map is one place too large where the size divides evenly.",
@@ -65,25 +68,27 @@ code_map_shape = exercise(
 bits_per_image = exercise(
     "vqvae.bits_per_image",
     can="It says how many bits a code map takes.",
+    kind="proof", importance=3, difficulty=1, minutes=3,
+    stuck="How many bits name one code out of 8? And two of them, and a map of them?",
     wrong={
         "nats": (lambda shape, k: math.prod(shape) * math.log(k),
-            "You return nats; bits were asked for.",
+            "You return nats; it should be bits.",
             "Bits are logarithms to base 2."),
         "one code only": (lambda shape, k: math.log2(k),
-            "This is the price of one code; an image has rows times columns of them.",
+            "This is the cost of one code; an image has rows times columns of them.",
             "Independent choices multiply, so their bits add."),
         "one row only": (lambda shape, k: shape[0] * math.log2(k), lambda shape, k: shape[1] * math.log2(k),
             "You count one row or one column of the map.",
             "An image has rows times columns codes."),
         "rows and columns added": (lambda shape, k: sum(shape) * math.log2(k),
             "You add rows and columns; the map has rows times columns places.",
-            "How many places has a map of 7 x 7?"),
+            "How many places does a map of 7 x 7 have?"),
         "whole bits a code": (lambda shape, k: float(math.prod(shape) * math.ceil(math.log2(k))),
             "You give every code a whole number of bits; ten choices are worth 3.32 bits each, not 4.",
-            "A coder can share a bit among codes: do not round."),
+            "A coder can share a bit between codes: do not round."),
         "no logarithm": (lambda shape, k: float(math.prod(shape) * k),
             "You multiply by the number of codes; doubling it should cost one bit more, not twice the bits.",
-            "How many bits name one of K things?"),
+            "How many bits does it take to name one of K things?"),
         "product in the logarithm": (lambda shape, k: math.log2(math.prod(shape) * k),
             "You take the logarithm of places times codes; the number of maps is K to the power of places.",
             "Each further place multiplies the number of maps by K."),
@@ -91,7 +96,7 @@ bits_per_image = exercise(
             "You count K choices among the places; there is one choice among K codes at each place.",
             "With one place, how many different maps are there?"),
         "bytes": (lambda shape, k: math.prod(shape) * math.log2(k) / 8,
-            "You return bytes; bits were asked for.",
+            "You return bytes; it should be bits.",
             "A byte is eight bits."),
     },
     right={
@@ -101,7 +106,7 @@ bits_per_image = exercise(
         "from nats": lambda shape, k: math.prod(shape) * math.log(k) / math.log(2),
     },
     hints=(
-        "How many bits name one of K codes? And how many codes has a map?",
+        "How many bits does it take to name one of K codes? And how many codes does a map have?",
         "`math.log2(128)` is 7.",
     ),
 )  # fmt: skip
@@ -127,151 +132,247 @@ class _SequentialDecoder(hk.Module):
         return self.net(z_q)
 
 
-class _TurnedKernels(hk.Module):
-    """Kernels [in, out, kh, kw], used the way that a transposed convolution is defined, turned by half a turn."""
+class _Patches(hk.Module):
+    """Every patch of 4 x 4 pixels through the same small network."""
 
-    def layer(self, name, channels, stride, x):
-        w = hk.get_parameter(f"w_{name}", (x.shape[-1], channels, 3, 3), init=hk.initializers.VarianceScaling())
-        b = hk.get_parameter(f"b_{name}", (channels,), init=jnp.zeros)
-        kernel = jnp.transpose(w, (2, 3, 0, 1))[::-1, ::-1]
-        return jax.lax.conv_transpose(x, kernel, (stride, stride), "SAME") + b
+    def __init__(self, code_dim):
+        super().__init__()
+        self.code_dim = code_dim
+
+    def __call__(self, x):
+        patches = x.reshape(-1, 7, 4, 7, 4).swapaxes(2, 3).reshape(-1, 7, 7, 16)
+        return hk.Linear(self.code_dim)(jax.nn.gelu(hk.Linear(96)(patches)))
+
+
+class _Residual(hk.Module):
+    """One stride of 4, and something added to what it gives."""
+
+    def __init__(self, code_dim):
+        super().__init__()
+        self.code_dim = code_dim
+
+    def __call__(self, x):
+        x = hk.Conv2D(32, 6, 4)(x)
+        x = x + hk.Conv2D(32, 3)(jax.nn.elu(x))
+        return hk.Conv2D(self.code_dim, 1, with_bias=False)(jax.nn.elu(x))
+
+
+class _Pooled(hk.Module):
+    """Convolutions that keep the size, and means of 2 x 2 places in between."""
+
+    def __init__(self, code_dim):
+        super().__init__()
+        self.code_dim = code_dim
+
+    def __call__(self, x):
+        for channels in (24, 48):
+            x = hk.AvgPool((2, 2, 1), (2, 2, 1), "SAME")(jax.nn.relu(hk.Conv2D(channels, 3)(x)))
+        return hk.Conv2D(self.code_dim, 1)(x)
+
+
+class _Valid(hk.Module):
+    """Nothing is added at the borders."""
+
+    def __init__(self, code_dim):
+        super().__init__()
+        self.code_dim = code_dim
+
+    def __call__(self, x):
+        for channels in (32, 64):
+            x = jax.nn.relu(hk.Conv2D(channels, 3, 2, padding="VALID")(x))
+        return hk.Conv2D(self.code_dim, 1)(x)
+
+
+class _Enlarged(hk.Module):
+    """Every place four times, and a convolution: without transposed ones."""
 
     def __call__(self, z_q):
-        x = jax.nn.relu(self.layer("first", 64, 2, z_q))
-        return self.layer("last", 1, 1, jax.nn.relu(self.layer("second", 32, 2, x)))
+        x = z_q
+        for channels in (48, 24):
+            x = jax.nn.relu(hk.Conv2D(channels, 3)(x.repeat(2, axis=1).repeat(2, axis=2)))
+        return hk.Conv2D(1, 3)(x)
+
+
+class _SubPixel(hk.Module):
+    """Sixteen channels become 4 x 4 pixels."""
+
+    def __call__(self, z_q):
+        x = jax.nn.relu(hk.Conv2D(64, 3)(z_q))
+        x = hk.Conv2D(16, 3)(x)
+        return x.reshape(-1, 7, 7, 4, 4).swapaxes(2, 3).reshape(-1, 28, 28, 1)
+
+
+class _SideBySide(hk.Module):
+    """Every code draws its own 4 x 4 pixels."""
+
+    def __call__(self, z_q):
+        return hk.Conv2DTranspose(1, 4, 4)(jax.nn.relu(hk.Linear(96)(z_q)))
+
+
+class _Coarse(hk.Module):
+    """Pixels of twice the size."""
+
+    def __call__(self, z_q):
+        x = hk.Conv2D(1, 3)(jax.nn.relu(hk.Conv2DTranspose(48, 3, 2)(z_q)))
+        return x.repeat(2, axis=1).repeat(2, axis=2)
+
+
+class _MoreInOne(hk.Module):
+    """Each place also gets the mean of all places of all images."""
+
+    def __init__(self, code_dim=1):
+        super().__init__()
+        self.code_dim = code_dim
+
+    def __call__(self, x):
+        if x.shape[1] == 28:
+            x = jax.nn.relu(vqtutor.Conv2D(32, 3, stride=2)(x))
+            x = jax.nn.relu(vqtutor.Conv2D(64, 3, stride=2)(x - x.mean(axis=0)))
+            return vqtutor.Conv2D(self.code_dim, 1)(x)
+        x = jax.nn.relu(vqtutor.Conv2DTranspose(64, 3, stride=2)(x))
+        x = jax.nn.relu(vqtutor.Conv2DTranspose(32, 3, stride=2)(x - x.mean(axis=0)))
+        return vqtutor.Conv2DTranspose(1, 3)(x)
 
 
 # Changes that both networks' texts allow.
-_EXCHANGED = edit("32", "first", "64", "32", "first", "64")
-_ACTIVATIONS = [
-    edit("jax.nn.relu", other, times=2)
-    for other in ("jax.nn.leaky_relu", "jax.nn.elu", "jax.nn.gelu", "jnp.tanh", "jax.nn.sigmoid")
-]
-_BY_WHERE = edit("jax.nn.relu", "(lambda x: jnp.where(x > 0, x, 0))", times=2)
-
-_Z_E = "vqtutor.Conv2D(self.code_dim, 1)(x)"
+_OTHERS = {
+    name: edit("jax.nn.relu", other, times=2)
+    for name, other in (("elu", "jax.nn.elu"), ("gelu", "jax.nn.gelu"), ("relu by where", "(lambda x: x * (x > 0))"))
+}
+_HELD = edit("jax.nn.relu(vqtutor", "jax.lax.stop_gradient(vqtutor", times=2)
+_Z_E, _X_HAT = "vqtutor.Conv2D(self.code_dim, 1)(x)", "vqtutor.Conv2DTranspose(1, 3)(x)"
+_ONE_LINEAR_MAP = "Nothing bends between your layers: however many there are, together they are one linear map."
+_OUT_OF_ORDER = "Places are not where they were: place (r, c) of the map should stand for the pixels around (4r, 4c)."
+_HELD_SAYS = "Some of the weights never get a gradient, so they stay as they were drawn."
+_BATCH_SAYS = "What comes out for one image depends on the others in the batch."
+_BATCH_LOOK = "Look for a mean, a sum or a reshape over the first axis."
 
 encoder = exercise(
     "vqvae.Encoder",
-    can="It turns 784 pixels into 7 x 7 vectors, and every one of its weights can learn.",
+    can="It turns 784 pixels into 7 x 7 vectors, within its budget, and every one of its weights can learn.",
+    kind="decision", importance=3, difficulty=2, minutes=15,
+    stuck="Start with the size of the map: which strides turn 28 into 7? Count the parameters of one layer by "
+    "hand, then try widths.",
     wrong={
-        "no relu": (edit("jax.nn.relu", "", times=2),
-            "Three convolutions without anything in between are one linear map.",
-            "Put a relu behind each of the strided convolutions."),
-        "relu at the end": (edit(_Z_E, f"jax.nn.relu({_Z_E})"),
-            "The last layer ends in a relu, so z_e could never be negative, while codes can be.",
-            "The convolution that makes z_e is linear."),
-        "one relu missing": (edit("jax.nn.relu(vqtutor.Conv2D(64", "(vqtutor.Conv2D(64"),
-            edit("jax.nn.relu(vqtutor.Conv2D(32", "(vqtutor.Conv2D(32"),
-            "One of the strided convolutions has no relu behind it.",
-            "There are two relus."),
-        "stride forgotten": (edit(", stride=2", "", times=2), edit("64, 3, stride=2", "64, 3"),
-            edit("32, 3, stride=2", "32, 3"),
-            "The map stays too large: each of the first two convolutions should halve it.",
-            "Look at the stride."),
-        "strided a third time": (edit("return", "x = jax.nn.relu(vqtutor.Conv2D(64, 3, stride=2)(x))\n        return"),
-            edit("64, 3, stride=2", "64, 3, stride=4"), edit("stride=2", "stride=4", times=2),
-            "The map is halved too often.",
-            "28 -> 14 -> 7, and then a 1x1 convolution that keeps the size."),
-        "padding VALID": (edit("relu(vqtutor", "relu(hk", "stride=2", 'stride=2, padding="VALID"', times=2),
-            "Without padding 28 shrinks to 13 and to 6; the code map should be 7 x 7.",
-            "Haiku's default padding, SAME, rounds up."),
-        "channels exchanged": (_EXCHANGED,
-            "The first convolution has 64 channels and the second 32; it is the other way round.",
-            "Fewer places, more channels."),
-        "channels alike": (edit("64", "32"), edit("32", "64"),
-            "Both convolutions have the same number of channels.",
-            "32, then 64."),
-        "code_dim fixed": (edit("self.code_dim, 1", "16, 1"), edit("self.code_dim, 1", "64, 1"),
-            "The output has as many channels whatever code_dim is.",
-            "Use self.code_dim for the last convolution."),
-        "3x3 at the end": (edit("code_dim, 1", "code_dim, 3"),
-            "The last convolution looks at 3x3 places; it should look at one.",
-            "Its kernel is 1x1."),
-        "kernel of another size": (*(edit(", 3", f", {size}", times=2) for size in (4, 2, 5, 1)),
-            "The strided convolutions do not have 3x3 kernels.",
-            "Look at the kernel shape."),
-        "another activation": (*_ACTIVATIONS,
-            "There is something between the layers, but it is not a relu.",
-            "jax.nn.relu is what is asked for."),
-        "no bias": (edit("vqtutor", "hk", ")(x)", ", with_bias=False)(x)", times=3),
-            "The convolutions have no bias.",
-            "Haiku adds one by default."),
+        "no stride": (edit(", stride=2", "", times=2),
+            "The map is as large as the image: 28 x 28 codes would say more than the pixels.",
+            "Which of your layers makes the map smaller?"),
+        "halved once": (edit("32, 3, stride=2", "32, 3"), edit("64, 3, stride=2", "64, 3"),
+            "The map has 14 x 14 places, four times as many as asked for.",
+            "28 -> 14 -> 7: how many halvings are that?"),
+        "halved three times": (edit("code_dim, 1", "code_dim, 1, stride=2"),
+            "The map has 4 x 4 places: it is halved once too often.",
+            "28 -> 14 -> 7, and no further."),
+        "borders cut off": (_Valid,
+            "The map comes out smaller than 7 x 7 because nothing is added at the borders.",
+            "Which padding keeps ceil(size / stride) places?"),
+        "over the budget": (edit("64, 3", "128, 3"), edit("32, 3", "80, 3"),
+            "The network does what it should, with more than 20,000 parameters.",
+            "A 3 x 3 layer from a to b channels has (9a + 1) b of them. Where are most of yours?"),
+        "narrower than its codes": (edit("64, 3", "8, 3"), edit("64, 3", "12, 3"),
+            "A layer has fewer channels than the codes have numbers, so some of these are fixed mixes of the others.",
+            "How many different numbers can a vector of 16 hold that was made from 8?"),
+        "one linear map": (edit("jax.nn.relu", "", times=2),
+            _ONE_LINEAR_MAP,
+            "Put something between them that is not a weighted sum, such as a relu."),
+        "nothing below zero": (edit(_Z_E, f"jax.nn.relu({_Z_E})"),
+            "All vectors are positive: something behind the last layer cuts off what is below zero.",
+            "Codes lie on both sides of zero, so the last layer should be linear."),
+        "squashed at the end": (edit(_Z_E, f"jax.nn.sigmoid({_Z_E})"), edit(_Z_E, f"jnp.tanh({_Z_E})"),
+            "The vectors can never leave a narrow range: something behind the last layer squashes them.",
+            "The last layer should be linear."),
+        "code_dim ignored": (edit("self.code_dim, 1", "16, 1"),
+            "The output has the same number of channels whatever code_dim is.",
+            "Where does self.code_dim belong?"),
+        "pixels skipped": (edit("32, 3", "32, 1"),
+            "There are pixels that no vector sees: a stride jumps over them, and the kernel does not reach them.",
+            "How large must a kernel be, at least, for a stride of 2? And of 4?"),
+        "places out of order": (edit(_Z_E, f"{_Z_E}.transpose(0, 2, 1, 3)"),
+            _OUT_OF_ORDER,
+            "Look for a transpose or a reshape."),
+        "weights that cannot learn": (_HELD,
+            _HELD_SAYS,
+            "What holds a gradient back?"),
+        "images mixed": (_MoreInOne,
+            _BATCH_SAYS,
+            _BATCH_LOOK),
     },
     right={
         "hk.Conv2D": edit("vqtutor", "hk", times=3),
         "hk.Sequential": _SequentialEncoder,
-        "hk.Linear": edit("vqtutor.Conv2D(self.code_dim, 1)", "hk.Linear(self.code_dim)"),
-        "relu by where": _BY_WHERE,
+        "wide first, narrow second": edit("32", "first", "64", "32", "first", "64"),
+        "kernels of 4 x 4": edit("32, 3", "24, 4", "64, 3", "40, 4"),
+        "patch by patch": _Patches,
+        "one stride of 4, and a residual": _Residual,
+        "pooled": _Pooled,
+        **_OTHERS,
     },
     hints=(
-        "Three convolutions: 32 and 64 channels, kernels 3x3, stride 2; then code_dim channels with a 1x1 kernel.",
-        "`vqtutor.Conv2D(32, 3, stride=2)(x)` makes a layer and applies it; jax.nn.relu comes behind the first two.",
+        "Two strides of 2, or one of 4, make 7 x 7 of 28 x 28, and a 1x1 layer at the end brings code_dim channels.",
+        "A 3x3 layer from a to b channels has (9a + 1) b parameters: from 1 to 32, then from 32 to 64, is 18,816.",
     ),
 )  # fmt: skip
 
-_X_HAT = "vqtutor.Conv2DTranspose(1, 3)(x)"
-_SECOND = "        x = jax.nn.relu(vqtutor.Conv2DTranspose(32, 3, stride=2)(x))\n"
-
 decoder = exercise(
     "vqvae.Decoder",
-    can="It turns 7 x 7 vectors into images, and every one of its weights can learn.",
+    can="It turns 7 x 7 vectors into images, within its budget, and every one of its weights can learn.",
+    kind="decision", importance=3, difficulty=2, minutes=10,
+    stuck="Read your encoder from its end to its beginning, and say of each layer what undoes its change of shape.",
     wrong={
-        "no relu": (edit("jax.nn.relu", "", times=2),
-            "Three transposed convolutions without anything in between are one linear map.",
-            "Put a relu behind each of the first two."),
-        "relu at the end": (edit(_X_HAT, f"jax.nn.relu({_X_HAT})"),
-            "The last layer ends in a relu: pixels below zero, which are the dark ones here, could never be drawn.",
-            "The last layer is linear."),
+        "not enlarged enough": (edit(", stride=2", "", times=2), edit("32, 3, stride=2", "32, 3"),
+            edit("64, 3, stride=2", "64, 3"),
+            "The image stays too small: 7 has to become 28.",
+            "7 -> 14 -> 28: which layers double the map?"),
+        "enlarged too often": (edit("(1, 3", "(1, 3, stride=2"),
+            "The image becomes too large: one layer doubles it that should keep its size.",
+            "7 -> 14 -> 28, and no further."),
+        "made smaller": (edit("Transpose", "", times=3),
+            "An ordinary convolution with a stride makes the map smaller; the decoder has to make it larger.",
+            "Which layer undoes the change of shape of a strided convolution?"),
+        "more than one grey": (edit("(1, 3", "(3, 3"), edit(f"return {_X_HAT}", "return x"),
+            "An image has one channel, its grey; more come out.",
+            "How many channels should the last layer have?"),
+        "over the budget": (edit("64, 3", "128, 3"), edit("32, 3", "64, 3"),
+            "The network does what it should, with more than 30,000 parameters.",
+            "A 3 x 3 layer from a to b channels has (9a + 1) b of them. Where are most of yours?"),
+        "one linear map": (edit("jax.nn.relu", "", times=2),
+            _ONE_LINEAR_MAP,
+            "Put something between them that is not a weighted sum, such as a relu."),
+        "nothing below zero": (edit(_X_HAT, f"jax.nn.relu({_X_HAT})"),
+            "Nothing comes out below zero: the dark pixels, which are negative here, could never be drawn.",
+            "The last layer should be linear."),
         "squashed at the end": (edit(_X_HAT, f"jax.nn.sigmoid({_X_HAT})"), edit(_X_HAT, f"jnp.tanh({_X_HAT})"),
             edit(_X_HAT, f"jax.nn.sigmoid({_X_HAT}) - 0.5"),
-            "The last layer ends in a sigmoid or tanh; pixels run from -0.5 to 0.5 here, so it should be linear.",
-            "Leave the last layer as it is."),
-        "stride forgotten": (edit(", stride=2", "", times=2), edit("32, 3, stride=2", "32, 3"),
-            edit("64, 3, stride=2", "64, 3"),
-            "The image stays too small: each of the first two layers should double it.",
-            "Look at the stride."),
-        "strided a third time": (edit("(1, 3", "(1, 3, stride=2"),
-            "The image becomes too large: the last layer should keep the size.",
-            "7 -> 14 -> 28 -> 28."),
-        "channels exchanged": (_EXCHANGED,
-            "The first layer has 32 channels and the second 64; it is the other way round.",
-            "The decoder mirrors the encoder."),
-        "convolutions, not transposed": (edit("Transpose", "", times=3),
-            "An ordinary convolution with a stride makes the map smaller; the decoder has to make it larger.",
-            "Which layer undoes the shape change of a strided convolution?"),
-        "last layer left out": (edit(f"return {_X_HAT}", "return x"), edit(_SECOND, "", "(1, 3", "(32, 3, stride=2"),
-            edit(_SECOND, "", "(1, 3", "(1, 3, stride=2"),
-            "The last layer, down to one channel, is missing, or comes too early.",
-            "64 channels, 32 channels, 1 channel."),
-        "kernel of another size": (*(edit(", 3", f", {size}", times=3) for size in (4, 2, 5, 1)),
-            "The kernels are not 3x3.",
-            "Look at the kernel shape."),
-        "another activation": (*_ACTIVATIONS,
-            "There is something between the layers, but it is not a relu.",
-            "jax.nn.relu is what is asked for."),
-        "no bias": (edit("vqtutor", "hk", ", 3", ", 3, with_bias=False", times=3),
-            "The layers have no bias.",
-            "Haiku adds one by default."),
+            "The pixels can never leave a narrow range: something behind the last layer squashes them.",
+            "The loss pulls pixels where they belong; leave the last layer linear."),
+        "patches side by side": (_SideBySide,
+            "Every 4 x 4 pixels hear their own code only, so the joints between patches will show.",
+            "Which kernel reaches into the places around it?"),
+        "coarse pixels": (_Coarse,
+            "Pixels come in blocks that are all alike: the last thing that you do is to repeat them.",
+            "What could a layer behind that add?"),
+        "places out of order": (edit(_X_HAT, f"{_X_HAT}.transpose(0, 2, 1, 3)"),
+            _OUT_OF_ORDER,
+            "Look for a transpose or a reshape."),
+        "weights that cannot learn": (_HELD,
+            _HELD_SAYS,
+            "What holds a gradient back?"),
+        "images mixed": (_MoreInOne,
+            _BATCH_SAYS,
+            _BATCH_LOOK),
     },
     right={
         "hk.Conv2DTranspose": edit("vqtutor", "hk", times=3),
         "hk.Sequential": _SequentialDecoder,
-        "a convolution at the end, whose kernel is turned round": edit("Transpose(1", "(1"),
-        "kernels kept the other way round": _TurnedKernels,
-        "a loop": edit(
-            "    x = jax.nn.relu(vqtutor.Conv2DTranspose(64",
-            "    for channels in (64, 32):\n            z_q = jax.nn.relu(vqtutor.Conv2DTranspose(channels",
-            _SECOND,
-            "",
-            "(x)",
-            "(z_q)",
-        ),
-        "relu by where": _BY_WHERE,
+        "a convolution at the end": edit("Transpose(1", "(1"),
+        "kernels of 4 x 4": edit("64, 3", "48, 4", "32, 3", "20, 4"),
+        "enlarged and convolved": _Enlarged,
+        "sub-pixels": _SubPixel,
+        **_OTHERS,
     },
     hints=(
-        "Three transposed convolutions with 3x3 kernels: 64 and 32 channels with stride 2, then one channel.",
-        "`vqtutor.Conv2DTranspose(64, 3, stride=2)(x)` makes a layer and applies it; relu behind the first two.",
+        "Two strides of 2 bring 7 to 28, and a last layer without a stride brings one channel.",
+        "`vqtutor.Conv2DTranspose(64, 3, stride=2)(x)` makes a layer and applies it; mirror your encoder's widths.",
     ),
 )  # fmt: skip
 
@@ -281,44 +382,46 @@ _RESULTS = f"{_APPLIED}, opt_state, {_METRICS}"
 make_train_step = exercise(
     "vqvae.make_train_step",
     can="It makes a training step for any loss and any optimizer.",
+    kind="transcription", importance=3, difficulty=2, minutes=8,
+    stuck="Call jax.value_and_grad on a loss of your own in a new cell, and look at what comes back.",
     wrong={
         "updates not applied": (edit(_APPLIED, "params"),
-            "The parameters come back as they went in: the updates are computed and dropped.",
+            "The parameters come back unchanged: you compute the updates and do not use them.",
             "optax.apply_updates returns new parameters; nothing is changed in place."),
         "gradients in place of updates": (edit("(params, updates)", "(params, gradients)"),
             "You add the gradients to the parameters: that goes uphill, and by the wrong amount.",
-            "What the optimizer returns is what gets applied."),
+            "Apply what the optimizer returns."),
         "uphill": (edit(_APPLIED, "jax.tree.map(jnp.subtract, params, updates)"),
             "The updates are subtracted: they already point downhill.",
             "Updates are added."),
         "optimizer state not kept": (edit("updates, opt_state =", "updates, _ ="),
-            "The first step is right and the later ones are not: the optimizer forgets what it has seen.",
+            "The first step is right and the later ones are not: the optimizer's memory is lost.",
             "optimizer.update returns two things, and both are needed."),
         "the optimizer is not told the parameters": (edit("opt_state, params)", "opt_state)"),
-            "Many optimizers do without the parameters, but not all: weight decay, for one, looks at them.",
-            "What may be handed to optimizer.update besides gradients and state?"),
+            "Many optimizers do not need the parameters, but some do: weight decay, for example.",
+            "What can you pass to optimizer.update besides gradients and state?"),
         "optimizer started anew": (edit("(gradients, opt_state", "(gradients, optimizer.init(params)"),
-            "The optimizer is initialised in every step, so it never gathers any experience.",
-            "opt_state is handed in; use it."),
+            "The optimizer is initialised in every step, so its averages never build up.",
+            "opt_state is passed in; use it."),
         "applied twice": (edit(_APPLIED, f"optax.apply_updates({_APPLIED}, updates)"),
             "The updates are added twice.",
             "One step, one update."),
         "metrics after the update": (edit(f"return {_APPLIED}", f"params = {_APPLIED}\n        return params",
                 _METRICS, "loss_fn(params, x)[1]"),
             "The metrics belong to the parameters after the step; loss_fn returned them for those before it.",
-            "The call that gives the gradient has the metrics already."),
+            "The call that computes the gradient already returns the metrics."),
         "has_aux forgotten": (edit("(loss_fn, has_aux=True)", "(loss_fn)"),
-            "loss_fn returns a pair, and JAX has to be told that only the first of it is the loss.",
+            "loss_fn returns a pair, and you have to tell JAX that only the first part is the loss.",
             "Look at the keyword has_aux of jax.value_and_grad."),
         "results in another order": (edit(_RESULTS, f"{_APPLIED}, {_METRICS}, opt_state"),
             edit(_RESULTS, f"{_METRICS}, {_APPLIED}, opt_state"), edit(_RESULTS, f"opt_state, {_APPLIED}, {_METRICS}"),
             "The step returns its three results in another order than (params, opt_state, metrics).",
-            "It should be possible to hand the first two straight back in."),
+            "You should be able to pass the first two straight back in."),
         "metrics left out": (edit(_METRICS, "{}"), edit(_METRICS, '{"loss": loss}'),
-            "The metrics that loss_fn returned are not among those of the step.",
+            "The step does not return the metrics that loss_fn returned.",
             "Return what loss_fn returned; you may add the loss."),
         "a step in place of its maker": (lambda loss_fn, optimizer: (loss_fn, optimizer),
-            "make_train_step should return a function, and returns nothing that can be called as one.",
+            "make_train_step should return a function, and what it returns cannot be called.",
             "Define step inside, and return it."),
     },
     right={
@@ -339,5 +442,148 @@ make_train_step = exercise(
         "Four lines: value and gradient, the optimizer's updates, apply them, return.",
         "`(loss, metrics), grads = jax.value_and_grad(loss_fn, has_aux=True)(params, x)`",
         "`updates, opt_state = optimizer.update(grads, opt_state, params)`; `optax.apply_updates(params, updates)`.",
+    ),
+)  # fmt: skip
+
+
+def _backwards(layers):
+    size, step = 1, 1
+    for kernel, stride in reversed(layers):
+        size, step = (size - 1) * stride + kernel, step * stride
+    return size, step
+
+
+def _by_looking(layers):
+    """Follow which pixels two neighbouring places see."""
+    seen = [{2}, {3}]
+    for kernel, stride in reversed(layers):
+        seen = [{stride * place + tap for place in places for tap in range(kernel)} for places in seen]
+    first, second = (sorted(places) for places in seen)
+    return first[-1] - first[0] + 1, second[0] - first[0]
+
+
+def _by_sums(layers):
+    kernels, strides = np.array([*layers, (1, 1)]).T
+    before = np.cumprod([1, *strides])[:-1]
+    return int(1 + np.sum((kernels - 1) * before)), int(np.prod(strides))
+
+
+def _recursive(layers):
+    if not layers:
+        return 1, 1
+    *earlier, (kernel, stride) = layers
+    size, step = _recursive(earlier)
+    return size + (kernel - 1) * step, step * stride
+
+
+_SIZES = "size + (kernel - 1) * step, step * stride"
+patch_of = exercise(
+    "vqvae.patch_of",
+    can="It says what a code can know, of any stack of layers, before a single weight is made.",
+    kind="puzzle", importance=2, difficulty=2, minutes=12,
+    stuck="Draw two layers with kernel 3 and stride 2 as dots in three rows, and follow two places down.",
+    wrong={
+        "strides forgotten in the size": (edit("(kernel - 1) * step, step", "(kernel - 1), step"),
+            "You add the kernels up as if no layer had a stride.",
+            "Behind a stride of 2, how many pixels is one step in the map?"),
+        "the layer's own stride too early": (edit(_SIZES, "size + (kernel - 1) * step * stride, step * stride"),
+            "A layer's stride already counts for its own kernel; it moves only the layers behind it.",
+            "One layer with kernel 3 and stride 2 sees 3 pixels."),
+        "kernels added": (edit("(kernel - 1) * step", "kernel * step"),
+            "Each kernel is added as a whole, though it shares one pixel with what was seen before.",
+            "One layer with kernel 3 sees 3 pixels, not 4."),
+        "kernels multiplied": (edit("size + (kernel - 1) * step", "size * kernel"),
+            "You multiply the kernels: neighbouring windows overlap, so that is too much.",
+            "Two layers of kernel 3 without a stride see 5 pixels."),
+        "from the last layer on": (edit("in layers", "in reversed(layers)"),
+            "You go through the layers from the last to the first, with the sum that belongs to the other direction.",
+            "Which strides come before a layer?"),
+        "strides added": (edit("step * stride\n", "step + stride\n"),
+            "You add the strides: behind two layers of stride 2, one step is 4 pixels.",
+            "28 -> 14 -> 7."),
+        "the last layer only": (edit(_SIZES, "kernel, stride"),
+            "Each layer starts again from the pixels.",
+            "The second layer looks at what the first one made."),
+        "step of one": (edit("step * stride\n", "step * stride\n    step = 1\n"),
+            "Windows of neighbouring places lie as far apart as all strides together.",
+            "How many pixels apart are two places of a 7 x 7 map?"),
+        "size and step exchanged": (edit("return size, step", "return step, size"),
+            "The two results have changed places.",
+            "The size comes first."),
+    },
+    right={
+        "from the last layer, the other way": _backwards,
+        "by looking": _by_looking,
+        "by sums": _by_sums,
+        "recursive": _recursive,
+    },
+    hints=(
+        "Keep two numbers while you go through the layers: what one place sees, and how far apart two places are.",
+        "A kernel of k adds k - 1 places of the map below it, and each of these is some pixels wide.",
+    ),
+)  # fmt: skip
+
+
+def _full(places, kernel, stride):
+    return (places - 1) * stride + kernel
+
+
+def _by_asking(places, kernel, stride):
+    """Ask each output which places reach it."""
+    return np.array(
+        [
+            sum(0 <= at - place * stride < kernel for place in range(places))
+            for at in range(_full(places, kernel, stride))
+        ]
+    )
+
+
+def _by_convolving(places, kernel, stride):
+    spread = np.zeros((places - 1) * stride + 1, int)
+    spread[::stride] = 1
+    return np.convolve(spread, np.ones(kernel, int))
+
+
+def _by_scattering(places, kernel, stride):
+    at = (np.arange(places)[:, None] * stride + np.arange(kernel)).ravel()
+    return jnp.zeros(_full(places, kernel, stride), jnp.int32).at[at].add(1)
+
+
+touches = exercise(
+    "vqvae.touches",
+    can="It predicts where a decoder will draw a checkerboard: kernels that the stride does not divide hear unevenly.",
+    kind="puzzle", importance=1, difficulty=2, minutes=10,
+    stuck="Draw three places, and under each the three outputs that a kernel of 3 spreads it over, two steps apart.",
+    wrong={
+        "the same for all": (lambda p, k, s: np.full(_full(p, k, s), k // s),
+            lambda p, k, s: np.full(_full(p, k, s), k), lambda p, k, s: np.full(_full(p, k, s), -(-k // s)),
+            "You give every output the same number. Some hear more places than their neighbours.",
+            "With kernel 3 and stride 2, which outputs lie under two kernels?"),
+        "heard or not": (edit("return heard", "return np.minimum(heard, 1)"),
+            "You say whether an output hears anything, not how many places.",
+            "Where two kernels overlap, count both."),
+        "places side by side": (lambda p, k, s: np.bincount(np.add.outer(np.arange(p), np.arange(k)).ravel(),
+                minlength=_full(p, k, s)),
+            "You spread the places one step apart, whatever the stride.",
+            "How far apart do two neighbouring places write?"),
+        "cut to the size of SAME": (edit("return heard", "return heard[: places * stride]"),
+            "You cut the result to stride times places, as SAME does; all outputs were asked for.",
+            "How far does the last place's kernel reach?"),
+        "outputs for places": (lambda p, k, s: np.array([k] * p),
+            "You say how many outputs each place writes. The question goes the other way.",
+            "Return a number for each output."),
+        "the last place forgotten": (edit("range(places)", "range(places - 1)"),
+            "The last place writes nothing.",
+            "How many places are there?"),
+    },
+    right={
+        "by asking": _by_asking,
+        "by convolving": _by_convolving,
+        "by scattering": _by_scattering,
+        "in bytes": lambda places, kernel, stride: _by_asking(places, kernel, stride).astype(np.uint8),
+    },
+    hints=(
+        "Place p writes to the outputs from p times stride on, as many as the kernel has taps.",
+        "Begin with zeros, and add 1 to all outputs of each place.",
     ),
 )  # fmt: skip

@@ -25,43 +25,8 @@ def _rows_and_columns(answer, *cases):
 # -- Encoder, Decoder -------------------------------------------------------------------------------------------------
 
 
-# Weights and biases of one number each: however an answer arranges its weights, equal layers give equal numbers.
-# Where all weights are below 0, what a relu cuts off is not what other activations do.
-CONSTANTS = {
-    "all weights 0.02, biases 0.1": (0.02, 0.1),
-    "all weights -0.05, biases 0.4": (-0.05, 0.4),
-    "all weights -0.02, biases -0.1": (-0.02, -0.1),
-}
-
-
-def _outputs(build, x):
-    """Return what a network with constant parameters makes of x."""
-    params, apply = network(build, x)
-    apply = compiled(apply)
-    planted = lambda w, b: jax.tree.map(lambda leaf: np.full_like(leaf, w if leaf.ndim > 1 else b), params)  # noqa: E731
-    return {name: apply(planted(w, b), x) for name, (w, b) in CONSTANTS.items()}
-
-
-def _learning(build, x):
-    """Whether every image has its own output, and every number of the network a gradient."""
-    params, apply = network(build, x)
-    params = jax.tree.map(lambda leaf: (0.3 * leaf).astype(leaf.dtype), params)
-
-    def slopes(params, x):
-        out, backward = jax.vjp(apply, params, x)
-        return out, *backward(array(np.random.default_rng(2).normal(size=out.shape), out.dtype))
-
-    slopes, other = compiled(slopes), np.array(x)
-    other[1] = 0
-    (out, gradients, to_x), (beside_nothing, _, _) = slopes(params, x), slopes(params, other)
-    return {
-        "an image's output is its own, whatever else is in the batch": bool(
-            np.all(np.abs(beside_nothing[:1] - out[:1]) < 1e-3)
-        ),
-        "its input has a gradient": bool(np.any(to_x != 0)),
-        "every layer has a gradient": all(bool(np.any(leaf != 0)) for leaf in jax.tree.leaves(gradients)),
-        "the output differs from place to place": bool(np.any(np.abs(out - out[:, :1, :1]) > 1e-6)),
-    }
+# A budget and a task are given, and no layers: what is looked at is what every network that does the job has in common.
+IN_BUDGET = {"Encoder": 20_000, "Decoder": 30_000}
 
 
 def _shape(build, x):
@@ -75,16 +40,92 @@ def _size(build, x):
 
 def _encoder_size(answer):
     return {
-        "parameters at code_dim 16": _size(lambda: answer(16), IMAGES),
         "shape at code_dim 5": _shape(lambda: answer(5), IMAGES),
         "shape of one image at code_dim 1": _shape(lambda: answer(1), IMAGES[:1]),
+        "at most 20,000 parameters at code_dim 16": _size(lambda: answer(16), IMAGES) <= IN_BUDGET["Encoder"],
     }
 
 
 def _decoder_size(answer):
     return {
-        "parameters at code_dim 16": _size(answer, np.zeros((2, 7, 7, 16), np.float32)),
         "shape": _shape(answer, MAPS),
+        "shape of one map of 16 numbers a place": _shape(answer, np.zeros((1, 7, 7, 16), np.float32)),
+        "at most 30,000 parameters at code_dim 16": _size(answer, np.zeros((1, 7, 7, 16), np.float32))
+        <= IN_BUDGET["Decoder"],
+    }
+
+
+def _range(build, x):
+    """What a network's numbers can be: of either sign, of any size, and no weighted sum of the input's."""
+    params, apply = network(build, x)
+    params = jax.tree.map(lambda leaf: (3 * leaf).astype(leaf.dtype), params)  # what is squashed stays small even so
+    first, second = x[:1], x[1:2]
+    out = np.asarray(compiled(apply)(params, np.concatenate([first, second, (first + second) / 2])), np.float64)
+    bend = np.abs(out[0] + out[1] - 2 * out[2]).max()
+    return out, {
+        "what is half way between two inputs is not always half way between their outputs": bool(
+            bend > 1e-3 * np.abs(out).max()
+        ),
+        "some outputs are far below zero": bool(out.min() < -1.5),
+        "some outputs are far above zero": bool(out.max() > 1.5),
+    }
+
+
+def _encoder_range(answer):
+    out, facts = _range(lambda: answer(16), IMAGES)
+    rows = out.reshape(-1, out.shape[-1])
+    sizes = np.linalg.svd(rows - rows.mean(axis=0), compute_uv=False)
+    return facts | {"of 16 numbers, none is a fixed mix of the others": bool(np.sum(sizes > 1e-4 * sizes[0]) >= 16)}
+
+
+def _decoder_range(answer):
+    out, facts = _range(answer, MAPS)
+    blocks = out[:, : out.shape[1] // 2 * 2, : out.shape[2] // 2 * 2]
+    neighbours = np.abs(blocks[:, ::2, ::2] - blocks[:, 1::2, 1::2])
+    return facts | {"pixels side by side can differ": bool(neighbours.max(initial=0) > 1e-6)}
+
+
+def _slopes(build, x, part):
+    """Return (outputs, gradients to the parameters, to x, to x of the output's part alone, outputs beside nothing)."""
+    params, apply = network(build, x)
+
+    def slopes(params, x, other):
+        out, backward = jax.vjp(apply, params, x)
+        weights = np.random.default_rng(2).normal(size=out.shape).astype(np.float32)
+        only = np.zeros_like(weights)
+        only[part] = weights[part]
+        return out, *backward(array(weights, out.dtype)), backward(array(only, out.dtype))[1], apply(params, other)
+
+    other = np.array(x)
+    other[1] = 0
+    return compiled(slopes)(params, x, other)
+
+
+def _learning(out, gradients, beside_nothing):
+    return {
+        "an output is its own, whatever else is in the batch": bool(
+            np.all(np.abs(beside_nothing[:1] - out[:1]) < 1e-3)
+        ),
+        "every layer has a gradient": all(bool(np.any(leaf != 0)) for leaf in jax.tree.leaves(gradients)),
+    }
+
+
+def _encoder_learning(answer):
+    out, gradients, to_x, to_x_of_one, beside_nothing = _slopes(lambda: answer(5), IMAGES, np.s_[:, 2:3, 4:5])
+    seen = np.abs(to_x).sum(axis=(0, 3)) > 0
+    return _learning(out, gradients, beside_nothing) | {
+        "every pixel is seen by some vector": bool(seen.all()),
+        "a vector sees its own 4 x 4 pixels": bool(np.any(to_x_of_one[:, 8:12, 16:20] != 0)),
+    }
+
+
+def _decoder_learning(answer):
+    out, gradients, to_z, to_z_of_one, beside_nothing = _slopes(answer, MAPS, np.s_[:, 8:12, 16:20])
+    heard = np.abs(to_z_of_one).sum(axis=(0, 3)) > 0
+    return _learning(out, gradients, beside_nothing) | {
+        "every code is heard": bool(np.all(np.abs(to_z).sum(axis=(0, 3)) > 0)),
+        "4 x 4 pixels hear their own code": bool(heard[2, 4]),
+        "and its neighbours' on all four sides": bool(heard[1, 4] and heard[3, 4] and heard[2, 3] and heard[2, 5]),
     }
 
 
@@ -167,6 +208,31 @@ def _anything(answer):
     }
 
 
+# -- patch_of ---------------------------------------------------------------------------------------------------------
+
+_STACKS = {
+    "3 and 3, stride 2": ((3, 2), (3, 2), (1, 1)),
+    "4, 4 and 4, stride 2, then 3 and 3": ((4, 2), (4, 2), (4, 2), (3, 1), (3, 1)),
+    "5 without a stride, 7 with 3, 2 with 2": ((5, 1), (7, 3), (2, 2)),
+    "no layer": (),
+}
+
+
+def _patches(answer, *names):
+    arrays = {}
+    for name in names:
+        size, step = answer(_STACKS[name])
+        arrays |= {f"size, {name}": size, f"step, {name}": step}
+    return arrays
+
+
+# -- touches ----------------------------------------------------------------------------------------------------------
+
+
+def _touched(answer, *cases):
+    return {f"{places} places, kernel {k}, stride {s}": answer(places, k, s) for places, k, s in cases}
+
+
 PROBES = {
     "code_map_shape": (
         Probe("sizes that divide", lambda answer: _rows_and_columns(answer, (28, 2), (32, 3), (64, 0))),
@@ -179,18 +245,26 @@ PROBES = {
     ),
     "Encoder": (
         Probe("shape and parameters", _encoder_size),
-        Probe("values", lambda answer: _outputs(lambda: answer(5), IMAGES)),
-        Probe("learning", lambda answer: _learning(lambda: answer(5), IMAGES)),
+        Probe("what comes out", _encoder_range),
+        Probe("what it sees", _encoder_learning),
     ),
     "Decoder": (
         Probe("shape and parameters", _decoder_size),
-        Probe("values", lambda answer: _outputs(answer, MAPS)),
-        Probe("learning", lambda answer: _learning(answer, MAPS)),
+        Probe("what comes out", _decoder_range),
+        Probe("what it hears", _decoder_learning),
     ),
     "make_train_step": (
         Probe("results", _results),
         Probe("one step", lambda answer: _after(answer, 1) | _anything(answer)),
         Probe("three steps", lambda answer: _after(answer, 3)),
         Probe("metrics", lambda answer: {"metric of three steps": _steps(answer, 3)[2]}),
+    ),
+    "patch_of": (
+        Probe("two strides", lambda answer: _patches(answer, "3 and 3, stride 2", "no layer")),
+        Probe("more layers", lambda answer: _patches(answer, *list(_STACKS)[1:3])),
+    ),
+    "touches": (
+        Probe("a stride of two", lambda answer: _touched(answer, (5, 3, 2), (4, 4, 2))),
+        Probe("other strides", lambda answer: _touched(answer, (4, 5, 3), (6, 3, 1), (3, 2, 4), (1, 1, 2))),
     ),
 }
