@@ -9,7 +9,7 @@ TESTS := $(VENV)/.tests
 VQTUTOR := $(VENV)/bin/vqtutor
 
 .DEFAULT_GOAL := help
-.PHONY: help run site test check colab screenshots lab release bench mutants nbgrader-demo doctor clean
+.PHONY: help run site test check colab browser screenshots lab release bench mutants nbgrader-demo doctor clean
 
 help:  ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ check: $(TESTS)  ## lint, and the tests that take seconds: while you work
 
 colab: $(TESTS)  ## run every notebook in Colab's own environment, which comes to build/colab (QUICK=1: train less)
 	$(VENV)/bin/python tests/colab.py $(if $(QUICK),--quick)
+
+browser: $(TESTS)  ## open all pages and run all lessons in a browser, which touches and photographs explorers
+	$(VQTUTOR) test tests/tours.py
 
 screenshots: $(TESTS)  ## take pictures of the site and of all lessons in a browser; they come to build/screenshots
 	$(VENV)/bin/python tests/screenshots.py

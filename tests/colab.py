@@ -40,13 +40,18 @@ REAL = Path(os.environ.get("VQTUTOR_TEST_DATA", ROOT.parent / "shared" / "data")
 FIRST_CELL = 30  # seconds, kernel included
 
 STAND_INS = {  # in site-packages
-    "google/colab/__init__.py": "",
-    "google/colab/output.py": "",  # which JAX imports where it finds google.colab
+    "google/colab/__init__.py": "from google.colab import output\n",
+    # Where no manager of custom widgets is enabled, or an output does not name it, Colab shows none.
+    "google/colab/output.py": (
+        "from types import SimpleNamespace\n\n_widgets = SimpleNamespace(_installed_url=None)\n\n\n"
+        "def enable_custom_widget_manager():\n    _widgets._installed_url = 'https://manager.test'\n"
+    ),
     "colab_kernel_launcher.py": (
         "import google.colab\nfrom ipykernel import kernelapp\n\nkernelapp.launch_new_instance()\n"
     ),
     "tensorflow/__init__.py": "import os\nos._exit(7)  # no lesson may import it\n",
 }
+_VIEW = "application/vnd.jupyter.widget-view+json"
 # What no student should have to read: a library's log or warning; that MNIST, which is served, could not be had.
 _NOISE = re.compile(r"^(?:.*(?:ERROR|Error:|WARN|Warning:).*|MNIST is not .*)$", re.MULTILINE)
 
@@ -256,6 +261,10 @@ class Row:
         yield from (
             f"{self}: {id} is {states.get(id)}, not {wanted}." for id in self.exercises() if states.get(id) != wanted
         )
+        outputs = [output for cell in done.cells for output in cell.get("outputs", []) if "data" in output]
+        for output in outputs:
+            if _VIEW in output.data and "image/png" in output.data and _VIEW not in output.metadata:
+                yield f"{self}: an explorer does not name the manager of widgets that Colab needs."
         if self.first > FIRST_CELL:
             yield f"{self}: the first cell took {self.first:.0f} s, over {FIRST_CELL}."
         if self.folder == "notebooks":

@@ -53,7 +53,7 @@ def pytest_xdist_make_scheduler(config, log):
     class Scheduler(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             file, _, test = nodeid.partition("::")
-            if file.endswith((".ipynb", "test_browser.py")):  # of one kernel, or of one server and browser
+            if file.endswith((".ipynb", "test_browser.py", "tours.py")):  # of one kernel, or of one server and browser
                 return file
             if exercise := re.search(r"\[((\w+)\.\w+)", test):
                 return f"{file} {exercise[2 if file.endswith('test_notebooks.py') else 1]}"

@@ -1,7 +1,7 @@
 """Pictures of every lesson, to be looked at: `make screenshots` calls this. They come to build/screenshots.
 
-The site, and the solutions run in JupyterLab and opened in Notebook 7, light and dark, at 1280 and 390 pixels.
-Trainings are cut short unless `--whole` is given; names of lessons choose some of them.
+The site, and the solutions with their stored outputs in JupyterLab and Notebook 7, light and dark, at 1280 and 390
+pixels; names of lessons choose some of them. `make browser` adds pictures of explorers that are alive.
 """
 
 import argparse
@@ -10,20 +10,17 @@ import shutil
 import tempfile
 from pathlib import Path
 
-os.environ.setdefault("VQTUTOR_PATIENCE", "900000")  # a lesson runs as a whole
-
-from browsing import Notebook, browser, lab, page
+from browsing import SHOTS, Notebook, browser, lab, page
 
 from vqtutor import authoring, site
 
 ROOT = Path(__file__).parents[1]
-OUT = ROOT / "build" / "screenshots"
 SIZES = {1280: 900, 390: 844}
 
 
 def shoot(tab, name: str) -> None:
     tab.wait_for_timeout(800)
-    tab.screenshot(path=OUT / f"{name}.png")
+    tab.screenshot(path=SHOTS / f"{name}.png")
     print(f"{name}.png", flush=True)
 
 
@@ -49,31 +46,22 @@ def of_the_site(chromium, lessons: list[str]) -> None:
                             shoot(tab, file(moment))
 
 
-def of_notebooks(chromium, lessons: list[str], whole: bool) -> None:
-    """Take each lesson's opening, its first card, its explorers and its result, after all cells have run."""
+def of_notebooks(chromium, lessons: list[str]) -> None:
+    """Take each lesson's opening, its first card, its explorers' still pictures and its result, as they are stored."""
     with tempfile.TemporaryDirectory() as place:
         shutil.copytree(ROOT / "solutions", Path(place) / "notebooks")
-        steps = {} if whole else {"VQTUTOR_MAX_STEPS": "3"}
-        with lab(Path(place), **steps) as address:
+        with lab(Path(place)) as address:
             for name in lessons:
                 cells = authoring.read(ROOT / "solutions" / f"{name}.ipynb").cells
-                with page(chromium, strict=False) as tab:
-                    notebook = Notebook(tab, address, f"{name}.ipynb")
-                    notebook.command("notebook:run-all-cells")
-                    last = max(i for i, cell in enumerate(cells) if cell.cell_type == "code")
-                    notebook.done(last, notebook.cells.nth(last).locator(".jp-InputPrompt").inner_text())
-                    for scheme in ("light", "dark"):
-                        theme = f"JupyterLab {scheme.title()}"
-                        tab.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
-                        moments(tab, notebook, cells, f"lab-{name}-{{}}-1280-{scheme}".format)
-                    tab.evaluate("jupyterapp.commands.execute('docmanager:save')")
-                    tab.wait_for_timeout(1000)
-                for scheme in ("light", "dark"):
-                    with page(chromium, 390, 844, strict=False) as tab:
-                        notebook = Notebook(tab, address, f"{name}.ipynb", app="notebooks")
-                        theme = f"JupyterLab {scheme.title()}"
-                        tab.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
-                        moments(tab, notebook, cells, f"notebook-{name}-{{}}-390-{scheme}".format)
+                for app, width in (("lab", 1280), ("notebook", 390)):
+                    with page(chromium, width, SIZES[width], strict=False) as tab:
+                        notebook = Notebook(tab, address, f"{name}.ipynb", app=None if app == "lab" else "notebooks")
+                        for scheme in ("light", "dark"):
+                            theme = f"JupyterLab {scheme.title()}"
+                            tab.evaluate(
+                                "theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", theme
+                            )
+                            moments(tab, notebook, cells, f"{app}-{name}-{{}}-{width}-{scheme}".format)
 
 
 def moments(tab, notebook: Notebook, cells, file) -> None:
@@ -93,14 +81,13 @@ if __name__ == "__main__":
     every = [path.stem for path in authoring.lessons(ROOT)]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("lessons", nargs="*", default=every, help="such as 01_quantizer")
-    parser.add_argument("--whole", action="store_true", help="train as the lessons do")
     parser.add_argument("--only", choices=["site", "notebooks"])
     options = parser.parse_args()
-    OUT.mkdir(parents=True, exist_ok=True)
+    SHOTS.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("PYTHONPATH", str(ROOT))
     with browser() as chromium:
         if options.only != "notebooks":
             of_the_site(chromium, options.lessons)
         if options.only != "site":
-            of_notebooks(chromium, options.lessons, options.whole)
-    print(f"The pictures are in {OUT}")
+            of_notebooks(chromium, options.lessons)
+    print(f"The pictures are in {SHOTS}")

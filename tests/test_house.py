@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ MAY = {
     "codec": {"compiling", "models", "training"},
     "reader": {"compiling", "training"},
     "source": set(),
+    "stopped": set(),
     "tutor": {"checking", "lessons", "source"},
     "terms": {"checking"},
     "grading": {"grading", "authoring", "checking", "lessons", "source", "storage"},
@@ -155,3 +157,17 @@ def test_the_package_stays_small():
     # 3,700, and 700 for the ledger, the checkpoints, several devices. Of grading, 300 read and keep typed marks.
     assert size["rest"] < 4_500 and size["grading"] < 2_150 and size["workshop"] < 1_300, size
     assert size["show"] < 1_300, size  # most of a diagram is where its boxes and arrows lie
+
+
+def test_no_module_of_a_lesson_defines_a_function_over_again():
+    """A lesson's probes lie in one file: a helper of one exercise must not take the place of another's."""
+    for path in PACKAGE.glob("lessons/*/*.py"):
+        names, functions = Counter(), set()
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                names[node.name] += 1
+                functions.add(node.name)
+            elif isinstance(node, ast.Assign):
+                names.update(n.id for target in node.targets for n in ast.walk(target) if isinstance(n, ast.Name))
+        twice = {name for name, count in names.items() if count > 1 and (name in functions or name.isupper())}
+        assert not twice, (path, twice)

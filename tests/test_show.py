@@ -4,6 +4,7 @@ import io
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -321,6 +322,14 @@ def test_a_widget_leaves_a_picture_where_widgets_cannot_run(make):
     data, metadata = make()._repr_mimebundle_()
     assert data["image/png"].startswith(b"\x89PNG") and "application/vnd.jupyter.widget-view+json" in data
     assert len(metadata["image/png"]["alt"]) > 20
+
+
+def test_colab_is_told_which_manager_shows_widgets(monkeypatch):
+    output = SimpleNamespace(_widgets=SimpleNamespace(_installed_url=None))
+    output.enable_custom_widget_manager = lambda: setattr(output._widgets, "_installed_url", "https://manager")
+    monkeypatch.setitem(sys.modules, "google.colab.output", output)
+    view = prior_player()._repr_mimebundle_()[1]["application/vnd.jupyter.widget-view+json"]
+    assert view == {"colab": {"custom_widget_manager": {"url": "https://manager"}}}
 
 
 def test_a_small_codebook_is_laid_out_by_pca_and_by_t_sne_and_says_who_keeps_his_neighbour(monkeypatch):

@@ -15,6 +15,7 @@ vqtutor.Conv2D, vqtutor.Conv2DTranspose                 # Haiku's layers, also f
 vqtutor.convolve(x, w)                                  # the same with weights of your own
 """
 
+import sys
 from importlib import import_module
 
 _HOME = {
@@ -84,3 +85,7 @@ def __getattr__(name: str):
 
 def __dir__() -> list[str]:
     return __all__
+
+
+if "IPython" in sys.modules:
+    import_module("vqtutor.stopped").watch()

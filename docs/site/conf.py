@@ -75,6 +75,8 @@ def _accessible(app, page, template, context, doctree):
     """What scrolls can be reached with the keyboard, and captions of the contents have a level."""
     for part in ("body", "furo_navigation_tree"):
         text = context.get(part) or ""
+        chart = r'(<img\b[^>]*\bclass="[^"]*\bchart\b[^>]*>)'
+        text = re.sub(chart, r'<span class="wide" tabindex="0" role="group" aria-label="chart">\1</span>', text)
         text = text.replace("<pre>", '<pre tabindex="0">').replace('role="heading"', 'role="heading" aria-level="2"')
         context[part] = text.replace('class="table-wrapper', 'tabindex="0" class="table-wrapper')
 

@@ -224,6 +224,9 @@ def _unnamed(
                 differences.append((probe, name, array, own.arrays[name]))
     if not differences:  # what is missing, or what a probe that follows a crash did not see
         return next(result.message for result in results if not result.passed), False
+    probe, name, right, own = differences[0]
+    if "shape" in name and right.ndim == 1:  # of sizes, no relation says more than the sizes themselves
+        return f'With "{probe.name}", {name}: expected {right.tolist()}, found {own.tolist()}.', True
     plain = [difference[1:] for difference in differences]
     found = relation(plain) or _made(exercise, expected, differences) or whereabouts(plain)
     found = found or _others_right(expected, differences)

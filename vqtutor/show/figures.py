@@ -103,7 +103,14 @@ class Picture:
         dark = ("[data-jp-theme-light='false']", ".vscode-dark", "html[theme='dark']")
         rules = {"chart": "invert(.92) hue-rotate(180deg)", "photo": "brightness(.85)"}
         style = ",".join(f"{theme} .vq-{self.kind}" for theme in dark) + f"{{filter:{rules[self.kind]}}}"
-        return f"<style>.vq-{self.kind}{{max-width:100%;border-radius:6px}}{style}</style>{image}"
+        if self.kind == "photo":
+            return f"<style>.vq-photo{{max-width:100%;border-radius:6px}}{style}</style>{image}"
+        # On a phone a chart scrolls sideways: shrunk to fit, nobody could read its numbers.
+        wide = "overflow-x:auto}.vq-chart{max-width:max(100%,40rem);border-radius:6px}"
+        return (
+            f"<style>.vq-wide{{{wide}{style}</style>"
+            f"<div class='vq-wide' tabindex='0' role='group' aria-label='chart'>{image}</div>"
+        )
 
     def __repr__(self) -> str:
         return f"Picture({self.alt!r})"

@@ -16,6 +16,7 @@ import traitlets
 from vqtutor.show.figures import CODE_COLOURS, PALETTE, Picture, code_maps, planes, rows_of_images
 
 _GRID = 128  # places of a plane's cells, across
+_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 def _read(name: str) -> str:
@@ -88,8 +89,9 @@ class _Explorer:
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         data, metadata = self.still()._repr_mimebundle_()
-        view = {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}
-        return data | {"application/vnd.jupyter.widget-view+json": view}, metadata
+        # anywidget's own metadata say where Colab finds its manager of such widgets; elsewhere there are none.
+        live, about = self.widget._repr_mimebundle_()
+        return data | {_VIEW: live[_VIEW]}, metadata | about
 
 
 def _reach(*arrays: np.ndarray) -> float:
@@ -339,7 +341,7 @@ class CodeEditor(_Explorer):
     def __init__(self, indices: np.ndarray, num_codes: int, decode: Callable, limits: tuple[float, float] = (0, 1)):
         self._start = np.array(indices)
         self.indices, self.decode, self.limits = self._start.copy(), decode, limits
-        self.where = tuple(side // 2 for side in self._start.shape)
+        self.where = self._middle = tuple(side // 2 for side in self._start.shape)
         specs = [
             _slider("code", "code", 0, num_codes - 1),
             _choice("a click", "tool", ["chooses a place", "paints it with the code"]),
@@ -408,9 +410,9 @@ class CodeEditor(_Explorer):
         self.choose(row, column)
 
     def start_again(self) -> None:
-        """Put all codes back."""
+        """Put all codes back, and choose the place in the middle."""
         self.indices = self._start.copy()
-        self.draw()
+        self.choose(*self._middle)
 
 
 class PriorPlayer(_Explorer):

@@ -205,7 +205,7 @@ def _compiled(answer):
 # -- cheapest_merge ---------------------------------------------------------------------------------------------------
 
 # Here the nearest two codes, the two rarest, and others that a wrong weight would choose are seven different answers.
-_COUNTS = array([35, 20, 43, 1, 29, 22, 36], np.float32)
+_MEMBERS = array([35, 20, 43, 1, 29, 22, 36], np.float32)
 _PLACES = array([[2, 1], [4, 1.5], [-4, 4], [-4, -3], [0.5, -2.5], [2.5, -1], [2, 0]], np.float32)
 
 
@@ -249,7 +249,7 @@ PROBES = {
         Probe("compiled", _compiled),
     ),
     "cheapest_merge": (
-        Probe("seven codes", lambda answer: _merged(answer, _COUNTS, _PLACES)),
+        Probe("seven codes", lambda answer: _merged(answer, _MEMBERS, _PLACES)),
         Probe("three numbers a code", lambda answer: _merged(answer, array([9.0, 4.0, 3.0, 8.0]), CODEBOOK[:4])),
         Probe(
             "dead codes", lambda answer: {"rise": as_floats(answer(array([0, 0, 9, 3], np.float32), _PLACES[:4])[2])}

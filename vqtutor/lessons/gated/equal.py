@@ -26,4 +26,11 @@ EQUAL: dict[str, dict[str, str]] = {
     "guide": {
         "stop_gradient": "nothing is differentiated through it",
     },
+    "which_class": {
+        "stop_gradient": "nothing is differentiated through it",
+        "`jax.nn.softmax(-jnp.stack(nats, axis=1))`": "softmax takes the last axis by itself",
+        "`jnp.take_along_axis(log_shares, indices[..., None])`": "it takes the last axis by itself",
+        "`(1, 2, 3)` -> `(2, 1, 3)`": "a sum over axes has no order",
+        "`(1, 2, 3)` -> `(1, 3, 2)`": "a sum over axes has no order",
+    },
 }

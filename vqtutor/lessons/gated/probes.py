@@ -263,10 +263,10 @@ def _unknown_codes(answer):
 
 # -- which_class ------------------------------------------------------------------------------------------------------
 
-_drawn = np.random.default_rng(21)
-_OF_LABELS = _drawn.normal(size=(1, 7, 7, 6)) + 0.25 * _drawn.normal(size=(4, 7, 7, 6))
+_rng_of_labels = np.random.default_rng(21)
+_OF_LABELS = _rng_of_labels.normal(size=(1, 7, 7, 6)) + 0.25 * _rng_of_labels.normal(size=(4, 7, 7, 6))
 _OF_LABELS += np.arange(4).reshape(4, 1, 1, 1)  # which changes all logits of a place alike
-_TO_CLASSIFY = array(_drawn.integers(0, 6, (5, 7, 7)), np.int32)
+_TO_CLASSIFY = array(_rng_of_labels.integers(0, 6, (5, 7, 7)), np.int32)
 
 
 def _by_table(scale):
@@ -274,8 +274,8 @@ def _by_table(scale):
     return lambda indices, labels: table[labels] + 0.1 * scale * indices[..., None]
 
 
-def _classes(answer, scale, number):
-    shares = compiled(lambda maps: answer(_by_table(scale), maps, number))(_TO_CLASSIFY)
+def _classes(answer, scale, number, maps=_TO_CLASSIFY):
+    shares = compiled(lambda maps: answer(_by_table(scale), maps, number))(maps)
     return {"probabilities": as_floats(shares)}
 
 
@@ -320,7 +320,7 @@ PROBES = {
     "complete": (Probe("what is known", _known_codes), Probe("what is drawn", _unknown_codes)),
     "which_class": (
         Probe("four labels", lambda answer: _classes(answer, 1.0, 4)),
-        Probe("three of the labels", lambda answer: _classes(answer, 1.0, 3)),
+        Probe("three of the labels, one map", lambda answer: _classes(answer, 1.0, 3, _TO_CLASSIFY[:1])),
         Probe("improbable maps", lambda answer: _classes(answer, 3.0, 4)),
     ),
     "guide": (

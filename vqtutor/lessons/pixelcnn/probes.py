@@ -253,31 +253,7 @@ _SOME_LOGITS = {
 }
 
 
-def _temperatures(answer):
-    draw = compiled(lambda temperature: answer(jax.random.key(3), _independent, _SHAPE, temperature))
-    low, high = (float(np.mean(draw(temperature))) for temperature in (0.5, 2.0))
-    return {
-        "share of code 1 at temperature 0.5": abs(low - 1 / (1 + 3**2)) < 0.02,
-        "share of code 1 at temperature 2.0": abs(high - 1 / (1 + 3**0.5)) < 0.02,
-        "code 1 is drawn at all": low > 0,
-        "the temperature matters": abs(low - high) > 0.02,
-        "a low temperature makes the likelier code likelier": low < high - 0.02,
-    }
-
-
-# -- waves ------------------------------------------------------------------------------------------------------------
-
-
-def _waves(answer, *cases):
-    return {f"{rows} x {columns}, reach {reach}": answer((rows, columns), reach) for rows, columns, reach in cases}
-
-
-# -- temperature_for --------------------------------------------------------------------------------------------------
-
-_SOME_LOGITS = {"six codes": [2.0, 1.1, 0.3, -0.4, -1.5, 0.9], "nine": [5.0, 4.6, 1.0, 0.2, 3.1, -2.0, 2.2, -6.0, 1.7]}
-
-
-def _temperatures(answer, *cases):
+def _temperatures_for(answer, *cases):
     logits = {name: array(values, np.float32) for name, values in _SOME_LOGITS.items()}
     return {f"{name}, perplexity {p:g}": as_floats(answer(logits[name], p)) for name, p in cases}
 
@@ -313,11 +289,13 @@ PROBES = {
         Probe("narrow maps", lambda answer: _waves(answer, (4, 2, 3), (3, 1, 2), (1, 6, 2))),
     ),
     "temperature_for": (
-        Probe("temperatures", lambda answer: _temperatures(answer, ("six codes", 3.0), ("nine", 2.5))),
-        Probe("large logits", lambda answer: _temperatures(answer, ("four, in the thousands", 2.0))),
+        Probe("temperatures", lambda answer: _temperatures_for(answer, ("six codes", 3.0), ("nine", 2.5))),
+        Probe("large logits", lambda answer: _temperatures_for(answer, ("four, in the thousands", 2.0))),
         Probe(
             "cold and hot",
-            lambda answer: _temperatures(answer, ("nine", 1.2), ("six codes", 1.5), ("six codes", 5.7), ("nine", 8.0)),
+            lambda answer: _temperatures_for(
+                answer, ("nine", 1.2), ("six codes", 1.5), ("six codes", 5.7), ("nine", 8.0)
+            ),
         ),
     ),
 }

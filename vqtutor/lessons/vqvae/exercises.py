@@ -236,8 +236,9 @@ class _MoreInOne(hk.Module):
 
 # Changes that both networks' texts allow.
 _OTHERS = {
-    name: edit("jax.nn.relu", other, times=2)
-    for name, other in (("elu", "jax.nn.elu"), ("gelu", "jax.nn.gelu"), ("relu by where", "(lambda x: x * (x > 0))"))
+    "elu": edit("jax.nn.relu", "jax.nn.elu", times=2),
+    "gelu": edit("jax.nn.relu", "jax.nn.gelu", times=2),
+    "relu by where": edit("jax.nn.relu", "(lambda x: x * (x > 0))", times=2),
 }
 _HELD = edit("jax.nn.relu(vqtutor", "jax.lax.stop_gradient(vqtutor", times=2)
 _Z_E, _X_HAT = "vqtutor.Conv2D(self.code_dim, 1)(x)", "vqtutor.Conv2DTranspose(1, 3)(x)"

@@ -7,7 +7,8 @@ function grey(canvas, values, [height, width]) {
   canvas.width = width;
   canvas.height = height;
   const image = new ImageData(width, height);
-  for (let i = 0; i < values.length; i++) image.data.set([values[i], values[i], values[i], 255], 4 * i);
+  const target = new Uint32Array(image.data.buffer);
+  for (let i = 0; i < values.length; i++) target[i] = 0xff000000 + values[i] * 0x010101;
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
 
@@ -28,8 +29,11 @@ function place(row, column) {
 }
 
 function fill(group, code, setup) {
+  const now = code < 0 ? "white" : colour(code, setup);
+  if (group.dataset.shows === `${code} ${now}`) return; // of 245 places, few change at a time
+  group.dataset.shows = `${code} ${now}`;
   const [rect, text] = group.children;
-  rect.setAttribute("fill", code < 0 ? "white" : colour(code, setup));
+  rect.setAttribute("fill", now);
   text.textContent = code < 0 ? "" : String(code);
 }
 
@@ -176,8 +180,10 @@ function player({ model, el }) {
     shown = places;
     bar.set({ places });
     drawCodes();
-    if (kept.has(places)) drawImages();
-    else talk.ask({ do: "show", value: places }, "show");
+    if (kept.has(places)) {
+      drawImages();
+      say(`${places} of ${size} codes drawn.`); // in Python's words, which is not asked
+    } else talk.ask({ do: "show", value: places }, "show");
   }
   function drawCodes() {
     const codes = numbers(view().codes, Int32Array);

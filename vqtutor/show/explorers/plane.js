@@ -25,29 +25,55 @@ function axes(reach, place) {
   return group;
 }
 
-/** Return cells, the number of a code for each place of a square grid, as a picture. */
-function picture(cells, palette) {
+/** Colours "#rrggbb" as numbers that are the bytes of a pixel: red, green, blue, opacity. */
+const pixels = (palette, opacity) =>
+  palette.map((name) => new DataView(Uint8Array.of(...[1, 3, 5].map((i) => parseInt(name.slice(i, i + 2), 16)), opacity).buffer).getUint32(0, true));
+
+/** Draw cells, the number of a code for each place of a square grid, and vectors in their codes' colours. */
+function paint(canvas, cells, dots, colours, palette) {
   const side = Math.round(Math.sqrt(cells.length));
-  const canvas = make("canvas", { width: side, height: side });
-  const colours = palette.map((name) => [1, 3, 5].map((i) => parseInt(name.slice(i, i + 2), 16)));
+  const small = make("canvas", { width: side, height: side });
   const image = new ImageData(side, side);
+  const target = new Uint32Array(image.data.buffer);
   for (let i = 0; i < cells.length; i++) {
-    const row = side - 1 - Math.floor(i / side); // upwards is up
-    image.data.set([...colours[cells[i] % colours.length], 64], 4 * (row * side + (i % side)));
+    target[(side - 1 - Math.floor(i / side)) * side + (i % side)] = colours[cells[i] % colours.length]; // upwards is up
   }
-  canvas.getContext("2d").putImageData(image, 0, 0);
-  return canvas.toDataURL();
+  small.getContext("2d").putImageData(image, 0, 0);
+  const ratio = Math.ceil(window.devicePixelRatio || 1);
+  if (canvas.width !== SIDE * ratio) canvas.width = canvas.height = SIDE * ratio;
+  const context = canvas.getContext("2d");
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, SIDE, SIDE);
+  context.imageSmoothingEnabled = false;
+  context.drawImage(small, 0, 0, SIDE, SIDE);
+  palette.forEach((colour, which) => {
+    context.beginPath();
+    for (const [x, y] of dots[which]) {
+      context.moveTo(x + 2.6, y);
+      context.arc(x, y, 2.6, 0, 2 * Math.PI);
+    }
+    context.fillStyle = colour;
+    context.fill();
+  });
+}
+
+/** What can be read on a colour "#rrggbb", by its relative luminance (WCAG 2.2). */
+function ink(colour) {
+  const [red, green, blue] = [1, 3, 5].map((i) => (parseInt(colour.slice(i, i + 2), 16) / 255) ** 2.2);
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.18 ? "white" : "black";
 }
 
 function render({ model, el }) {
   const { name, reach, palette, specs, movable, stages } = model.get("setup");
   const scale = SIDE / (2 * reach);
   const place = (x, y) => [LEFT + (x + reach) * scale, (reach - y) * scale];
-  const svg = make("svg", { viewBox: `0 -8 ${LEFT + SIDE + 8} ${SIDE + 50}`, class: "vq-plane" });
-  const background = make("image", { x: LEFT, width: SIDE, height: SIDE, preserveAspectRatio: "none" });
-  const dots = make("g", { "aria-hidden": "true" });
+  const svg = make("svg", { viewBox: `0 -8 ${LEFT + SIDE + 8} ${SIDE + 50}`, role: "group", "aria-label": "plane" });
+  const canvas = make("canvas", { "aria-hidden": "true" }); // beneath the drawing: many dots move faster there
   const marks = make("g");
-  svg.append(background, make("rect", { x: LEFT, width: SIDE, height: SIDE, class: "vq-edge" }), axes(reach, place), dots, marks);
+  svg.append(make("rect", { x: LEFT, width: SIDE, height: SIDE, class: "vq-edge" }), axes(reach, place), marks);
+  const plane = make("div", { class: "vq-plane" }, canvas, svg);
+  const colours = pixels(palette, 64);
+  let painted = null; // the cells that the canvas shows
 
   let stage = 0; // of those that were sent beforehand
   let chosen = 0; // of what can be moved
@@ -65,7 +91,7 @@ function render({ model, el }) {
       talk.ask({ do: what, value }, value === undefined ? null : what);
     }
   });
-  const { root, say } = frame(el, name, bar.bar, svg);
+  const { root, say } = frame(el, name, bar.bar, plane);
   const talk = conversation(model, root, draw);
 
   function at() {
@@ -96,10 +122,8 @@ function render({ model, el }) {
   }
 
   function mark(spot, which) {
-    const colour = palette[which % palette.length];
     const code = which < view().codes;
     const group = make("g", { class: "vq-spot" }, make("path"), make("text", { "text-anchor": "middle", y: 4 }, code ? String(which) : "v"));
-    group.firstChild.setAttribute("fill", code ? colour : "white");
     if (!movable) return group;
     for (const [attribute, value] of Object.entries({
       tabindex: 0, role: "slider", "aria-label": `${spot[0]}; arrow keys move it`,
@@ -128,7 +152,9 @@ function render({ model, el }) {
       const shape = gone ? "M-9-12 0-5 9-12 12-9 5 0 12 9 9 12 0 5-9 12-12 9-5 0-12-9Z"
         : which < codes ? "M-11 0a11 11 0 1 0 22 0a11 11 0 1 0-22 0" : "M0-12 12 0 0 12-12 0Z";
       group.firstChild.setAttribute("d", shape);
-      if (which < codes) group.firstChild.setAttribute("fill", gone ? "white" : palette[which % palette.length]);
+      const colour = gone || which >= codes ? "#ffffff" : palette[which % palette.length];
+      group.firstChild.setAttribute("fill", colour);
+      group.lastChild.setAttribute("fill", ink(colour));
       group.classList.toggle("vq-chosen", Boolean(movable) && which === chosen);
       if (!movable) return;
       group.setAttribute("aria-valuenow", x.toFixed(2));
@@ -138,16 +164,15 @@ function render({ model, el }) {
   function draw() {
     const now = view();
     if (talk.settled()) moved = null;
-    background.setAttribute("href", picture(numbers(now.cells, Uint8Array), palette));
-    const points = numbers(now.points, Float32Array);
-    const indices = numbers(now.indices, Int32Array);
-    while (dots.childElementCount < indices.length) dots.append(make("circle", { r: 2.6 }));
-    for (let i = 0; i < indices.length; i++) {
-      const [x, y] = place(points[2 * i], points[2 * i + 1]);
-      const dot = dots.children[i];
-      dot.setAttribute("cx", x);
-      dot.setAttribute("cy", y);
-      dot.setAttribute("fill", palette[((indices[i] % palette.length) + palette.length) % palette.length]);
+    if (now.cells !== painted) {
+      painted = now.cells;
+      const points = numbers(now.points, Float32Array);
+      const dots = palette.map(() => []);
+      numbers(now.indices, Int32Array).forEach((code, i) => {
+        const [x, y] = place(points[2 * i], points[2 * i + 1]);
+        dots[((code % palette.length) + palette.length) % palette.length].push([x - LEFT, y]);
+      });
+      paint(canvas, numbers(now.cells, Uint8Array), dots, colours, palette);
     }
     drawMarks();
     if (talk.settled()) {
