@@ -54,6 +54,7 @@ WHOLE = {
         900: inspect.signature(train_codec).parameters["steps"].default,
         24: 49 // 2,
         30: PUBLISHED,
+        60000: "MNIST's training images",
     },
     "06_gated_pixelcnn": {},
 }

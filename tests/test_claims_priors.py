@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from vqtutor import authoring
+from vqtutor.models import pixelcnn
 
 ROOT = Path(__file__).parents[1]
 LESSONS = ("05_pixelcnn_prior", "06_gated_pixelcnn")
@@ -130,6 +131,11 @@ def test_05_bits_are_the_nats():
     assert abs(last - nats) < 0.15 and math.log(64) == pytest.approx(
         float(re.search(r"stays at ([\d.]+)", alt(PLAIN, "curve"))[1]), abs=0.06
     )
+
+
+def test_05_the_rate_is_twenty_times_the_published_one():
+    peak, steps = re.search(r"schedule\(0\.0, ([\d.e-]+), (\d+), steps\)", cells(PLAIN)["train"].source).groups()
+    assert float(peak) == pytest.approx(20 * pixelcnn.R1_PRIOR.learning_rate) and steps == "100"
 
 
 def test_05_temperature_trades_variety_for_readable_digits():

@@ -1,11 +1,12 @@
 """The built-in digits: the same everywhere, of the right kind, and legible."""
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from vqtutor.data import strokes
+from vqtutor.data import load_dataset, strokes
 
 IMAGES, LABELS = strokes.draw(3_000)
 
@@ -42,3 +43,12 @@ def test_digits_differ_from_one_another_and_among_themselves():
 @pytest.mark.parametrize("count", [0, 1, 7])
 def test_any_number_can_be_drawn(count):
     assert strokes.draw(count)[0].shape == (count, 28, 28, 1)
+
+
+def test_more_digits_are_new_ones_and_a_set_that_is_not_drawn_has_no_more():
+    data = load_dataset("strokes")
+    more = data.more(50)
+    assert more.shape == (50, 28, 28, 1) and more.dtype == data.train_images.dtype
+    known = {image.tobytes() for image in (*data.train_images, *data.test_images)}
+    assert not known & {image.tobytes() for image in more}
+    assert replace(data, name="mnist").more(50).shape == (0, 28, 28, 1)

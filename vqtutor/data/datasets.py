@@ -41,6 +41,13 @@ class Dataset:
     def __repr__(self) -> str:
         return f"Dataset({self.description})"
 
+    def more(self, count: int) -> np.ndarray:
+        """Return `count` more training images of digits that are drawn on the spot; of any other set none, [0, ...].
+
+        They are in neither `train_images` nor `test_images`: another seed draws them.
+        """
+        return strokes.draw(count, seed=1)[0] if self.name == "strokes" else self.train_images[:0]
+
 
 def load_dataset(name: str | None = None, *, folder: str | os.PathLike | None = None) -> Dataset:
     """Load a data set by name.
