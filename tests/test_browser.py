@@ -464,7 +464,7 @@ def test_a_students_journey_through_the_first_lesson(jupyter, chromium):
     about = [authoring.about(cell) for cell in cells]
     place = {(one.get("role"), one.get("exercise")): i for i, one in enumerate(about)}
     ids = [one["exercise"] for one in about if one.get("role") == "answer"]
-    ids = [id for id in ids if not EXERCISES[id].puzzle]
+    ids = [id for id in ids if not EXERCISES[id].bonus]
     with page(chromium) as tab:
         Notebook(tab, jupyter, "00_start_here.ipynb")  # which `make lab` opens
         assert not tab.locator(".jp-Launcher").count() and not tab.get_by_text("Jupyter news").count()
