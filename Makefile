@@ -30,7 +30,7 @@ check: $(TESTS)  ## lint, and the tests that take seconds: while you work
 colab: $(TESTS)  ## run every notebook in Colab's own environment, which comes to build/colab (QUICK=1: train less)
 	$(VENV)/bin/python tests/colab.py $(if $(QUICK),--quick)
 
-browser: $(TESTS)  ## open all pages and run all lessons in a browser, which touches and photographs explorers
+browser: $(TESTS)  ## visit all pages of the site and run all lessons in a browser: a tour of half an hour
 	$(VQTUTOR) test tests/tours.py
 
 screenshots: $(TESTS)  ## take pictures of the site and of all lessons in a browser; they come to build/screenshots

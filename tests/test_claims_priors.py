@@ -204,4 +204,7 @@ def test_06_a_half_weighs_more_than_a_label():
 def test_the_ledger_moves_left_and_neither_up_nor_down():
     pattern = r"with the (gated )?prior(?: \(the course's\))? 294 bits, (\d+) under its prior, distortion ([\d.]+)"
     both = {bool(gated): (int(bits), float(lost)) for gated, bits, lost in re.findall(pattern, alt(GATED, "ledger"))}
-    assert both[True][0] <= both[False][0] < 294 and both[True][1] == pytest.approx(both[False][1], abs=0.002)
+    assert both[True][1] == pytest.approx(both[False][1], abs=0.002)
+    assert both[False][0] + 2 == both[True][0] < 294  # "two bits further to the right"
+    told = found(GATED, "held-out", r"the right digit: [\d.]+ nats a code, (\d+) bits")[0]
+    assert told <= both[False][0] and told + 3 <= both[True][0] <= told + 4
