@@ -67,7 +67,8 @@ def main() -> None:
     said = json.loads((folder / "report" / "grades.json").read_text())["students"]
     outcome, attacks, wrong = Counter(), defaultdict(Counter), []
     for (student, id), what in planted.items():
-        verdict = said.get(student, {"exercises": {}})["exercises"].get(id)
+        entry = said.get(student, {})
+        verdict = (entry.get("exercises", {}) | entry.get("bonus", {})).get(id)
         name = verdict and verdict["misconception"]
         if verdict is None:
             became = "not graded, file named"

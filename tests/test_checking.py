@@ -349,7 +349,7 @@ def test_questions_explain_only_after_a_choice(tutor, capsys):
 )
 def test_a_guilty_line_is_named_by_its_letter_its_number_or_itself(said, tutor, capsys):
     tutor.answer("losses.q_line", said)
-    assert "You chose b; that is the one." in capsys.readouterr().out
+    assert "You chose b; that is right." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("said", [4, "line 4", "d", 7, "z_q", ""])
@@ -359,7 +359,7 @@ def test_another_line_is_not_taken_for_it(said, tutor, capsys):
             tutor.answer("losses.q_line", said)
     else:
         tutor.answer("losses.q_line", said)
-        assert "the one that holds is b" in capsys.readouterr().out
+        assert "the right one is b" in capsys.readouterr().out
 
 
 def test_a_puzzle_is_a_bonus_and_what_to_do_when_stuck_comes_first(tutor, capsys):
