@@ -428,7 +428,7 @@ def test_the_absent_count_in_no_figure(report, tmp_path):
     index = (report / "report" / "index.html").read_text()
     assert "4 students" in index and "Median 2, from 0 to 2" in index  # of 2, 2, 2 and 0
     assert "because nothing of theirs could be graded: 3." in index
-    apart = index[index.index("Of whom nothing could be graded") :]
+    apart = index[index.index("Students of whom nothing could be graded") :]
     assert all(f">{name}</a>" in apart for name in ("Dee", "Eve", "Finn")) and ">Ada</a>" not in apart
     found = points(report)
     assert found["Eve"][1] == found["Finn"][1] == "" and found["Dee"][1] == "0"
