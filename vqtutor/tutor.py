@@ -253,7 +253,7 @@ def hint(id: str, step: int | None = None) -> None:
     title = f"{exercise.id} - hint {step} of {ladder}"
     if step < ladder:
         lines = exercise.hints[step - 1], "Ask again for the next one."
-        stuck = (f"Stuck for ten minutes? {exercise.work.stuck}",) if step == 1 and exercise.work.stuck else ()
+        stuck = (exercise.work.when_stuck,) if step == 1 and exercise.work.stuck else ()
         card.show(card.Note(title, stuck + lines))
     else:
         card.show(card.Note(title, ("One way to write it:",), code=answer_of(exercise.id)))

@@ -48,7 +48,11 @@ class Work:
     def __str__(self) -> str:
         levels = f"importance {self.importance} of 3, difficulty {self.difficulty} of 3, about {self.minutes} minutes"
         bonus = "bonus puzzle, in no total; " if self.kind == Kind.PUZZLE else ""
-        return f"*{bonus}{levels}.* Stuck for ten minutes? {self.stuck}"
+        return f"*{bonus}{levels}.* {self.when_stuck}"
+
+    @property
+    def when_stuck(self) -> str:
+        return self.stuck and f"Stuck for ten minutes? {self.stuck}"
 
 
 @dataclass(frozen=True)

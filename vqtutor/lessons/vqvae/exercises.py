@@ -240,13 +240,26 @@ _OTHERS = {
     "gelu": edit("jax.nn.relu", "jax.nn.gelu", times=2),
     "relu by where": edit("jax.nn.relu", "(lambda x: x * (x > 0))", times=2),
 }
-_HELD = edit("jax.nn.relu(vqtutor", "jax.lax.stop_gradient(vqtutor", times=2)
+# What is wrong with either of them in the same way.
+_ONE_LINEAR_MAP = (
+    edit("jax.nn.relu", "", times=2),
+    "Nothing bends between your layers: however many there are, together they are one linear map.",
+    "Put something between them that is not a weighted sum, such as a relu.",
+)
+_OF_BOTH = {
+    "weights that cannot learn": (
+        edit("jax.nn.relu(vqtutor", "jax.lax.stop_gradient(vqtutor", times=2),
+        "Some of the weights never get a gradient, so they stay as they were drawn.",
+        "What holds a gradient back?",
+    ),
+    "images mixed": (
+        _MoreInOne,
+        "What comes out for one image depends on the others in the batch.",
+        "Look for a mean, a sum or a reshape over the first axis.",
+    ),
+}
 _Z_E, _X_HAT = "vqtutor.Conv2D(self.code_dim, 1)(x)", "vqtutor.Conv2DTranspose(1, 3)(x)"
-_ONE_LINEAR_MAP = "Nothing bends between your layers: however many there are, together they are one linear map."
 _OUT_OF_ORDER = "Places are not where they were: place (r, c) of the map should stand for the pixels around (4r, 4c)."
-_HELD_SAYS = "Some of the weights never get a gradient, so they stay as they were drawn."
-_BATCH_SAYS = "What comes out for one image depends on the others in the batch."
-_BATCH_LOOK = "Look for a mean, a sum or a reshape over the first axis."
 
 encoder = exercise(
     "vqvae.Encoder",
@@ -273,9 +286,7 @@ encoder = exercise(
         "narrower than its codes": (edit("64, 3", "8, 3"), edit("64, 3", "12, 3"),
             "A layer has fewer channels than the codes have numbers, so some of these are fixed mixes of the others.",
             "How many different numbers can a vector of 16 hold that was made from 8?"),
-        "one linear map": (edit("jax.nn.relu", "", times=2),
-            _ONE_LINEAR_MAP,
-            "Put something between them that is not a weighted sum, such as a relu."),
+        "one linear map": _ONE_LINEAR_MAP,
         "nothing below zero": (edit(_Z_E, f"jax.nn.relu({_Z_E})"),
             "All vectors are positive: something behind the last layer cuts off what is below zero.",
             "Codes lie on both sides of zero, so the last layer should be linear."),
@@ -291,12 +302,7 @@ encoder = exercise(
         "places out of order": (edit(_Z_E, f"{_Z_E}.transpose(0, 2, 1, 3)"),
             _OUT_OF_ORDER,
             "Look for a transpose or a reshape."),
-        "weights that cannot learn": (_HELD,
-            _HELD_SAYS,
-            "What holds a gradient back?"),
-        "images mixed": (_MoreInOne,
-            _BATCH_SAYS,
-            _BATCH_LOOK),
+        **_OF_BOTH,
     },
     right={
         "hk.Conv2D": edit("vqtutor", "hk", times=3),
@@ -336,9 +342,7 @@ decoder = exercise(
         "over the budget": (edit("64, 3", "128, 3"), edit("32, 3", "64, 3"),
             "The network does what it should, with more than 30,000 parameters.",
             "A 3 x 3 layer from a to b channels has (9a + 1) b of them. Where are most of yours?"),
-        "one linear map": (edit("jax.nn.relu", "", times=2),
-            _ONE_LINEAR_MAP,
-            "Put something between them that is not a weighted sum, such as a relu."),
+        "one linear map": _ONE_LINEAR_MAP,
         "nothing below zero": (edit(_X_HAT, f"jax.nn.relu({_X_HAT})"),
             "Nothing comes out below zero: the dark pixels, which are negative here, could never be drawn.",
             "The last layer should be linear."),
@@ -355,12 +359,7 @@ decoder = exercise(
         "places out of order": (edit(_X_HAT, f"{_X_HAT}.transpose(0, 2, 1, 3)"),
             _OUT_OF_ORDER,
             "Look for a transpose or a reshape."),
-        "weights that cannot learn": (_HELD,
-            _HELD_SAYS,
-            "What holds a gradient back?"),
-        "images mixed": (_MoreInOne,
-            _BATCH_SAYS,
-            _BATCH_LOOK),
+        **_OF_BOTH,
     },
     right={
         "hk.Conv2DTranspose": edit("vqtutor", "hk", times=3),
