@@ -241,12 +241,12 @@ _OTHERS = {
     "relu by where": edit("jax.nn.relu", "(lambda x: x * (x > 0))", times=2),
 }
 # What is wrong with either of them in the same way.
-_ONE_LINEAR_MAP = (
-    edit("jax.nn.relu", "", times=2),
-    "Nothing bends between your layers: however many there are, together they are one linear map.",
-    "Put something between them that is not a weighted sum, such as a relu.",
-)
 _OF_BOTH = {
+    "one linear map": (
+        edit("jax.nn.relu", "", times=2),
+        "Nothing bends between your layers: however many there are, together they are one linear map.",
+        "Put something between them that is not a weighted sum, such as a relu.",
+    ),
     "weights that cannot learn": (
         edit("jax.nn.relu(vqtutor", "jax.lax.stop_gradient(vqtutor", times=2),
         "Some of the weights never get a gradient, so they stay as they were drawn.",
@@ -286,7 +286,6 @@ encoder = exercise(
         "narrower than its codes": (edit("64, 3", "8, 3"), edit("64, 3", "12, 3"),
             "A layer has fewer channels than the codes have numbers, so some of these are fixed mixes of the others.",
             "How many different numbers can a vector of 16 hold that was made from 8?"),
-        "one linear map": _ONE_LINEAR_MAP,
         "nothing below zero": (edit(_Z_E, f"jax.nn.relu({_Z_E})"),
             "All vectors are positive: something behind the last layer cuts off what is below zero.",
             "Codes lie on both sides of zero, so the last layer should be linear."),
@@ -342,7 +341,6 @@ decoder = exercise(
         "over the budget": (edit("64, 3", "128, 3"), edit("32, 3", "64, 3"),
             "The network does what it should, with more than 30,000 parameters.",
             "A 3 x 3 layer from a to b channels has (9a + 1) b of them. Where are most of yours?"),
-        "one linear map": _ONE_LINEAR_MAP,
         "nothing below zero": (edit(_X_HAT, f"jax.nn.relu({_X_HAT})"),
             "Nothing comes out below zero: the dark pixels, which are negative here, could never be drawn.",
             "The last layer should be linear."),
