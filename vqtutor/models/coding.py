@@ -1,9 +1,9 @@
 """Code maps as bytes, with a prior and a range coder, in a file that knows its model (lesson 08).
 
-The writer and the reader run the same prior. What comes out has to be the same to the last bit, or all codes after the
+The writer and the reader run the same prior. Its results have to be the same to the last bit, or all codes after the
 first difference are other codes. Three things see to that: both sides call the same function on maps of the same shape;
-logits are rounded before anything is made of them; and a checksum of the maps says when it went wrong all the same.
-(Ballé, Johnston and Minnen, "Integer Networks for Data Compression with Latent-Variable Models", 2019, has the problem.)
+logits are rounded before anything is made of them; and a checksum of the maps says when it went wrong anyway.
+("Integer Networks for Data Compression with Latent-Variable Models", Ballé, Johnston and Minnen, 2019.)
 """
 
 import struct
@@ -18,7 +18,9 @@ from jax import Array
 TOTAL = 2**16  # to which the frequencies of a place add up: 64 codes that are never used cost 0.0014 bits
 STEP = 1 / 8  # to which logits are rounded, which costs 0.001 bits a code
 MAGIC, VERSION = b"VQ", 1
-_HEAD = struct.Struct(">2sBHBBIH")  # magic, version, N, H, W, model, checksum of the maps; then a CRC-32 of it and the rest
+_HEAD = struct.Struct(
+    ">2sBHBBIH"
+)  # magic, version, N, H, W, model, checksum of the maps; then a CRC-32 of it and the rest
 HEADER = _HEAD.size + 4  # bytes
 
 Logits = Callable[[Any], Any]  # int [N, H, W] -> [N, H, W, K], causal in raster order
