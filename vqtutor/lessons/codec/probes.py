@@ -28,7 +28,8 @@ def _counted(answer, logits, *total):
 
 def _sums(answer):
     arrays = {}
-    for name, logits in {"maps": _LOGITS, "one place": _LOGITS[0, 0], "sure of a code": _SURE}.items():
+    cases = {"maps": _LOGITS, "one place": _LOGITS[0, 0], "a batch of one": _LOGITS[:1, :1], "sure of a code": _SURE}
+    for name, logits in cases.items():
         for total in (2**16, 1000):
             counts = _counted(answer, logits, total)
             arrays[f"{name}, shape, total {total}"] = np.array(counts.shape)
