@@ -179,9 +179,9 @@ _WEIGHTS = {
 
 
 def _bytes(number):
-    """As four numbers, which are compared exactly; a fifth says whether there was more."""
+    """As four numbers, which are compared exactly; as -1 if it does not fit, as Python's hash, which is random."""
     number = int(number)
-    return np.array([*((number >> shift) % 256 for shift in (24, 16, 8, 0)), number >> 32])
+    return np.array([(number >> shift) % 256 if 0 <= number < 2**32 else -1 for shift in (24, 16, 8, 0)])
 
 
 def _prints(answer):
