@@ -70,6 +70,11 @@ frequencies = exercise(
             "Logits that differ in their last digits give other frequencies. Written with one and read with the "
             "other, a file falls apart.",
             "Round the logits to multiples of 1/8 before anything else."),
+        "subtracted before rounding": (
+            edit(_ROUNDED, f"{_FLOATS} - np.max(logits, axis=-1, keepdims=True)",
+                "rounded - rounded", "np.round(8 * rounded) / 8 - rounded", f"{_MAX})\n", "0)\n"),
+            "You subtract the largest logit before you round: its last digits then move all others of the place.",
+            "Round to multiples of 1/8 before anything else."),
         "probabilities rounded, not logits": (
             edit(_ROUNDED, _FLOATS,
                 "    num_codes", "    shares = np.round(shares, 3)\n    num_codes"),
@@ -111,9 +116,6 @@ frequencies = exercise(
         "largest remainders": _largest_remainders,
         "a loop over places": _place_by_place,
         "borders between codes": _of_borders,
-        "subtracted before rounding": edit(
-            _ROUNDED, f"{_FLOATS} - np.max(logits, axis=-1, keepdims=True)",
-            "rounded - rounded", "np.round(8 * rounded) / 8 - rounded"),
         "the last code gets what is left over": edit("shares.argmax(axis=-1)[..., None]", "num_codes - 1"),
         "put_along_axis": edit(_REST,
             "np.put_along_axis(counts, likeliest, np.take_along_axis(counts, likeliest, -1) + rest, -1)\n"

@@ -13,9 +13,9 @@ from vqtutor.lessons.inputs import array
 # -- frequencies ------------------------------------------------------------------------------------------------------
 
 _rng = np.random.default_rng(8)
-# No farther than a fifth of a step from multiples of 1/8, so that something may be subtracted before rounding.
+# Near multiples of 1/8, and the largest of each place farthest: where it is subtracted before rounding, others move.
 _near = (_rng.integers(-40, 24, (2, 3, 6)) + _rng.uniform(-0.2, 0.2, (2, 3, 6))) / 8
-_near[..., 0] = np.round(8 * _near).max(axis=-1) / 8 + np.float64([[0.25, 1.5, 0.5], [2.0, 0.125, 1.0]])
+_near[..., 0] = np.round(8 * _near).max(axis=-1) / 8 + np.float64([[0.3, 1.55, 0.55], [2.05, 0.175, 1.05]])
 _LOGITS = array(_near.astype(np.float32))
 _NOISY = array((_near + _rng.uniform(-0.01, 0.01, _near.shape)).astype(np.float32))
 _SURE = array([[300.0, 280.0, 0.0, -300.0], [-1000.0, -1000.25, -1000.5, -1016.0]], np.float32)
