@@ -61,11 +61,6 @@ k_means = exercise(
         "one round too few": (edit("range(steps)", "range(steps - 1)"),
             "The codes move once less than they should.",
             "How often does the loop run for steps = 1?"),
-        "chosen once and for all": (
-            edit("    for _", "    indices = nearest_code(z, codebook)\n    for _", "nearest_code(z, codebook), len",
-                "indices, len"),
-            "The vectors choose their codes once, before the loop, so that only the first round changes anything.",
-            "What has to be done again when a code has moved?"),
         "sums in place of means": (edit(" / jnp.maximum(counts, 1)[:, None]", ""),
             "The codes become the sums of their vectors, far away from them.",
             "Divide each sum by how many vectors it has."),
@@ -232,7 +227,7 @@ rotate_to = exercise(
         "straight-through": (edit(_TURNED, "z_e + jax.lax.stop_gradient(codes - z_e)"),
             "The gradient is copied as it is: this is straight-through.",
             "The output should be a matrix, held still, times z_e. What does its gradient then do?"),
-        "no gradient": (edit(_TURNED, "jax.lax.stop_gradient(codes)"), lambda z_e, codes: codes,
+        "no gradient": (edit(_TURNED, "jax.lax.stop_gradient(codes)"),
             "The value is right, and nothing reaches z_e.",
             "z_e itself has to stand in the formula, outside stop_gradient."),
         "only stretched": (
@@ -257,8 +252,8 @@ rotate_to = exercise(
             _with_gradient(lambda g, e, q, r, s: s * (2 * r * _dot(r, g) - g)),
             "The vector arrives at its code by a reflection; everything else is turned over as well.",
             "A rotation is two reflections: I - 2 r r' + 2 q e', where r is half way between e and q."),
-        "nothing held still": (edit(_HELD, _FREE),
-            "The value is right, but the gradient is that of the code itself: all that depends on z_e cancels out.",
+        "nothing held still": (edit(_HELD, _FREE), lambda z_e, codes: codes,
+            "The output is nothing but codes, with their gradient: all that depends on z_e cancels out.",
             "The rotation and the factor must be constants: which one line holds them still?"),
         "the stretch moves": (
             edit(_HELD, f"    e, q, r = jax.lax.stop_gradient((e, q, r))\n{_FREE}"),
@@ -568,14 +563,12 @@ repair_stages = exercise(
     kind="debugging", importance=3, difficulty=2, minutes=10,
     stuck="Follow what is left over through the broken loop, and ask at each line what its derivative to z is.",
     wrong={
-        "left over is taken from straight-through": (
+        "only the first loss reaches z": (
             edit(_HELD_CODES, "left = left - straight_through(left, codes)"),
-            "From the second stage on no loss reaches z: what is left over is z minus a z with the same gradient.",
-            "left - straight_through(left, codes) has the gradient 1 - 1. What should be held still in its place?"),
-        "as it was broken": (
             edit(_SUMMED, "        z_q = z_q + straight_through(left, codes)\n",
                 _HELD_CODES, "left = left - straight_through(left, codes)", _OUT, "z_q, loss"),
-            "This behaves as the broken code: no loss after the first stage reaches z.",
+            edit(_HELD_CODES, "left = jax.lax.stop_gradient(left - codes)"),
+            "From the second stage on no loss reaches z, as in the broken code.",
             "left - straight_through(left, codes) has the gradient 1 - 1. What should be held still in its place?"),
         "one straight-through for each stage": (
             edit(_SUMMED, "        z_q = z_q + straight_through(left, codes)\n", _OUT, "z_q, loss"),
@@ -584,9 +577,6 @@ repair_stages = exercise(
         "codes not held still": (edit(_HELD_CODES, "left = left - codes"),
             "A stage's loss also moves the codes of the stages before it.",
             "What is left over depends on the earlier codes; hold those still when you take them away."),
-        "everything held still": (edit(_HELD_CODES, "left = jax.lax.stop_gradient(left - codes)"),
-            "From the second stage on no loss reaches z: what is left over is cut off from it.",
-            "Hold the codes still, and leave z in what is left over free."),
         "no straight-through": (edit(_OUT, "z_q, loss"),
             "z_q goes to the codes and not to z: the encoder gets no gradient from the decoder.",
             "Use straight_through once, for the sum of all codes."),
