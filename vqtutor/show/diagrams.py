@@ -510,8 +510,8 @@ def course_map() -> Picture:
         sheet.text(13, 14, "losses (lesson 02)", fontsize=8, fontweight="bold", color=BACK)
         sheet.text(13, 10.5, "reconstruction_loss, vq_loss,\nbernoulli_nll", fontsize=7, color=BACK)
         sheet.arrow((13, 16), (13, 26.5), back=True)
-        sheet.text(1, 45, "a picture goes in", ha="left", fontsize=8)
-        sheet.text(79, 45, "and comes out", ha="right", fontsize=8)
+        sheet.text(1, 44, "a picture goes in", ha="left", fontsize=8)
+        sheet.text(79, 44, "and comes out", ha="right", fontsize=8)
     parts = "; ".join(
         f"the {name}, of lessons {lessons}, with {functions.replace(chr(10), ' ')}, which lives on in "
         f"{lives.replace(chr(10), ' ')}"
