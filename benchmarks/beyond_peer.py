@@ -3,8 +3,8 @@
 python benchmarks/beyond_peer.py                      # makes build/torch-venv, with PyTorch, once
 python benchmarks/beyond_peer.py --python VENV/bin/python
 
-The peer takes its own way in two places: its bound has 1 + epsilon where the paper has 1 - epsilon, and arctanh where the
-paper has tan. So a number right at a border may be rounded to the other side, and how many are is counted.
+The peer takes its own way in two places: its bound has 1 + epsilon where the paper has 1 - epsilon, and arctanh where
+the paper has tan. So a number right at a border may be rounded to the other side, and how many are is counted.
 """
 
 import argparse
@@ -80,7 +80,7 @@ def counted(z: np.ndarray, levels: tuple[int, ...]) -> np.ndarray:
 
 
 def main() -> None:
-    """Print, for each set of levels and for residual codes, how often both choose the same code, and how far z_q are."""
+    """Print how often both choose the same code, and how far their z_q are apart."""
     import jax
 
     from vqtutor.models import beyond
@@ -104,20 +104,27 @@ def main() -> None:
         same = np.asarray(indices) == theirs[f"fsq_{i} indices"]
         apart = np.abs(np.asarray(z_q) - theirs[f"fsq_{i} z_q"])[same].max()
         close = np.min(np.abs(bounded(given[f"fsq_{i}"], own) % 1 - 0.5), axis=-1)[~same].max()
-        print(f"levels {own}: {np.mean(same):.2%} of {N:,} indices equal, and there z_q differs by {apart:.0e}", end="; ")
+        print(
+            f"levels {own}: {np.mean(same):.2%} of {N:,} indices equal, and there z_q differs by {apart:.0e}", end="; "
+        )
         print(f"in all others a number is within {close:.4f} of a border", end="; ")
-        print(f"with the peer's bound {np.mean(counted(given[f'fsq_{i}'], own) == theirs[f'fsq_{i} indices']):.3%} equal")
+        print(
+            f"with the peer's bound {np.mean(counted(given[f'fsq_{i}'], own) == theirs[f'fsq_{i} indices']):.3%} equal"
+        )
     z_q, indices = beyond.residual_quantize(jnp.asarray(given["z"]), jnp.asarray(given["codebooks"]))
     same = np.all(np.asarray(indices) == theirs["residual indices"], axis=-1)
     apart = np.abs(np.asarray(z_q) - theirs["residual z_q"])[same].max()
-    print(f"residual, 4 stages of 64: {np.mean(same):.4%} of {len(same):,} equal; there z_q differs by {apart:.1e} at most")
+    print(f"residual, 4 stages of 64: {np.mean(same):.4%} of {len(same):,} equal; there z_q differs by {apart:.1e}")
     if "rotation value" in theirs:
         z, codes, g = (jnp.asarray(given[name]) for name in ("z", "codes", "g"))
         value, back = jax.vjp(lambda z: beyond.rotate_to(z, codes), z)
         for name, ours in (("value", value), ("gradient", back(g)[0])):
             far = np.linalg.norm(np.asarray(ours) - theirs[f"rotation {name}"], axis=-1)
             scale = np.linalg.norm(np.asarray(ours), axis=-1)
-            print(f"rotation, {name}: differs by {np.max(far / scale):.1e} of its length at most, median {np.median(far / scale):.1e}")
+            print(
+                f"rotation, {name}: differs by {np.max(far / scale):.1e} of its length at most, "
+                f"median {np.median(far / scale):.1e}"
+            )
 
 
 if __name__ == "__main__":

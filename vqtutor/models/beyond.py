@@ -46,10 +46,11 @@ def k_means(z: Array, codebook: Array, steps: int) -> Array:
     return jax.lax.fori_loop(0, steps, move, start)
 
 
-def _unit(vectors: Array) -> Array:
-    """Return vectors [..., D] at length 1; zeros stay zeros, and their gradient is 0."""
+def _unit(vectors: Array, least: float = 0.0) -> Array:
+    """Return vectors [..., D] at length 1, and zeros, with a gradient of 0, for those no longer than `least`."""
     squares = jnp.sum(vectors**2, axis=-1, keepdims=True)
-    return vectors * jnp.where(squares > 0, jax.lax.rsqrt(jnp.where(squares > 0, squares, 1)), 0)
+    long = squares > least**2
+    return vectors * jnp.where(long, jax.lax.rsqrt(jnp.where(long, squares, 1)), 0)
 
 
 def cosine_look_up(z: Array, codebook: Array) -> tuple[Array, Array]:
@@ -81,7 +82,7 @@ def rotate_to(z_e: Array, codes: Array) -> Array:
     gradient and code becomes the angle between what z_e gets and z_e, so vectors of one cell get different gradients.
 
     A vector of zeros has no direction: its gradient passes unchanged, as in straight-through. Where z_e points exactly
-    away from its code, every half turn would do; here it is the mirror image that turns z_e over. Codes get no gradient.
+    away from its code, every half turn would do; here a mirror image turns z_e over. Codes get no gradient.
 
     Args:
       z_e: encoder output, [..., D].
@@ -90,7 +91,9 @@ def rotate_to(z_e: Array, codes: Array) -> Array:
       ValueError: the shapes differ.
     """
     if z_e.shape != codes.shape:
-        raise ValueError(f"z_e has the shape {list(z_e.shape)} and codes {list(codes.shape)}: each vector has one code.")
+        raise ValueError(
+            f"z_e has the shape {list(z_e.shape)} and codes {list(codes.shape)}: each vector has one code."
+        )
     return codes + jnp.zeros_like(z_e)
 
 
@@ -98,7 +101,8 @@ def rotate_to(z_e: Array, codes: Array) -> Array:
 def _rotate(primals, tangents):
     z_e, codes = primals
     moved = tangents[0]
-    e, q, r = _unit(z_e), _unit(codes), _unit(_unit(z_e) + _unit(codes))
+    e, q = _unit(z_e), _unit(codes)
+    r = _unit(e + q, 1e-5)  # shorter than that, its direction is rounding
     along = lambda direction: jnp.sum(direction * moved, axis=-1, keepdims=True)  # noqa: E731
     length = jnp.linalg.norm(z_e, axis=-1, keepdims=True)
     stretch = jnp.linalg.norm(codes, axis=-1, keepdims=True) / jnp.where(length > 0, length, 1)

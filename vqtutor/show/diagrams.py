@@ -496,10 +496,17 @@ def course_map() -> Picture:
         for name, lessons, functions, lives in MAP:
             x, y, w = places[name]
             sheet.box(x, y, w, 15, "", CODES if name == "quantizer" else "black")
-            sheet.text(x, y + 5.6, f"{name} (lesson{'s' if ',' in lessons else ''} {lessons})", fontsize=8, fontweight="bold")
+            sheet.text(
+                x, y + 5.6, f"{name} (lesson{'s' if ',' in lessons else ''} {lessons})", fontsize=8, fontweight="bold"
+            )
             sheet.text(x, y + 0.7, functions, fontsize=7)
             sheet.text(x, y - 5.6, f"lives on in {lives}", fontsize=7, color=FORWARD, linespacing=1)
-        for start, end in (((1, 34), (4.5, 34)), ((21.5, 34), (26.5, 34)), ((53.5, 34), (58.5, 34)), ((75.5, 34), (79, 34))):
+        for start, end in (
+            ((1, 34), (4.5, 34)),
+            ((21.5, 34), (26.5, 34)),
+            ((53.5, 34), (58.5, 34)),
+            ((75.5, 34), (79, 34)),
+        ):
             sheet.arrow(start, end)
         sheet.arrow((36, 26.5), (36, 19.5), CODES)
         sheet.arrow((44, 19.5), (44, 26.5), CODES)
@@ -518,7 +525,8 @@ def course_map() -> Picture:
         for name, lessons, functions, lives in MAP
     )
     alt = (
-        f"The course as a map. A picture passes encoder, quantizer and decoder; code maps go down to the prior and come back. "
-        f"Parts: {parts}. Gradients come from the losses of lesson 02. From the prior an arrow leads to the entropy coder of lesson 08."
+        "The course as a map. A picture passes encoder, quantizer and decoder; code maps go down to the prior and come "
+        f"back. Parts: {parts}. Gradients come from the losses of lesson 02. From the prior an arrow leads to the "
+        "entropy coder of lesson 08."
     )
     return Picture(sheet.figure, alt, {name: functions for name, _, functions, _ in MAP})

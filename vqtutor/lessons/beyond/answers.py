@@ -32,7 +32,7 @@ def cosine_look_up(z, codebook):
 
 
 def rotate_to(z_e, codes):
-    """Return codes [..., D]; the gradient that z_e [..., D] gets is turned and stretched as z_e would be, to its code."""
+    """Return codes [..., D]; z_e [..., D] gets their gradient turned and stretched as it would be itself."""
     # Write your answer below.
     ### BEGIN SOLUTION
     norm = lambda v: jnp.linalg.norm(v, axis=-1, keepdims=True)  # noqa: E731
@@ -45,22 +45,22 @@ def rotate_to(z_e, codes):
 
 
 def finite_scalar_quantize(z, levels):
-    """Return (z_q [..., L], indices [...]): each number of z [..., L] at one of its levels, L whole numbers from 3 up."""
+    """Return (z_q [..., L], indices [...]): each number of z [..., L] at one of its levels, L ints from 3 up."""
     # Write your answer below: bound, round, divide, count.
     ### BEGIN SOLUTION
     levels = np.array(levels)
     half = (levels - 1) * (1 - 1e-3) / 2
     offset = np.where(levels % 2 == 0, 0.5, 0.0)
     bounded = jnp.tanh(z + np.tan(offset / half)) * half - offset
-    rounded = bounded + jax.lax.stop_gradient(jnp.round(bounded) - bounded)
-    digits = jnp.round(rounded).astype(int) + levels // 2
+    rounded = jnp.round(bounded)
+    z_q = (bounded + jax.lax.stop_gradient(rounded - bounded)) / (levels // 2)
     places = np.cumprod([1, *levels[:-1]])
-    return rounded / (levels // 2), jnp.sum(digits * places, axis=-1)
+    return z_q, jnp.sum((rounded.astype(int) + levels // 2) * places, axis=-1)
     ### END SOLUTION
 
 
 def residual_quantize(z, codebooks):
-    """Return (z_q [..., D], indices [..., S]): a code for z from the first of [S, K, D], then one for what is left, ..."""
+    """Return (z_q [..., D], indices [..., S]): a code for z [..., D] from each of [S, K, D], for what is still left."""
     # Write your answer below.
     ### BEGIN SOLUTION
     left, indices = z, []

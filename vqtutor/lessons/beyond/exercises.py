@@ -180,7 +180,12 @@ def _dot(v, w):
 def _parts_of(z_e, codes):
     """Return (e, q, r, stretch), as in the answer."""
     e, q = _unit(z_e), _unit(codes)
-    return e, q, _unit(e + q), jnp.linalg.norm(codes, axis=-1, keepdims=True) / jnp.linalg.norm(z_e, axis=-1, keepdims=True)
+    return (
+        e,
+        q,
+        _unit(e + q),
+        jnp.linalg.norm(codes, axis=-1, keepdims=True) / jnp.linalg.norm(z_e, axis=-1, keepdims=True),
+    )
 
 
 def _with_gradient(rule):
@@ -235,7 +240,7 @@ rotate_to = exercise(
             "The gradient is stretched and not turned.",
             "Write the output as stretch * R z_e, with the whole of R."),
         "only turned": (
-            edit(_TURNED, f"(lambda out: out + jax.lax.stop_gradient(codes - out))({_TURNED.removeprefix('stretch * ')})"),
+            edit(_TURNED, f"(lambda x: x + jax.lax.stop_gradient(codes - x))({_TURNED.removeprefix('stretch * ')})"),
             "The gradient is turned and not stretched: the factor |codes| / |z_e| is missing.",
             "A vector half as long as its code has to be stretched to twice its length to get there."),
         "stretched the other way": (
@@ -300,8 +305,14 @@ rotate_to = exercise(
 )  # fmt: skip
 
 _BOUNDED = "jnp.tanh(z + np.tan(offset / half)) * half - offset"
-_ROUNDED = "bounded + jax.lax.stop_gradient(jnp.round(bounded) - bounded)"
+_THROUGH = "bounded + jax.lax.stop_gradient(rounded - bounded)"
 _PLACES = "np.cumprod([1, *levels[:-1]])"
+_INDEX = "jnp.sum((rounded.astype(int) + levels // 2) * places, axis=-1)"
+_SCALE = ") / (levels // 2)\n"
+_IN_JAX = (
+    *("np.array(levels)", "jnp.array(levels)", "np.where", "jnp.where", "np.tan(", "jnp.tan("),
+    *(_PLACES, "jnp.cumprod(jnp.array([1, *levels[:-1]]))"),
+)
 
 
 def _scalar_by_scalar(z, levels):
@@ -347,6 +358,9 @@ finite_scalar_quantize = exercise(
         "moved only behind the tanh": (edit("z + np.tan(offset / half)", "z"),
             "The bound is moved down for even levels, but z is not moved up to make up for it.",
             "A z of 0 should come out near 0: what has to be added inside the tanh?"),
+        "the shift without its tan": (edit("np.tan(offset / half)", "offset / half"),
+            "z is moved by offset / half, which is a little too little.",
+            "Inside the tanh it takes a little more: compare with the first of the four steps."),
         "moved only inside the tanh": (edit(" * half - offset", " * half"),
             "z is moved inside the tanh, and the half step behind it is missing.",
             "A z of 0 should come out near 0."),
@@ -356,25 +370,24 @@ finite_scalar_quantize = exercise(
         "one level too many": (edit("(levels - 1) * (1 - 1e-3) / 2", "levels * (1 - 1e-3) / 2"),
             "The bound is as wide as the number of levels; from first to last it is one step less.",
             "Five levels are -2, -1, 0, 1, 2: how far is it from the first to the last?"),
-        "rounded down": (edit("jnp.round(bounded) - bounded", "jnp.floor(bounded) - bounded"),
+        "rounded down": (edit("jnp.round(", "jnp.floor("),
             "You round down; the nearest whole number is asked for.",
             "What does jnp.floor make of 1.9?"),
-        "not divided": (edit("rounded / (levels // 2)", "rounded"),
+        "not divided": (edit(_SCALE, ")\n"),
             "z_q are whole numbers; divide each by levels // 2.",
             "Every number of z_q should be between -1 and 1, however many levels it has."),
-        "divided by half": (edit("rounded / (levels // 2)", "rounded / half"),
-            edit("rounded / (levels // 2)", "rounded / (levels / 2)"),
-            edit("rounded / (levels // 2)", "rounded / ((levels - 1) / 2)"),
+        "divided by half": (edit(_SCALE, ") / half\n"), edit(_SCALE, ") / (levels / 2)\n"),
+            edit(_SCALE, ") / ((levels - 1) / 2)\n"),
             "z_q is divided by something else than levels // 2.",
             "For 4 levels it is 2, and for 5 it is 2 as well."),
-        "no gradient": (edit(_ROUNDED, "jnp.round(bounded)"), edit(_ROUNDED, "jax.lax.stop_gradient(jnp.round(bounded))"),
+        "no gradient": (edit(_THROUGH, "rounded"), edit(_THROUGH, "jax.lax.stop_gradient(rounded)"),
             "The values are right, but no gradient comes through: rounding is flat.",
             "You have met this problem in lesson 01."),
-        "straight past the tanh": (edit("rounded / (levels // 2),", "z + jax.lax.stop_gradient(rounded / (levels // 2) - z),"),
-            edit("rounded / (levels // 2),", "(z + jax.lax.stop_gradient(rounded - z)) / (levels // 2),"),
+        "straight past the tanh": (edit(_THROUGH, "z + jax.lax.stop_gradient(rounded - z)"),
+            edit(f"({_THROUGH}) / (levels // 2)", "z + jax.lax.stop_gradient(rounded / (levels // 2) - z)"),
             "The gradient passes by everything; only the rounding should be left out of it.",
             "The tanh has a derivative of its own: let the gradient go through it."),
-        "not rounded": (edit(_ROUNDED, "bounded"),
+        "not rounded": (edit(_THROUGH, "bounded"),
             "The numbers are bounded, but they are not rounded: z_q has as many values as z.",
             "Round, and let the gradient pass as if you had not."),
         "first number slowest": (edit(_PLACES, "np.cumprod([1, *levels[:0:-1]])[::-1]"),
@@ -387,37 +400,36 @@ finite_scalar_quantize = exercise(
             edit(_PLACES, "levels ** np.arange(len(levels))"), edit(_PLACES, "max(levels) ** np.arange(len(levels))"),
             "Every place counts as if all numbers had equally many levels.",
             "The third digit counts by levels[0] * levels[1]."),
-        "digits below zero": (edit(".astype(int) + levels // 2", ".astype(int)"),
+        "digits below zero": (edit("(rounded.astype(int) + levels // 2)", "rounded.astype(int)"),
             "The digits begin below 0, so that different codes can have one index, and some are negative.",
             "Move each digit up so that it begins at 0."),
-        "float indices": (edit("jnp.round(rounded).astype(int)", "jnp.round(rounded)"),
+        "float indices": (edit("rounded.astype(int)", "rounded"),
             "The indices are right but are floats, and a float cannot index an array.",
             "Cast the digits to int."),
-        "digits in place of an index": (edit("jnp.sum(digits * places, axis=-1)", "digits"),
+        "digits in place of an index": (edit(_INDEX, "rounded.astype(int) + levels // 2"),
             "You return the digits; one index for each vector is asked for.",
             "Multiply each digit by its place, and add."),
-        "added, not weighted": (edit("digits * places", "digits"),
+        "added, not weighted": (edit(") * places", ")"),
             "The digits are added, so that many codes have one index.",
             "Multiply each by its place first."),
     },
     right={
         "number by number": _scalar_by_scalar,
-        "a rule for rounding": edit(_ROUNDED, "(lambda x: x + jax.lax.stop_gradient(jnp.rint(x) - x))(bounded)"),
-        "jax.numpy throughout": edit("np.array(levels)", "jnp.array(levels)", "np.where", "jnp.where",
-            "np.tan(", "jnp.tan(", _PLACES, "jnp.cumprod(jnp.array([1, *levels[:-1]]))"),
-        "counted by a dot product": edit("jnp.sum(digits * places, axis=-1)", "jnp.dot(digits, places)"),
-        "from the first to the last": edit("jnp.sum(digits * places, axis=-1)",
-            "sum(digits[..., i] * int(np.prod(levels[:i])) for i in range(len(levels)))"),
+        "a rule for rounding": edit(_THROUGH,
+            "bounded - jax.lax.stop_gradient(bounded) + jnp.rint(jax.lax.stop_gradient(bounded))"),
+        "jax.numpy throughout": edit(*_IN_JAX),
+        "counted by a dot product": edit(_INDEX, "jnp.dot(rounded.astype(int) + levels // 2, places)"),
+        "from the first to the last": edit(_INDEX,
+            "sum((rounded + levels // 2)[..., i].astype(int) * int(np.prod(levels[:i])) for i in range(len(levels)))"),
         "floor of a half more": edit("jnp.round(bounded)", "jnp.floor(bounded + 0.5)"),
         "arctanh, and a wider bound": edit("(1 - 1e-3)", "(1 + 1e-3)", "np.tan(", "np.arctanh("),
         "a custom rule": lambda z, levels: _by_rule(z, np.array(levels)),
-        "jitted": edit("def ", "@jax.jit\ndef ", "np.array(levels)", "jnp.array(levels)", "np.where", "jnp.where",
-            "np.tan(", "jnp.tan(", _PLACES, "jnp.cumprod(jnp.array([1, *levels[:-1]]))"),
+        "jitted": edit("def ", "@jax.jit\ndef ", *_IN_JAX),
     },
     hints=(
         "Four steps: the bound, rounding with straight-through, division by levels // 2, and one number for the index.",
         "Hold the half step and the bound apart: `jnp.tanh(z + shift) * half - offset`, with an offset of 0 or 0.5.",
-        "The digits are the rounded numbers plus levels // 2; their places are 1, levels[0], levels[0] * levels[1], ...",
+        "Digits are the rounded numbers plus levels // 2; their places are 1, levels[0], levels[0] * levels[1], ...",
     ),
 )  # fmt: skip
 
@@ -543,7 +555,9 @@ def _all_then_losses(z, codebooks, beta):
     for codebook in codebooks:
         chosen.append(codebook[_nearest(lefts[-1], codebook)])
         lefts.append(lefts[-1] - sg(chosen[-1]))
-    loss = sum(jnp.mean((sg(e) - c) ** 2) + beta * jnp.mean((e - sg(c)) ** 2) for e, c in zip(lefts, chosen, strict=False))
+    loss = sum(
+        jnp.mean((sg(e) - c) ** 2) + beta * jnp.mean((e - sg(c)) ** 2) for e, c in zip(lefts, chosen, strict=False)
+    )
     return z + sg(sum(chosen) - z), loss
 
 
@@ -598,7 +612,8 @@ repair_stages = exercise(
             "z_q is the sum of all codes."),
         "the loss after taking away": (
             edit("        loss = loss + vq_loss(left, codes, beta)\n", "",
-                f"        {_HELD_CODES}\n", f"        {_HELD_CODES}\n        loss = loss + vq_loss(left, codes, beta)\n"),
+                f"        {_HELD_CODES}\n",
+                f"        {_HELD_CODES}\n        loss = loss + vq_loss(left, codes, beta)\n"),
             "A stage's loss compares its code with what it left over itself.",
             "Take the loss before you take the code away."),
     },
@@ -675,7 +690,7 @@ from_index = exercise(
         "divmod": _by_division,
         "a table": _by_table,
         "numpy": lambda indices, levels: np.stack(
-            [i / (n // 2) - 1 for i, n in zip(np.unravel_index(np.asarray(indices), levels, order="F"), levels, strict=True)],
+            [i / (n // 2) - 1 for i, n in zip(np.unravel_index(np.asarray(indices), levels, order="F"), levels)],  # noqa: B905
             axis=-1),
         "jitted": decorated("(lambda f: jax.jit(f, static_argnums=1))"),
     },

@@ -13,7 +13,7 @@ q_opposite = question(
             "The length changes with |codes| / |z_e|, but so does the direction: each vector has a rotation of its own."
         ),
         "Nothing, where gradient and code are at a right angle.": (
-            "A rotation loses nothing: a gradient across the code becomes one across the vector, and is stretched alike."
+            "A rotation loses nothing: a gradient across the code becomes one across the vector."
         ),
         "Two gradients in different directions, each at the angle to its vector that the first had to the code.": (
             "Yes. A rotation keeps angles, so vectors on two sides of a code can be driven apart or together, which "
@@ -27,8 +27,7 @@ q_opposite = question(
 
 q_line = question(
     "beyond.q_line",
-    "All values of the function above are right. Which line cuts z off from the losses of the second and later "
-    "stages?",
+    "All values of the function above are right. Which line cuts z off from the losses of the second and later stages?",
     best="d",
     choices={
         "line 3: `codes = look_up(nearest_code(left, codebook), codebook)`": (
@@ -69,8 +68,8 @@ q_bits = question(
 
 q_spread = question(
     "beyond.q_spread",
-    "Two quantizers lose 0.060 and 0.064 of the variance in the mean of three seeds. The seeds of the first lie between "
-    "0.055 and 0.066, those of the second between 0.059 and 0.069. What do you report?",
+    "Two quantizers lose 0.060 and 0.064 of the variance in the mean of three seeds. The seeds of the first lie "
+    "between 0.055 and 0.066, those of the second between 0.059 and 0.069. What do you report?",
     best="b",
     choices={
         "The first one is better, by 6 %.": (
@@ -90,7 +89,8 @@ q_spread = question(
 
 which_one = FreeText(
     "beyond.which_one",
-    "You are to make a tokenizer for pictures of 256 x 256, for a prior that you will train afterwards. Which quantizer of "
-    "this lesson would you try first, and what would make you change your mind? Five sentences are enough.",
+    "You are to make a tokenizer for pictures of 256 x 256, for a prior that you will train afterwards. Which "
+    "quantizer of this lesson would you try first, and what would make you change your mind? Five sentences are "
+    "enough.",
     points=3,
 )
