@@ -9,6 +9,11 @@ EQUAL: dict[str, dict[str, str]] = {
         "stop_gradient(indices)": "an index has no gradient",
         "stop_gradient(jnp.argmax": "an index has no gradient",
     },
+    "rotate_to": {
+        "stop_gradient(z_e)": "what is made of it is held still already",
+        "stop_gradient(codes)": "codes are held still already",
+        "dot(z_e, ": "a product has no order",
+    },
     "finite_scalar_quantize": {
         "stop_gradient(levels)": "a number of levels has no gradient",
         "/ (1 - 0.001)": "published codes have the bound a little wider or a little narrower",
