@@ -21,6 +21,7 @@ EQUAL: dict[str, dict[str, str]] = {
         "`1 - 0.001` ->": "published codes have the bound a little wider or a little narrower",
         "`0.001` ->": "published codes have the bound a little wider or a little narrower",
     },
+    "repair_stages": {"stop_gradient(beta)": "beta is chosen, not trained"},
     "residual_quantize": {"stop_gradient": "whether a gradient passes is the student's choice"},
     "from_index": {"stop_gradient": "nothing is differentiated through it"},
 }
