@@ -592,7 +592,7 @@ repair_stages = exercise(
                 _HELD_CODES, "left = left - straight_through(left, codes)", _OUT, "z_q, loss"),
             edit(_HELD_CODES, "left = jax.lax.stop_gradient(left - codes)"),
             "From the second stage on no loss reaches z, as in the broken code.",
-            "What is left minus straight-through of it has the gradient 1 - 1. What should be held still in its place?"),
+            "What is left, minus straight-through of it, has the gradient 1 - 1. What should be held still instead?"),
         "one straight-through for each stage": (
             edit(_SUMMED, "        z_q = z_q + straight_through(left, codes)\n", _OUT, "z_q, loss"),
             "z gets the gradient of z_q once for every stage: S times too much.",
