@@ -1,8 +1,14 @@
 """Small changes of this lesson's answers that change nothing a check should look at, and why."""
 
 EQUAL: dict[str, dict[str, str]] = {
-    "k_means": {"stop_gradient": "a beginning, through which no loss is differentiated"},
+    "k_means": {
+        "stop_gradient": "a beginning, through which no loss is differentiated",
+        "`jnp.maximum(1, counts)`": "the larger of two has no order",
+        "-> `counts`": "where a count is 0, the old code is taken, not what was divided by 0",
+        "`1` -> `0`": "where a count is 0, the old code is taken, not what was divided by 0",
+    },
     "cosine_look_up": {
+        "`-1` -> `1`": "a codebook has two axes",
         "`z` -> `jax": "an index has no gradient",
         "stop_gradient(z @": "an index has no gradient",
         "stop_gradient(directions.T)": "an index has no gradient",

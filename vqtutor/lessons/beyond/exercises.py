@@ -693,7 +693,7 @@ from_index = exercise(
             "For 4 levels it is 2, and for 5 it is 2 as well."),
         "numbers come first": (edit(_SCALED, f"jnp.moveaxis({_SCALED}, -1, 0)"),
             "The numbers of a code are on the first axis; they should be on the last.",
-            "[..., L]"),
+            "The shape is [..., L]: which axis has the numbers?"),
     },
     right={
         "divmod": _by_division,
