@@ -75,16 +75,21 @@ def _own(parts: list[Part]) -> int:
 
 
 def _missing(parts: list[Part]) -> list[str]:
-    """Return what comes from the course and why, in a sentence for each reason; puzzles only where one was tried."""
+    """Return what comes from the course and why, a sentence for each reason; of puzzles only those that were tried."""
     reasons = defaultdict(list)
-    for part in parts:
-        if not part.source and (_is_asked(part) or not part.idle):
-            reasons[part.why].append(part.id)
-    sentences = []
-    for why, ids in reasons.items():
-        noun = "yours" if len(ids) == 1 else "each of yours"
-        sentences.append(f"From the course: {', '.join(ids)}; {noun} {why.rstrip('.')}.")
-    return sentences
+    for lesson in LESSONS:
+        ours = [part for part in parts if lesson_of(part.id) is lesson and not part.source]
+        if len(whys := {part.why for part in ours}) == 1 and len(ours) == len(lesson.blanks):
+            reasons[whys.pop()].append(f"all of {lesson.notebook}")
+            continue
+        for part in ours:
+            if _is_asked(part) or not part.idle:
+                reasons[part.why].append(part.id)
+    said = []
+    for why, names in reasons.items():
+        one = len(names) == 1 and not names[0].startswith("all")
+        said.append(f"From the course: {', '.join(names)}; {'yours' if one else 'each of yours'} {why.rstrip('.')}.")
+    return said
 
 
 def _is_asked(part: Part) -> bool:
@@ -134,15 +139,20 @@ def written(parts: list[Part], name: str) -> str:
     sections, head = _composed(parts)
     blocks = []
     for lesson in LESSONS:
-        text, before = _rule(f"{lesson.number} {lesson.title}"), True
+        blocks.append(_rule(f"{lesson.number} {lesson.title}"))
+        why = ""  # of the course's own that come right before
         for part, code in sections:
-            if lesson_of(part.id) is lesson:
-                gap = "\n" if not (before or part.source) else "\n\n\n"
-                note = "" if part.source else f"  # the course's own: yours {_short(part.why)}"
-                text, before = f"{text}{gap}{code.strip()}{note}", bool(part.source)
-        blocks.append(text)
-    whose = {part.id: part for part in parts}
-    text = f"{_opening(parts, name)}\n\n{head}\n\n" + "\n\n\n".join([*blocks, _codec(whose)]) + "\n"
+            if lesson_of(part.id) is not lesson:
+                continue
+            if part.source:
+                blocks.append(code.strip())
+            elif part.why == why:
+                blocks[-1] += f"\n{code}"
+            else:
+                blocks.append(f"# The course's own: yours {_short(part.why)}.\n{code}")
+            why = part.why
+    text = "\n\n\n".join([*blocks, _codec({part.id: part for part in parts})])
+    text = f"{_opening(parts, name)}\n\n{head}\n\n{text}\n"
     return style(text) + text
 
 
@@ -177,8 +187,8 @@ Pictures to code maps, and back:
 
 def _codec(whose: dict[str, Part]) -> str:
     mine = {word: id.split(".")[1] for word, id in _PARTS.items() if whose[id].source}
-    train = "".join(f"        {word}={name},\n" for word, name in mine.items())
-    trained = "".join(f"        {word}={name},\n" for word, name in mine.items() if word != "restart")
+    train = "".join(f"{word}={name}, " for word, name in mine.items())
+    trained = "".join(f", {word}={name}" for word, name in mine.items() if word != "restart")
     return f'''{_rule("The autoencoder")}
 
 
@@ -187,14 +197,10 @@ def {_TRAIN}(images, **settings):
 
     Settings are those of vqtutor.train_codec: num_codes, code_dim, steps, batch_size, seed.
     """
-    return vqtutor.train_codec(
-        images,
-{train}        **settings,
-    )
+    parts = dict({train.rstrip(", ")})
+    return vqtutor.train_codec(images, **parts, **settings)
 
 
 def {_TRAINED}(data):
     """Return a vqtutor.Codec with the weights that come with vqtutor, where they fit the parts above."""
-    return vqtutor.trained_codec(
-        data,
-{trained}    )'''
+    return vqtutor.trained_codec(data{trained})'''

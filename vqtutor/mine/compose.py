@@ -145,14 +145,14 @@ class _Part:
             for name in sorted(one.binds):
                 self.places[name].append(place)
         changed = changes(statements)
-        for name in set(self.places) & set(changed):
-            self.places[name] = sorted({*self.places[name], *changed[name]})
-        self.owners = [{name for name, places in self.places.items() if n in places} for n in range(len(statements))]
         for name, places in self.places.items():
             every = [imports_in(statements[place].node) for place in places]
             mine = {one for imports in every for one in imports or () if one.name == name}
             if all(every) and len({one.target for one in mine}) == 1:
                 self.imports[name] = sorted(mine, key=lambda one: one.module)[-1]
+        for name in (set(self.places) & set(changed)) - set(self.imports):
+            self.places[name] = sorted({*self.places[name], *changed[name]})
+        self.owners = [{name for name, places in self.places.items() if n in places} for n in range(len(statements))]
         self.hoisted = {n for n, names in enumerate(self.owners) if names and names <= set(self.imports)}
         needed = set().union(*(one.needs | one.updates for one in statements))
         self.free = needed - set(self.places)

@@ -31,7 +31,7 @@ class Part:
     @property
     def idle(self) -> bool:
         """Whether nobody tried."""
-        return self.why.startswith(("is still open", "would be in"))
+        return self.why.startswith(("is still open", "is in no notebook"))
 
     def without(self, why: str) -> "Part":
         return replace(self, source="", why=why)
@@ -84,8 +84,7 @@ def from_notebooks(place: Path) -> tuple[list[Part], list[str]]:
         _, code, answers = found.get(lesson_of(id).slug, (None, [], {}))
         answer = answers.get(id)
         if answer is None:
-            lesson = lesson_of(id).notebook
-            parts.append(Part(id, why=f"would be in {lesson}.ipynb, which is not there"))
+            parts.append(Part(id, why="is in no notebook there"))
         elif answer.problem:
             parts.append(Part(id, why=f"cannot be read ({answer.problem.rstrip('.')})"))
         else:

@@ -33,6 +33,11 @@ def _places(node: ast.AST, names: frozenset[str], lines: list[bytes], top: bool 
     if isinstance(node, ast.Name):
         if node.id in names:
             yield node.lineno, node.col_offset, node.id
+    elif isinstance(node, ast.JoinedStr):  # before 3.12, Python does not say where in it names are
+        inside = []
+        for one in ast.walk(node):
+            if isinstance(one, ast.Name) and one.id in names:
+                yield from _in_braces(node, one.id, lines)
     elif isinstance(node, (ast.Global, *_IMPORTS)):
         bound = {alias.asname or alias.name for alias in getattr(node, "names", ()) if isinstance(alias, ast.alias)}
         for old in names & (set(node.names) if isinstance(node, ast.Global) else bound if top else set()):
@@ -78,6 +83,26 @@ def _words(node: ast.AST, old: str, lines: list[bytes], after: bytes = b"", firs
             yield line, found.end() - len(old.encode()), old
             if first:
                 return
+
+
+def _in_braces(node: ast.JoinedStr, old: str, lines: list[bytes]) -> Iterator[Place]:
+    """Yield where a word stands in the expressions of an f-string, and not in its text or formats."""
+    modes = [""]  # "" in text, "e" in an expression, "f" in a format
+    for line in range(node.lineno, node.end_lineno + 1):
+        first = node.col_offset if line == node.lineno else 0
+        last = node.end_col_offset if line == node.end_lineno else None
+        for found in re.finditer(rb"\{\{|\}\}|[{}:]|[!.]?\w+|[\x80-\xff]", lines[line - 1][:last]):
+            word, mode = found[0].decode(errors="replace"), modes[-1]
+            if found.start() < first or (word in ("{{", "}}") and mode == ""):
+                continue
+            if word[0] == "{":
+                modes += ["e"] * len(word)
+            elif word[0] == "}":
+                del modes[max(1, len(modes) - len(word)) :]
+            elif word == ":" and mode == "e":
+                modes[-1] = "f"
+            elif word == old and mode == "e":
+                yield line, found.start(), old
 
 
 def _stored(*nodes: ast.AST) -> set[str]:
