@@ -56,7 +56,7 @@ def is_place(name: str | os.PathLike) -> bool:
     """Whether a data set's name is the path of a folder or a zip."""
     text = os.fspath(name)
     looks = re.search(r"[/\\]|^[.~]|\.zip$", text) or not isinstance(name, str)
-    return bool(looks) or Path(text).is_dir()
+    return bool(text) and (bool(looks) or Path(text).is_dir())
 
 
 def read(place: Path) -> Pictures:
