@@ -20,7 +20,7 @@ from vqtutor.cli import main
 from vqtutor.lessons import EXERCISES
 from vqtutor.lessons.answers import answer_of, blank, cell_of
 from vqtutor.mine.compose import Module
-from vqtutor.mine.gather import from_notebooks
+from vqtutor.mine.gather import Part, from_notebooks
 from vqtutor.mine.rename import renamed
 from vqtutor.source import Cell, cut
 
@@ -221,7 +221,17 @@ def test_the_module_is_as_the_student_wrote_it_and_without_a_trace_of_the_notebo
     text = exported[0].read_text()
     for written in ("# my first answer\ndef to_unit_range", "# in NumPy", "@jax.jit\ndef squared_distances"):
         assert written in text
-    for trace in ("Write your answer", "check(", "hint(", "get_ipython", "%time", "pip list", "print(", "SOLUTION", "recall"):
+    for trace in (
+        "Write your answer",
+        "check(",
+        "hint(",
+        "get_ipython",
+        "%time",
+        "pip list",
+        "print(",
+        "SOLUTION",
+        "recall",
+    ):
         assert trace not in text
     assert "import numpy\n" not in text and "np.asarray(pixels) / K" in text
     assert "quantizer_K = 2" in text  # lesson 00 has another K
@@ -293,20 +303,29 @@ def test_the_progress_keeps_what_passed_with_its_comments_and_is_asked_by_defaul
     assert "# a comment\ndef to_unit_range" in (tmp_path / "my_vqvae.py").read_text()
 
 
-def test_an_answer_that_takes_its_process_along_or_loads_data_costs_itself_only(tmp_path):
+def test_an_answer_that_takes_its_process_along_or_never_ends_costs_itself_only(tmp_path, monkeypatch):
+    right = "def to_unit_range(pixels): return jnp.float32(pixels) / 255"
+    parts = [Part("start.to_unit_range", f"import os\nN = os._exit(3)\n{right.replace('255', '(N or 255)')}")]
+    parts += [
+        Part("start.two_greys", f"def forever():\n    while True: pass\nN = forever()\n{answer_of('start.two_greys')}")
+    ]
+    parts[1] = Part(parts[1].id, parts[1].source.replace("dark.mean()", "dark.mean() + (N or 0)"))
+    parts += [Part("quantizer.look_up", f"M = open('left.txt', 'w')\n{answer_of('quantizer.look_up')}\n# {{M}}")]
+    parts += [Part(id, why="is still open") for id in EXERCISES if id not in {part.id for part in parts}]
+    found = {part.id: part for part in mine.judged(parts, tmp_path / "m.py")}
+    assert found["start.to_unit_range"].why == "ends Python when it is defined or called"
+    assert found["start.two_greys"].why == "needs a cell that computes for over 5 seconds"
+    assert "writes left.txt" in found["quantizer.look_up"].why
+
+
+def test_an_answer_that_loads_data_when_it_is_defined_stays_in_its_notebook(tmp_path):
     cells = {id: answer_of(id) for id in EXERCISES if id.startswith("start")}
-    cells["start.to_unit_range"] = f"import os\nos._exit(3)\n{cells['start.to_unit_range']}"
-    kept = "import os\nN = os._exit(3)\ndef to_unit_range(pixels): return jnp.float32(pixels) / (N or 255)"
-    cells["start.to_unit_range"] = kept
-    nbformat.write(made_class.notebook("00_start_here", cells), tmp_path / "00_start_here.ipynb")
-    parts = {part.id: part for part in mine.export(tmp_path / "m.py", tmp_path, tell=lambda _: None)}
-    assert parts["start.two_greys"].source and "ends Python" in parts["start.to_unit_range"].why
     cells["start.to_unit_range"] = (
         "data = vqtutor.load_dataset()\ndef to_unit_range(pixels): return jnp.float32(pixels) / data.train_images.max()"
     )
     nbformat.write(made_class.notebook("00_start_here", cells), tmp_path / "00_start_here.ipynb")
     parts = {part.id: part for part in from_notebooks(tmp_path)[0]}
-    assert "calls vqtutor.load_dataset" in parts["start.to_unit_range"].why
+    assert "calls vqtutor.load_dataset" in parts["start.to_unit_range"].why and parts["start.two_greys"].source
 
 
 @pytest.mark.parametrize("harm", made_class.HARMED, ids=lambda harm: harm.__name__)

@@ -4,8 +4,9 @@ import keyword
 import sys
 from collections import defaultdict
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
+
+from tqdm import tqdm
 
 from vqtutor.checking.progress import in_colab
 from vqtutor.lessons import EXERCISES, LESSONS, lesson_of
@@ -100,7 +101,7 @@ def _is_asked(part: Part) -> bool:
 def _refuse(out: Path, force: bool) -> None:
     if out.suffix != ".py" or not out.stem.isidentifier() or keyword.iskeyword(out.stem):
         raise ValueError(f"{out.name} could not be imported: name a file like {NAME}.")
-    if out.stem in ("vqtutor", *sys.stdlib_module_names) or find_spec(out.stem) and not out.exists():
+    if out.stem in {"haiku", "jax", "numpy", "optax", "vqtutor", *sys.stdlib_module_names}:
         raise ValueError(f"There is another module called {out.stem}: name a file like {NAME}.")
     if not out.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {str(out.parent)!r}: make it, or name another file with -o.")
@@ -113,7 +114,9 @@ def judged(parts: list[Part], out: Path) -> list[Part]:
     while any(part.source for part in parts):
         sections, head = _composed(parts)
         asked = [{"id": part.id, "text": text, "own": bool(part.source)} for part, text in sections]
-        failed = {id: why for id, why in ask(str(out.parent.resolve()), out.stem, head, asked) if why}
+        answers = ask(str(out.parent.resolve()), out.stem, head, asked)
+        bar = tqdm(answers, total=len(asked), unit="answer", delay=2, leave=False)
+        failed = {id: why for id, why in bar if why}
         if not failed:
             break
         parts = [part.without(failed[part.id]) if part.id in failed else part for part in parts]

@@ -8,8 +8,10 @@ import io
 import json
 import linecache
 import os
+import signal
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +19,7 @@ from vqtutor import tutor
 from vqtutor.lessons import find
 from vqtutor.storage import cache_folder
 
+MOST = 5  # seconds of processor time to define one answer: a module that trains when it is imported is none
 _TALK = {"socket.connect", "subprocess.Popen", "os.system", "os.remove", "os.rename", "shutil.rmtree", "urllib.Request"}
 
 
@@ -46,8 +49,10 @@ def _define(space: dict[str, Any], text: str, file: str, watched: bool) -> str:
     said, done = io.StringIO(), []
     _watch[:] = [done] if watched else []
     try:
-        with redirect_stdout(said), redirect_stderr(said):
+        with redirect_stdout(said), redirect_stderr(said), _clock():
             exec(compile(text, file, "exec"), space)
+    except _Late:
+        return f"needs a cell that computes for over {MOST} seconds"
     except BaseException as error:
         return f"does not run outside its notebook ({type(error).__name__}: {error})"
     finally:
@@ -58,6 +63,27 @@ def _define(space: dict[str, Any], text: str, file: str, watched: bool) -> str:
 
 
 _watch: list[list[str]] = []
+
+
+class _Late(BaseException):
+    """Defining an answer took too long."""
+
+
+@contextmanager
+def _clock() -> Iterator[None]:
+    """Raise _Late after MOST seconds of processor time; not in Windows, which has no such clock."""
+
+    def ring(*_):
+        raise _Late
+
+    if hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGPROF, ring)
+        signal.setitimer(signal.ITIMER_PROF, MOST)
+    try:
+        yield
+    finally:
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def _hook(event: str, arguments: tuple) -> None:
