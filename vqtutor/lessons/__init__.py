@@ -193,6 +193,22 @@ LESSONS = (
         free_texts=("which_one",),
         puzzles=("from_index",),
     ),
+    Lesson(
+        slug="codec",
+        notebook="08_codec",
+        title="A picture format of your own",
+        exercises=(
+            "frequencies",
+            "encode_maps",
+            "decode_maps",
+            "overhead",
+            "fingerprint",
+            "read_file",
+        ),
+        questions=("q_zero", "q_order", "q_digits", "q_label"),
+        free_texts=("verdict", "own_choice"),
+        puzzles=("safe_shift",),
+    ),
 )
 
 

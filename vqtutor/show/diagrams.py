@@ -530,3 +530,39 @@ def course_map() -> Picture:
         "entropy coder of lesson 08."
     )
     return Picture(sheet.figure, alt, {name: functions for name, _, functions, _ in MAP})
+
+
+def intervals(frequencies: Sequence[Sequence[float]], symbols: Sequence[int]) -> Picture:
+    """Draw how a range coder narrows an interval: a bar for each place, cut by the frequencies, the next one zoomed in.
+
+    Args:
+      frequencies: of each place, [places, K], numbers above 0.
+      symbols: the code that each place has.
+    """
+    sheet, low, high, height = _Canvas(15 * len(symbols) + 6), 0.0, 1.0, 15
+    data = []
+    for n, (counts, symbol) in enumerate(zip(frequencies, symbols, strict=True)):
+        ends = np.cumsum([0.0, *counts]) / np.sum(counts)
+        top = height * (len(symbols) - n) - 1
+        for k, (left, right) in enumerate(zip(ends, ends[1:], strict=False)):
+            chosen = k == symbol
+            face = dict(facecolor=CODES if chosen else "white", hatch="//" if chosen else "", edgecolor="black")
+            sheet.axis.add_patch(Rectangle((8 + 64 * left, top - 6), 64 * (right - left), 6, **face))
+            plate = dict(facecolor="white", edgecolor="none", pad=1.5)
+            sheet.text(8 + 32 * (left + right), top - 3, f"{k}", bbox=plate, weight="bold" if chosen else "normal")
+        sheet.text(0, top - 3, f"place {n + 1}", ha="left")
+        sheet.text(8, top + 1.2, f"{low:.4g}", fontsize=8)
+        sheet.text(72, top + 1.2, f"{high:.4g}", fontsize=8)
+        if n + 1 < len(symbols):  # the chosen part becomes the whole of the next bar
+            for x, end in ((8, ends[symbol]), (72, ends[symbol + 1])):
+                sheet.axis.plot([8 + 64 * end, x], [top - 6, top - height + 2.4], "--", color="#777777", linewidth=1)
+        low, high = low + (high - low) * ends[symbol], low + (high - low) * ends[symbol + 1]
+        data.append((low, high))
+    bits = np.log2(1 / (high - low))
+    sheet.text(40, 2.5, f"any number from {low:.4f} to {high:.4f} stands for {list(symbols)}: {bits:.1f} bits")
+    alt = (
+        f"{len(symbols)} bars, one a place, cut into parts as wide as the codes are probable. The part of code "
+        f"{', then '.join(map(str, symbols))} is hatched, and drawn again as the whole of the next bar. In the end the "
+        f"interval goes from {low:.4f} to {high:.4f}, which takes {bits:.1f} bits to name."
+    )
+    return Picture(sheet.figure, alt, {"intervals": np.array(data)})
