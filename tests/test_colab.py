@@ -25,7 +25,7 @@ def test_what_colab_has_is_new_enough_for_all_that_the_course_asks_for():
     project = tomllib.loads((colab.ROOT / "pyproject.toml").read_text())["project"]
     asked = {re.sub("_", "-", one.name): one.specifier for one in map(Requirement, project["dependencies"])}
     pins = colab.pins()
-    assert set(asked) - set(pins) == {"dm-haiku", "importlib-resources"}  # which the first cell adds
+    assert set(asked) - set(pins) == {"constriction", "dm-haiku", "importlib-resources"}  # which the first cell adds
     assert {name for name in asked if name in pins and not asked[name].contains(pins[name])} == set()
 
 

@@ -27,6 +27,7 @@ MAY = {
     "ledger": {"checking", "data", "show"},
     "checkpoints": {"checking", "codec", "compiling", "data", "lessons", "models"},
     "codec": {"compiling", "models", "training"},
+    "report": {"checking", "storage"},  # a card says where the page is
     "reader": {"compiling", "training"},
     "source": set(),
     "stopped": set(),

@@ -11,6 +11,8 @@ vqtutor.quick_jit(network.init)(key, x)                 # jax.jit with fast comp
 vqtutor.train_codec(images)                             # images to code maps and back
 vqtutor.train_reader(images, labels)                    # a network that reads drawn digits
 vqtutor.trained_codec(data), vqtutor.trained_prior(data)  # what a longer training gives, with layers of your own
+vqtutor.RangeWriter(), vqtutor.RangeReader(payload)     # codes and their frequencies as bytes, and back
+vqtutor.report_page("codec_report.html", ...)           # a page about what you built, to show to someone
 vqtutor.Conv2D, vqtutor.Conv2DTranspose                 # Haiku's layers, also fast on a CPU
 vqtutor.convolve(x, w)                                  # the same with weights of your own
 """
@@ -40,6 +42,9 @@ _HOME = {
     "train_reader": "reader",
     "trained_codec": "checkpoints",
     "trained_prior": "checkpoints",
+    "RangeReader": "models.coding",
+    "RangeWriter": "models.coding",
+    "report_page": "report",
     "Conv2D": "models.convolutions",
     "Conv2DTranspose": "models.convolutions",
     "convolve": "models.convolutions",
@@ -51,6 +56,8 @@ __all__ = [
     "Conv2D",
     "Conv2DTranspose",
     "Dataset",
+    "RangeReader",
+    "RangeWriter",
     "Run",
     "Verdict",
     "answer",
@@ -66,6 +73,7 @@ __all__ = [
     "progress",
     "quick_jit",
     "recall",
+    "report_page",
     "train_codec",
     "train_reader",
     "trained_codec",

@@ -121,8 +121,49 @@ def formats(dataset: Dataset) -> list[Entry]:
     return measured
 
 
+def as_good_as(dataset: Dataset, distortion: float, pictures: int = 1000) -> list[Entry]:
+    """Measure JPEG and WebP where they lose about as much as something else, one file a picture; write their rows.
+
+    The lowest quality is taken that loses no more on the first 100 of them.
+
+    Args:
+      dataset: whose first test images are written.
+      distortion: the most that they may lose, mean squared error over the variance of the training images.
+      pictures: so many test images are measured at that quality.
+    Returns: rows, see `rows`; a format that loses more at every quality has none.
+    """
+    images = dataset.test_images[:pictures, :, :, 0]
+    variance = float(np.var(dataset.train_images[:10_000]))
+
+    def measure(some, options):
+        through = [_through(picture, options) for picture in some]
+        errors = [
+            np.mean((back - picture.astype(float)) ** 2) for picture, (_, back) in zip(some, through, strict=True)
+        ]
+        return {"bits": 8 * np.mean([size for size, _ in through]), "distortion": np.mean(errors) / variance}
+
+    found = []
+    for name in ("JPEG", "WebP"):
+        for quality in (*range(10), *range(10, 101, 5)):
+            options = FORMATS[name] | {"quality": quality}
+            if measure(images[:100], options)["distortion"] <= distortion:
+                numbers = measure(images, options)
+                found.append(record(f"{name}, quality {quality}", dataset=dataset, theirs=None, **numbers))
+                break
+    return found
+
+
+def through(picture: np.ndarray, format: str) -> tuple[int, np.ndarray]:
+    """Return the size in bytes of a picture's file, and the picture that is read from it.
+
+    Args:
+      picture: uint8 [H, W].
+      format: one of `FORMATS`, each at its smallest.
+    """
+    return _through(picture, FORMATS[format])
+
+
 def _through(picture: np.ndarray, options: dict[str, Any]) -> tuple[int, np.ndarray]:
-    """Return a file's size in bytes, and the picture that is read from it."""
     from PIL import Image
 
     file = io.BytesIO()

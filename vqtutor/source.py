@@ -12,8 +12,8 @@ from functools import cache, cached_property
 from typing import Any
 
 # Imports of every lesson, which an answer may use without importing them.
-PREAMBLE = "import haiku as hk, jax, jax.numpy as jnp, numpy as np, optax, math"
-PREAMBLED = {"hk", "jax", "jnp", "np", "optax", "math"}
+PREAMBLE = "import haiku as hk, jax, jax.numpy as jnp, numpy as np, optax, math, struct, zlib"
+PREAMBLED = {"hk", "jax", "jnp", "np", "optax", "math", "struct", "zlib"}
 
 # Below such lines, the cell is Python; IPython wants them on top, but takes blank lines above.
 _TIMED = re.compile(r"\A(\s*(#.*)?\n)*\s*%%(time|timeit|capture|prun|debug|memit)\b.*\n")

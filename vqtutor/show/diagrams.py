@@ -474,3 +474,95 @@ def lives(
         f"{np.exp(entropy[-1]):.1f}."
     )
     return Animation(frames, alt, milliseconds=400)
+
+
+# -- The course -------------------------------------------------------------------------------------------------------
+
+# What a student builds, in the order in which a picture passes: lessons, functions, and where they live on.
+MAP = (
+    ("encoder", "03", "Encoder", "latent diffusion"),
+    ("quantizer", "01, 02, 04, 07", "nearest_code, straight_through,\nupdate_codebook, restart_dead_codes,\n"
+     "finite_scalar_quantize, rotate_to,\nresidual_quantize", "VQGAN, SoundStream,\ntokenizers of today"),
+    ("prior", "05, 06", "MaskedConv2D, GatedBlock,\nprior_loss, sample, complete", "transformers, MaskGIT"),
+    ("decoder", "03", "Decoder", "latent diffusion"),
+)  # fmt: skip
+
+
+def course_map() -> Picture:
+    """Draw the course on one map: a picture's way through the parts of all lessons, and where each lives on."""
+    with rc_context(STYLE):
+        sheet = _Canvas(50)
+        places = {"encoder": (13, 34, 17), "quantizer": (40, 34, 27), "decoder": (67, 34, 17), "prior": (40, 12, 27)}
+        for name, lessons, functions, lives in MAP:
+            x, y, w = places[name]
+            sheet.box(x, y, w, 15, "", CODES if name == "quantizer" else "black")
+            sheet.text(
+                x, y + 5.6, f"{name} (lesson{'s' if ',' in lessons else ''} {lessons})", fontsize=8, fontweight="bold"
+            )
+            sheet.text(x, y + 0.7, functions, fontsize=7)
+            sheet.text(x, y - 5.6, f"lives on in {lives}", fontsize=7, color=FORWARD, linespacing=1)
+        for start, end in (
+            ((1, 34), (4.5, 34)),
+            ((21.5, 34), (26.5, 34)),
+            ((53.5, 34), (58.5, 34)),
+            ((75.5, 34), (79, 34)),
+        ):
+            sheet.arrow(start, end)
+        sheet.arrow((36, 26.5), (36, 19.5), CODES)
+        sheet.arrow((44, 19.5), (44, 26.5), CODES)
+        sheet.text(35, 23, "code maps,\nto learn from", ha="right", fontsize=8, color=CODES)
+        sheet.text(45, 23, "code maps,\ndrawn", ha="left", fontsize=8, color=CODES)
+        sheet.arrow((53.5, 12), (60, 12))
+        sheet.box(69, 12, 18, 9, "entropy coder (lesson 08)\na file, and back", fontsize=8)
+        sheet.text(13, 14, "losses (lesson 02)", fontsize=8, fontweight="bold", color=BACK)
+        sheet.text(13, 10.5, "reconstruction_loss, vq_loss,\nbernoulli_nll", fontsize=7, color=BACK)
+        sheet.arrow((13, 16), (13, 26.5), back=True)
+        sheet.text(1, 44, "a picture goes in", ha="left", fontsize=8)
+        sheet.text(79, 44, "and comes out", ha="right", fontsize=8)
+    parts = "; ".join(
+        f"the {name}, of lessons {lessons}, with {functions.replace(chr(10), ' ')}, which lives on in "
+        f"{lives.replace(chr(10), ' ')}"
+        for name, lessons, functions, lives in MAP
+    )
+    alt = (
+        "The course as a map. A picture passes encoder, quantizer and decoder; code maps go down to the prior and come "
+        f"back. Parts: {parts}. Gradients come from the losses of lesson 02. From the prior an arrow leads to the "
+        "entropy coder of lesson 08."
+    )
+    return Picture(sheet.figure, alt, {name: functions for name, _, functions, _ in MAP})
+
+
+def intervals(frequencies: Sequence[Sequence[float]], symbols: Sequence[int]) -> Picture:
+    """Draw how a range coder narrows an interval: a bar for each place, cut by the frequencies, the next one zoomed in.
+
+    Args:
+      frequencies: of each place, [places, K], numbers above 0.
+      symbols: the code that each place has.
+    """
+    sheet, low, high, height = _Canvas(15 * len(symbols) + 6), 0.0, 1.0, 15
+    data = []
+    for n, (counts, symbol) in enumerate(zip(frequencies, symbols, strict=True)):
+        ends = np.cumsum([0.0, *counts]) / np.sum(counts)
+        top = height * (len(symbols) - n) - 1
+        for k, (left, right) in enumerate(zip(ends, ends[1:], strict=False)):
+            chosen = k == symbol
+            face = dict(facecolor=CODES if chosen else "white", hatch="//" if chosen else "", edgecolor="black")
+            sheet.axis.add_patch(Rectangle((8 + 64 * left, top - 6), 64 * (right - left), 6, **face))
+            plate = dict(facecolor="white", edgecolor="none", pad=1.5)
+            sheet.text(8 + 32 * (left + right), top - 3, f"{k}", bbox=plate, weight="bold" if chosen else "normal")
+        sheet.text(0, top - 3, f"place {n + 1}", ha="left")
+        sheet.text(8, top + 1.2, f"{low:.4g}", fontsize=8)
+        sheet.text(72, top + 1.2, f"{high:.4g}", fontsize=8)
+        if n + 1 < len(symbols):  # the chosen part becomes the whole of the next bar
+            for x, end in ((8, ends[symbol]), (72, ends[symbol + 1])):
+                sheet.axis.plot([8 + 64 * end, x], [top - 6, top - height + 2.4], "--", color="#777777", linewidth=1)
+        low, high = low + (high - low) * ends[symbol], low + (high - low) * ends[symbol + 1]
+        data.append((low, high))
+    bits = np.log2(1 / (high - low))
+    sheet.text(40, 2.5, f"any number from {low:.4f} to {high:.4f} stands for {list(symbols)}: {bits:.1f} bits")
+    alt = (
+        f"{len(symbols)} bars, one a place, cut into parts as wide as the codes are probable. The part of code "
+        f"{', then '.join(map(str, symbols))} is hatched, and drawn again as the whole of the next bar. In the end the "
+        f"interval goes from {low:.4f} to {high:.4f}, which takes {bits:.1f} bits to name."
+    )
+    return Picture(sheet.figure, alt, {"intervals": np.array(data)})
