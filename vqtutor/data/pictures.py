@@ -69,7 +69,9 @@ def read(place: Path) -> Pictures:
       ValueError: there is nothing there, or too little; the message is a sentence.
     """
     left, done, found = defaultdict(list), Counter(), {}
-    for parts, read_file in tqdm(list(_files(place, left)), f"reading {place.name}", unit="file", delay=1, leave=False):
+    hidden = os.environ.get("VQTUTOR_PROGRESS_BAR") == "off"
+    files = tqdm(list(_files(place, left)), f"reading {place.name}", unit="file", delay=2, leave=False, disable=hidden)
+    for parts, read_file in files:
         name = "/".join(parts)
         if len(found) == MOST:
             left[f"more than {MOST:,}"].append(name)
