@@ -49,11 +49,11 @@ TERMS: dict[str, tuple[str, str]] = {
     ),
     "EMA": ("Exponential moving average: a mean that forgets old values little by little.", "04"),
     "encoder": ("The network that turns a picture into vectors, one for each place of the code map.", "00"),
+    "fingerprint": ("A short number made of a model's weights: two models hardly ever have the same.", "08"),
     "finite scalar quantization": (
         "A quantizer without a codebook: each of a few numbers is bounded and rounded to one of its levels.",
         "07",
     ),
-    "fingerprint": ("A short number made of a model's weights: two models hardly ever have the same.", "08"),
     "gate": (
         "A signal between -1 and 1, multiplied by a number between 0 and 1 that says how much of it passes.",
         "06",
