@@ -211,3 +211,11 @@ def test_codes_of_many_dimensions_are_shown_where_they_spread_most():
     wide[..., 1], wide[..., 3] = 10 * RNG.normal(size=(2, 5)), RNG.normal(size=(2, 5))
     shown = diagrams.lives(wide, np.ones((2, 5)), [0, 1]).data["codes"]
     assert abs(np.corrcoef(shown[:, 0], wide[-1, :, 1])[0, 1]) > 0.99
+
+
+def test_an_interval_narrows_by_what_each_code_is_probable():
+    frequencies, symbols = [[6, 3, 1], [1, 7, 2], [5, 3, 2]], [0, 1, 2]
+    picture = diagrams.intervals(frequencies, symbols)
+    widths = np.diff(picture.data["intervals"], axis=1)[:, 0]
+    assert np.allclose(widths, np.cumprod([0.6, 0.7, 0.2])) and "from 0.3960 to 0.4800" in picture.alt
+    assert f"{-np.log2(0.6 * 0.7 * 0.2):.1f} bits" in picture.alt and picture.kind == "chart"

@@ -85,7 +85,7 @@ def test_a_stub_works_in_every_lesson(copy):
         for file in scaffold.new_exercise(copy, lesson.slug, f"new_in_{lesson.slug}", bonus):
             assert file.is_file()
     declared = (copy / "vqtutor" / "lessons" / "__init__.py").read_text()
-    assert re.search(r'puzzles=\(("\w+", )+"new_in_gated"\)', declared)
+    assert re.search(rf'puzzles=\(("\w+", )+"new_in_{LESSONS[-1].slug}"\)', declared)
     done = run(copy, "-c", STUBS)
     assert done.returncode == 0 and done.stdout.count("1 accepted") == len(LESSONS), done.stdout + done.stderr
     assert run(copy, "-m", "ruff", "check", "vqtutor/lessons").returncode == 0

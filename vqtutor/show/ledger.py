@@ -8,7 +8,7 @@ from matplotlib import rc_context
 
 from vqtutor.show.figures import PALETTE, STYLE, Picture, _figure
 
-MARKERS, LETTERS = "osD^vP*Xph<>", "abcdefgh"
+MARKERS, LETTERS = "osD^vP*Xph<>", "abcdefghijkl"
 
 
 def chart(rows: Sequence[dict[str, Any]], title: str) -> Picture:
