@@ -193,7 +193,8 @@ def test_the_suspects_of_the_bug_hunt_differ_only_in_gradients():
         assert jnp.allclose(quantizer.LAYERS[name](z_e, z_q), z_q, atol=1e-6)
 
 
-_PARTS = ("coding", "gated", "sampling", "pixelcnn", "ema", "autoencoder", "losses", "quantizer")  # each may import later ones
+# Each may import later ones.
+_PARTS = ("coding", "beyond", "gated", "sampling", "pixelcnn", "ema", "autoencoder", "losses", "quantizer")
 IN_LIBRARY = {
     id: getattr(module, id.split(".")[1])
     for module in (import_module(f"vqtutor.models.{part}") for part in _PARTS)

@@ -85,7 +85,7 @@ def report_page(
     with whole_file(path) as file:
         file.write(page.encode())
     open_ = [heading for heading, text in words.items() if text in (..., "")]
-    lines = (f"Open {path.resolve()} in a browser, or send it to someone: it is one file.",)
+    lines = (f"Open {path} in a browser, or send it to someone: it is one file.",)
     lines += (f"Not written yet: {', '.join(open_)}.",) if open_ else ()
     card.show(card.Note(f"{path.name} is written", lines))
     return path

@@ -53,6 +53,7 @@ TERMS: dict[str, tuple[str, str]] = {
         "A quantizer without a codebook: each of a few numbers is bounded and rounded to one of its levels.",
         "07",
     ),
+    "fingerprint": ("A short number made of a model's weights: two models hardly ever have the same.", "08"),
     "gate": (
         "A signal between -1 and 1, multiplied by a number between 0 and 1 that says how much of it passes.",
         "06",
@@ -85,6 +86,7 @@ TERMS: dict[str, tuple[str, str]] = {
     ),
     "prior": ("The probability of each code map before a picture is seen.", "02"),
     "quantize": ("Replace a vector by its nearest code.", "01"),
+    "range coder": ("An arithmetic coder that computes with whole numbers, and writes a few bytes at a time.", "08"),
     "raster order": ("Row by row from the top, each row from left to right.", "05"),
     "receptive field": ("The places of the input on which one output depends.", "05"),
     "reconstruction loss": ("How far the picture that comes back is from the one that went in.", "02"),

@@ -30,17 +30,17 @@ q_line = question(
     "All values of the function above are right. Which line cuts z off from the losses of the second and later stages?",
     best="d",
     choices={
-        "line 3: `codes = look_up(nearest_code(left, codebook), codebook)`": (
+        "line 3: `codes = look_up(nearest_code(rest, stage), stage)`": (
             "An index has no gradient, and needs none: the codes get theirs through the loss."
         ),
-        "line 4: `loss = loss + vq_loss(left, codes, beta)`": (
-            "The loss itself passes its gradient on to `left`. How does it go on from there to z?"
+        "line 4: `cost = cost + vq_loss(rest, codes, beta)`": (
+            "The loss itself passes its gradient on to `rest`. How does it go on from there to z?"
         ),
-        "line 6: `z_q = z_q + through`": (
-            "Here z_q gets one gradient from the first stage and none from the others: the sum is right by luck."
+        "line 6: `total = total + through`": (
+            "Here the sum gets one gradient from the first stage and none from the others: the sum is right by luck."
         ),
-        "line 7: `left = left - through`": (
-            "Yes. `through` has the gradient of `left`, and the two cancel: what is left over counts as a constant."
+        "line 7: `rest = rest - through`": (
+            "Yes. `through` has the gradient of `rest`, and the two cancel: what is left over counts as a constant."
         ),
     },
 )

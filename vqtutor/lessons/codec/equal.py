@@ -11,4 +11,22 @@ EQUAL: dict[str, dict[str, str]] = {
         "`rounded.max` -> `rounded.mean`": "any number may be taken away that keeps the exponentials in range",
         "`rounded.max` -> `rounded.min`": "any number may be taken away that keeps the exponentials in range",
     },
+    "encode_maps": {"stop_gradient": "codes have no gradient"},
+    "decode_maps": {
+        "stop_gradient": "codes and shapes have no gradient",
+        "`np.zeros` -> `np.ones`": "what is not read yet is not looked at",
+        "`np.asarray(logits_fn(indices))` ->": "frequencies are made of any array",
+    },
+    "overhead": {"jnp.squeeze(": "a number has no axes", "stop_gradient": "nothing here is trained"},
+    "fingerprint": {"stop_gradient": "the weights are the same"},
+    "read_file": {"`tuple(shape)` -> `shape`": "a list is as good"},
+    "safe_shift": {
+        "stop_gradient": "a whole number has no gradient",
+        "jnp.squeeze(": "a number has no axes",
+        "`16` -> `17`": "a whole step leads back to where it began",
+        "- step / 2`": "half a step to the left, or to the right, of a border is a multiple of the step",
+        "> margin` -> `np.minimum(behind, step - behind) >=": "the two are never exactly equal",
+        "`np.minimum(step - behind, behind)`": "the smaller of two has no order",
+        "`np.asarray(logits, np.float64)` -> `logits`": "float32 is exact enough for any margin that makes sense",
+    },
 }

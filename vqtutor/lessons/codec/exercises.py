@@ -326,6 +326,7 @@ overhead = exercise(
     right={
         "a difference over the whole": lambda b, n, s:
             (8 * b - (bits := n * math.prod(s) * math.log2(math.e))) / bits,
+        "bits of one code": lambda b, n, s: 8 * b / math.prod(s) / (n / math.log(2)) - 1,
         "in nats": lambda b, n, s: 8 * b * math.log(2) / (n * s[0] * s[1] * s[2]) - 1,
         "jax": lambda b, n, s: 8 * b / (n * jnp.prod(jnp.array(s)) / jnp.log(2.0)) - 1,
     },
@@ -356,7 +357,6 @@ fingerprint = exercise(
             "You add the weights up: two of them exchanged give the same number.",
             "CRC-32 of the bytes depends on every byte and its place."),
         "Python's hash": (edit("zlib.crc32(", "hash("),
-            edit("zlib.crc32(", "2**32 - 1 & hash("),
             "hash is another number in every Python process, so tomorrow no file would fit its model.",
             "zlib.crc32 depends on nothing but the bytes."),
         "the shapes only": (edit("np.asarray(leaf, np.float32).tobytes()", "str(np.shape(leaf)).encode()"),
@@ -586,6 +586,8 @@ safe_shift = exercise(
     right={
         "distance to the nearest multiple": _by_rounding,
         "nudged both ways": _by_nudging,
+        "JAX": edit("np.asarray(logits, np.float64)", "jnp.asarray(logits)",
+            "np.all(np.minimum", "jnp.all(jnp.minimum"),
         "all shifts at once": lambda logits, step=1 / 8, margin=1e-4: int(next(iter(np.flatnonzero([
             np.all(np.abs((np.ravel(np.asarray(logits, float)) + i * step / 16) % step - step / 2) > margin)
             for i in range(16)

@@ -14,10 +14,10 @@ from vqtutor.lessons.inputs import array
 
 _rng = np.random.default_rng(8)
 # No farther than a fifth of a step from multiples of 1/8, so that something may be subtracted before rounding.
-_NEAR = (_rng.integers(-40, 24, (2, 3, 6)) + _rng.uniform(-0.2, 0.2, (2, 3, 6))) / 8
-_NEAR[..., 0] = np.round(8 * _NEAR).max(axis=-1) / 8 + np.float64([[0.25, 1.5, 0.5], [2.0, 0.125, 1.0]])
-_LOGITS = array(_NEAR.astype(np.float32))
-_NOISY = array((_NEAR + _rng.uniform(-0.01, 0.01, _NEAR.shape)).astype(np.float32))
+_near = (_rng.integers(-40, 24, (2, 3, 6)) + _rng.uniform(-0.2, 0.2, (2, 3, 6))) / 8
+_near[..., 0] = np.round(8 * _near).max(axis=-1) / 8 + np.float64([[0.25, 1.5, 0.5], [2.0, 0.125, 1.0]])
+_LOGITS = array(_near.astype(np.float32))
+_NOISY = array((_near + _rng.uniform(-0.01, 0.01, _near.shape)).astype(np.float32))
 _SURE = array([[300.0, 280.0, 0.0, -300.0], [-1000.0, -1000.25, -1000.5, -1016.0]], np.float32)
 _MANY = 2**28  # so many that it does not matter where the few left over go
 
@@ -179,9 +179,9 @@ _WEIGHTS = {
 
 
 def _bytes(number):
-    """As four numbers, which are compared exactly; a fifth says whether there was more."""
+    """As four numbers, which are compared exactly; as -1 if it does not fit, as Python's hash, which is random."""
     number = int(number)
-    return np.array([*((number >> shift) % 256 for shift in (24, 16, 8, 0)), number >> 32])
+    return np.array([(number >> shift) % 256 if 0 <= number < 2**32 else -1 for shift in (24, 16, 8, 0)])
 
 
 def _prints(answer):

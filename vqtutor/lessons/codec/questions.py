@@ -58,7 +58,7 @@ q_digits = question(
     "back?",
     best="d",
     choices={
-        "The same pictures: 0.00001 is far less than what a probability is off by anyway.": (
+        "The same pictures: 0.00002 is far less than what a probability is off by anyway.": (
             "A coder does not know what a probability is worth. It compares numbers, and a number is equal or it is "
             "not."
         ),
