@@ -158,8 +158,8 @@ def test_the_package_stays_small():
             room = path.parent.name if path.parent.name in size else "rest"
             size["workshop" if path.stem in workshop else room] += lines_of_code(path)
     # 3,700, and 700 for the ledger, the checkpoints, several devices. Of grading, 300 read and keep typed marks.
-    # 250 for lessons 07 and 08: the later quantizers; the picture format, its report, pictures of one's own.
-    assert size["rest"] < 4_750 and size["grading"] < 2_150 and size["workshop"] < 1_300, size
+    # 300 for lessons 07 and 08: the later quantizers; the picture format, its page; folders of pictures as data sets.
+    assert size["rest"] < 4_800 and size["grading"] < 2_150 and size["workshop"] < 1_300, size
     assert size["mine"] < 750, size  # many answers in one module: names that differ, imports, a trial of its own
     assert size["show"] < 1_300, size  # most of a diagram is where its boxes and arrows lie
 

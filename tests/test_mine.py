@@ -226,7 +226,7 @@ def test_the_module_is_as_the_student_wrote_it_and_without_a_trace_of_the_notebo
         "get_ipython",
         "%time",
         "pip list",
-        "print(",
+        "print(to",
         "SOLUTION",
         "recall",
     ):
@@ -251,10 +251,18 @@ def test_it_can_be_imported_alone_and_every_answer_in_it_passes_its_check(export
     assert set(json.loads(states).values()) == {"passed"} and whole == "True"
 
 
-def test_what_its_docstring_shows_runs_in_a_plain_python(exported):
-    code = "import doctest, my_vqvae; print(doctest.testmod(my_vqvae))"
+def test_what_its_docstring_shows_runs_in_a_plain_python_and_files_keep_every_code(exported):
+    code = (
+        "import doctest, my_vqvae as my, numpy as np, vqtutor; print(doctest.testmod(my))\n"
+        "data = vqtutor.load_dataset(); codec, prior = my.trained_codec(data), my.trained_prior(data)\n"
+        "images = data.test_images[:9]; file = my.save(images, data.test_labels[:9], codec, prior)\n"
+        "print(np.array_equal(my.load(file, codec, prior), codec.decode(codec.encode(images))), len(file) < 9 * 16)\n"
+        "try: my.load(file[:-1], codec, prior)\n"
+        "except ValueError as error: print(error)"
+    )
     few = {"VQTUTOR_DATASET": "strokes", "VQTUTOR_MAX_STEPS": "3", "VQTUTOR_PROGRESS_BAR": "off"}
-    assert fresh(code, exported[0].parent, **few).splitlines()[-1].startswith("TestResults(failed=0, attempted=8")
+    results, same, refused = fresh(code, exported[0].parent, **few).splitlines()
+    assert results.startswith("TestResults(failed=0, attempted=11") and same == "True True" and "damaged" in refused
 
 
 def test_what_is_there_is_not_overwritten(exported, capsys):

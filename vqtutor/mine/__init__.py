@@ -23,7 +23,16 @@ _PARTS = {
     "quantizer": "ema.EMAVectorQuantizer",
     "restart": "ema.restart_dead_codes",
 }
-_TRAIN, _TRAINED = "train_codec", "trained_codec"
+# What the module has besides, and what that needs.
+_FOOT = "train_codec", "trained_codec", "trained_prior", "save", "load", "reference"
+_NEEDS = (
+    ("hk", "haiku"),
+    ("jax", "jax"),
+    ("np", "numpy"),
+    ("struct", "struct"),
+    ("vqtutor", "vqtutor"),
+    ("zlib", "zlib"),
+)
 
 
 def export(
@@ -125,8 +134,10 @@ def judged(parts: list[Part], out: Path) -> list[Part]:
 
 def _composed(parts: list[Part]) -> tuple[list[tuple[Part, str]], str]:
     """Return ([(exercise, the text that defines it)] of what the module has, its imports)."""
-    module, sections = Module({EXERCISES[part.id].name for part in parts} | {"reference", _TRAIN, _TRAINED}), []
-    module.need(Import("vqtutor", "vqtutor"))
+    module, sections = Module({EXERCISES[part.id].name for part in parts} | {*_FOOT, "struct", "zlib"}), []
+    module.need(
+        *(Import(name, target) for name, target in _NEEDS), Import("redirect_stdout", "contextlib", "redirect_stdout")
+    )
     for part in parts:
         name = EXERCISES[part.id].name
         if part.source:
@@ -178,13 +189,20 @@ Pictures to code maps, and back:
 >>> import vqtutor
 >>> import {name}
 >>> data = vqtutor.load_dataset()
->>> codec = {name}.train_codec(data.train_images)  # or, with weights of a longer training: trained_codec(data)
+>>> codec = {name}.train_codec(data.train_images)
 >>> code_maps = codec.encode(data.test_images[:10])  # 49 codes a picture
 >>> code_maps.shape
 (10, 7, 7)
 >>> pictures = codec.decode(code_maps)  # from 0, black, to 1, white
 >>> pictures.shape
 (10, 28, 28, 1)
+
+Pictures to bytes, and back, with weights of a longer training:
+
+>>> codec, prior = {name}.trained_codec(data), {name}.trained_prior(data)
+>>> file = {name}.save(data.test_images[:8], data.test_labels[:8], codec, prior)
+>>> {name}.load(file, codec, prior).shape
+(8, 28, 28, 1)
 """'''
 
 
@@ -195,7 +213,7 @@ def _codec(whose: dict[str, Part]) -> str:
     return f'''{_rule("The autoencoder")}
 
 
-def {_TRAIN}(images, **settings):
+def train_codec(images, **settings):
     """Train an autoencoder on uint8 [N, 28, 28, 1]; return a vqtutor.Codec, which encodes and decodes.
 
     Settings are those of vqtutor.train_codec: num_codes, code_dim, steps, batch_size, seed.
@@ -204,6 +222,47 @@ def {_TRAIN}(images, **settings):
     return vqtutor.train_codec(images, **parts, **settings)
 
 
-def {_TRAINED}(data):
+def trained_codec(data):
     """Return a vqtutor.Codec with the weights that come with vqtutor, where they fit the parts above."""
-    return vqtutor.trained_codec(data{trained})'''
+    with redirect_stdout(None):
+        return vqtutor.trained_codec(data{trained})
+
+
+{_rule("Files")}
+
+
+def trained_prior(data):
+    """Return (apply, weights) of a prior over the codes of trained_codec: apply(weights, codes, labels) -> logits."""
+
+    def forward(indices, labels):
+        x, told = hk.Linear(16)(jax.nn.one_hot(indices, 64)), jax.nn.one_hot(labels, 10)
+        vertical, horizontal = GatedBlock(48, 7, "A", residual=False)(x, x, told)
+        for _ in range(4):
+            vertical, horizontal = GatedBlock(48, 3, "B", residual=True)(vertical, horizontal, told)
+        return hk.Linear(64)(jax.nn.relu(hk.Linear(64)(jax.nn.relu(horizontal))))
+
+    with redirect_stdout(None):
+        apply, weights = vqtutor.trained_prior(data, hk.without_apply_rng(hk.transform(forward)))
+    return jax.jit(apply), weights
+
+
+def save(images, labels, codec, prior):
+    """Return a file, as bytes, of uint8 [N, 28, 28, 1] whose labels are int [N], from 0 to 9."""
+    (apply, weights), maps, writer = prior, codec.encode(images), vqtutor.RangeWriter()
+    writer.write(np.asarray(labels), np.ones((len(labels), 10), int))
+    encode_maps(lambda maps: apply(weights, maps, labels), maps, writer)
+    payload, checksum = writer.finish(), zlib.crc32(maps.astype(">i4").tobytes()) & 0xFFFF
+    head = struct.pack(">2sBHBBIH", b"VQ", 1, *maps.shape, fingerprint(weights), checksum)
+    return head + struct.pack(">I", zlib.crc32(head + payload)) + payload
+
+
+def load(file, codec, prior):
+    """Return a file's pictures, float32 [N, 28, 28, 1]; raise ValueError where it is damaged or of another prior."""
+    apply, weights = prior
+    payload, shape, checksum = read_file(file, fingerprint(weights))
+    reader = vqtutor.RangeReader(payload)
+    labels = reader.read(np.ones((shape[0], 10), int))
+    maps = decode_maps(lambda maps: apply(weights, maps, labels), shape, reader)
+    if zlib.crc32(maps.astype(">i4").tobytes()) & 0xFFFF != checksum:
+        raise ValueError("The prior computes something else here than where the file was written.")
+    return codec.decode(maps)'''
