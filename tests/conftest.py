@@ -1,7 +1,9 @@
 """What every test shares: programs that are compiled once, and nothing of whoever runs them is touched."""
 
+import gc
 import os
 import re
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
@@ -28,6 +30,17 @@ def pytest_sessionstart(session):
 
         jax.devices()  # reads the flags
         os.environ["XLA_FLAGS"] = FLAGS  # for lessons' kernels
+        # One MLIR context for all programs: to make one takes as long as to find a program in the cache.
+        mlir = import_module("jax._src.interpreters.mlir")
+        if hasattr(mlir, "make_ir_context"):
+            context = mlir.make_ir_context()
+            mlir.make_ir_context = lambda: context
+
+
+def pytest_collection_finish(session):
+    """Collect garbage less often: there are a million objects, and nearly all stay."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def pytest_collection_modifyitems(items):

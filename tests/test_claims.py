@@ -1,4 +1,4 @@
-"""What lessons 00 to 04 say of their results is held to what they printed and drew: the stored outputs of solutions/.
+"""What lessons 00 to 04, and 07, say of their results is held to what they printed and drew: the outputs in solutions/.
 
 Every decimal and every percentage in a text cell is listed below, with what it is: a setting, something published, or
 arithmetic. Results stand in outputs, where they are computed; what the texts make of them is tested here. Whole numbers
@@ -16,7 +16,7 @@ import pytest
 from vqtutor import authoring, train_codec
 
 ROOT = Path(__file__).parents[1]
-LESSONS = ("00_start_here", "01_quantizer", "02_losses", "03_vqvae", "04_ema_codebook")
+LESSONS = ("00_start_here", "01_quantizer", "02_losses", "03_vqvae", "04_ema_codebook", "07_beyond")
 SETTING, PUBLISHED, MATHS = "a setting", "published, or in docs/measurements.md", "arithmetic"
 NUMBERS = {
     "00_start_here": {},
@@ -33,6 +33,7 @@ NUMBERS = {
         "0.00004": MATHS,  # 0.99 ** 1000
         **dict.fromkeys(("0.0399", "0.0395", "16.8", "0.0314", "0.0311", "35.1"), PUBLISHED),
     },
+    "07_beyond": {"0.001": SETTING},
 }
 # Whole numbers of two digits and more that stand in no code and no output of their lesson, and what they come from.
 WHOLE = {
@@ -58,6 +59,7 @@ WHOLE = {
         72: round(1.0174 * 49 / math.log(2)),  # bits of the published prior
     },
     "06_gated_pixelcnn": {},
+    "07_beyond": {3136: 64 * 7 * 7, 900: "steps of lessons 03 to 05", 256: SETTING},
 }
 
 
@@ -239,3 +241,37 @@ def test_04_a_broken_start_throws_codes_far_away_and_64_codes_are_64_pictures():
     assert (
         number(r"(\d+)% of 1,000", "04_ema_codebook", "letters-picture") < 90
     )  # a good part is not even of their kind
+
+
+def test_07_no_more_is_claimed_than_the_seeds_bear():
+    rows = re.findall(
+        r"(\w+) +([\d.]+) \(([\d.]+)-([\d.]+)\) +(\d+) +([\d.]+) +([\d.]+) \(([\d.]+)-([\d.]+)\)",
+        said("07_beyond", "table"),
+    )
+    lost = {name: [float(x) for x in (mean, least, most)] for name, mean, least, most, *_ in rows}
+    used, bits = {row[0]: int(row[4]) for row in rows}, {row[0]: float(row[6]) for row in rows}
+    assert list(lost) == ["gradient", "EMA", "revival", "rotation", "FSQ", "residual"]
+    assert max(lost, key=lambda name: lost[name][0]) == "gradient" == min(used, key=used.get) == min(bits, key=bits.get)
+    close = [lost[name] for name in ("revival", "rotation", "FSQ")]
+    widest = max(most - least for _, least, most in close)
+    assert max(mean for mean, *_ in close) - min(mean for mean, *_ in close) < widest
+    pairs = dict(
+        re.findall(r"^(\w+) +((?:[+-][\d.]+ +){3}) +with every seed", said("07_beyond", "pairs"), re.MULTILINE)
+    )
+    for name in ("gradient", "EMA"):  # behind revival with every seed
+        assert pairs[name].count("+") == 3
+
+
+def test_07_beginnings_directions_and_stages_show_what_they_are_there_for():
+    (few, lost), (_, _), (many, least) = re.findall(
+        r"(\d+) of 64 codes chosen, ([\d.]+)", said("07_beyond", "beginnings")
+    )
+    assert int(few) < 40 < int(many) and float(least) < float(lost) / 5
+    by_distance, by_angle = map(int, re.findall(r"(\d+) of 64 rows", said("07_beyond", "cosine-work")))
+    assert by_angle > by_distance
+    broken, mended = (
+        [float(x) for x in re.findall(r"size ([\d.]+)", said("07_beyond", cell))] for cell in ("broken", "repaired")
+    )
+    assert broken[0] > 0 == max(broken[1:]) and min(mended) > 0 and broken[0] == mended[0]
+    by_stages = [float(x) for x in re.findall(r": ([\d.]+) of the variance", said("07_beyond", "residual-work"))]
+    assert by_stages == sorted(by_stages, reverse=True) and by_stages[1] > float(least)  # 6 bits, in 16 rows and in 64

@@ -194,7 +194,7 @@ def test_the_suspects_of_the_bug_hunt_differ_only_in_gradients():
 
 
 # Each may import later ones.
-_PARTS = ("coding", "gated", "sampling", "pixelcnn", "ema", "autoencoder", "losses", "quantizer")
+_PARTS = ("coding", "beyond", "gated", "sampling", "pixelcnn", "ema", "autoencoder", "losses", "quantizer")
 IN_LIBRARY = {
     id: getattr(module, id.split(".")[1])
     for module in (import_module(f"vqtutor.models.{part}") for part in _PARTS)

@@ -35,7 +35,7 @@ def run(notebook, tmp_path, allow_errors=False):
 
 
 def test_a_lesson_runs_from_top_to_bottom_with_every_blank_open(tmp_path):
-    """One of the eight; `make colab` runs them all, and compares what they show with the solutions."""
+    """One of them; `make colab` runs them all, and compares what they show with the solutions."""
     blank = authoring.read(ROOT / "notebooks" / "01_quantizer.ipynb")
     done, verdicts = run(blank, tmp_path)  # raises where a cell does
     asked = [authoring.about(cell)["exercise"] for cell in blank.cells if authoring.about(cell).get("role") == "check"]
@@ -70,6 +70,10 @@ TRAININGS = {
         ("imports", "recalled", "half-convolution", "blocks", "codec", "network", "train-step", "train")
         + ("on-demand", "halves"),
         "dict(pictures=pictures, loss=run.history['nats a code'], completed=rows['its digit, 1'])",
+    ),
+    "07_beyond": (
+        ("imports", "recalled", "data", "stages-for", "follow", "others", "one-step", "begin"),
+        "vqtutor.quick_jit(lambda runs, x: step(runs, x)[1])(runs, prepare(jnp.asarray(data.train_images[:16])))",
     ),
 }
 # Wrong answers, or right ones that can be told from the course's own, for every part that trains.
@@ -167,6 +171,22 @@ PLANTED = {
     ),
     "gated.complete": "def complete(key, logits_fn, codes, known):\n    return jnp.zeros_like(codes)",
 }
+# Of lesson 07, and the quantizers of its comparison in which each has a part.
+PLANTED_AFTER = {
+    "beyond.k_means": (
+        "def k_means(z, codebook, steps):\n    return codebook + 1.0",
+        {"gradient", "EMA", "revival", "rotation", "residual"},
+    ),
+    "beyond.rotate_to": ("def rotate_to(z_e, codes):\n    return 5.0 * z_e + 0 * codes", {"rotation"}),
+    "beyond.finite_scalar_quantize": (
+        "def finite_scalar_quantize(z, levels):\n    return jnp.tanh(z), jnp.zeros(z.shape[:-1], int)",
+        {"FSQ"},
+    ),
+    "beyond.residual_quantize": (
+        "def residual_quantize(z, codebooks):\n    return z, jnp.zeros((*z.shape[:-1], len(codebooks)), int)",
+        {"residual"},
+    ),
+}
 # An encoder and a decoder of one layer each, as a student may have written them in lesson 03: they compile quickly.
 SMALL = {id: {"source": PLANTED[id]} for id in ("vqvae.Encoder", "vqvae.Decoder")}
 # Fewer blocks and filters than in the lessons, which compile in half of the time.
@@ -190,8 +210,8 @@ LESSON_OF = {
 }
 
 
-def trained(name, monkeypatch, exercise="", source=""):
-    """Run what a lesson's training needs, with one answer replaced, and return the data of what was trained."""
+def trained(name, monkeypatch, planted=None):
+    """Run what a lesson's training needs, with {exercise: another answer}, and return the data of what was trained."""
     for key, value in (authoring.quiet(ROOT) | {"VQTUTOR_MAX_STEPS": "3"}).items():
         if key != "VQTUTOR_PROGRESS":  # each test has its own
             monkeypatch.setenv(key, value)
@@ -210,8 +230,8 @@ def trained(name, monkeypatch, exercise="", source=""):
     space = {"__name__": "__main__"}
     for cell in authoring.read(ROOT / "solutions" / f"{name}.ipynb").cells:
         about = authoring.about(cell)
-        if exercise and about.get("exercise") == exercise and about["role"] == "answer":
-            exec(source, space)
+        if about.get("role") == "answer" and about["exercise"] in (planted or {}):
+            exec(planted[about["exercise"]], space)
         elif cell.id in wanted or about.get("role") == "answer":  # without checks, which would stop a wrong answer
             exec(cell.source, space)
         if "SEEDS" in space:
@@ -242,7 +262,16 @@ def differ(one, other):
 @pytest.mark.parametrize("exercise", list(PLANTED))
 def test_what_trains_is_made_of_the_students_own_functions(exercise, monkeypatch, right):
     name = LESSON_OF[exercise.split(".")[0]]
-    assert differ(trained(name, monkeypatch, exercise, PLANTED[exercise]), right(name, monkeypatch))
+    assert differ(trained(name, monkeypatch, {exercise: PLANTED[exercise]}), right(name, monkeypatch))
+
+
+def test_every_quantizer_of_the_last_comparison_is_made_of_the_students_own_functions(monkeypatch, right):
+    usual = right("07_beyond", monkeypatch)
+    first, *others = PLANTED_AFTER
+    for planted in ([first], others):  # two runs in place of four
+        losses = trained("07_beyond", monkeypatch, {id: PLANTED_AFTER[id][0] for id in planted})
+        changed = {name for name in usual if not np.allclose(usual[name], losses[name], atol=1e-3)}
+        assert changed == set().union(*(PLANTED_AFTER[id][1] for id in planted))
 
 
 def test_the_same_answers_train_to_the_same_numbers(monkeypatch, right):

@@ -21,7 +21,7 @@ def test_the_docs_hold_the_glossary():
     [
         ("nats", "nat"), ("Nat", "nat"), ("codes", "code"), ("commitment loss", "commitment loss"),
         ("straight-through", "straight-through estimator"), ("ema", "EMA"), ("mask a", "mask A, mask B"),
-        ("stop gradient", "stop_gradient"), ("one hot", "one-hot"), ("residual", "residual connection"),
+        ("stop gradient", "stop_gradient"), ("one hot", "one-hot"), ("residual conn", "residual connection"),
     ],
 )  # fmt: skip
 def test_words_are_found_as_people_write_them(asked, found, capsys):

@@ -4,7 +4,7 @@ vqtutor.check("quantizer.nearest_code", nearest_code)   # judge your answer and 
 vqtutor.hint("quantizer.nearest_code")                  # show the next hint
 vqtutor.glossary("nats")                                # say what a word of the course means
 vqtutor.compare("distortion", 0.3, distortion)          # put a guess beside the result
-vqtutor.load_dataset("mnist")                           # images to learn from
+vqtutor.load_dataset("mnist")                           # images to learn from; or the path of a folder of your own
 vqtutor.ledger.show(data)                               # bits and distortion of what you built so far
 vqtutor.fit(step, state, images, epochs=5)              # train any compiled step
 vqtutor.quick_jit(network.init)(key, x)                 # jax.jit with fast compilation

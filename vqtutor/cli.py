@@ -41,10 +41,15 @@ def main(arguments: list[str] | None = None) -> int:
     )
     grade.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster that does the work")
     grade.add_argument("--unsafe", action="store_true", help="run answers with no sandbox: see the instructors' page")
-    export = commands.add_parser("export", help="write a report's points into a gradebook of nbgrader's")
-    export.add_argument("to", choices=["nbgrader"])
-    export.add_argument("report", type=Path, help="what `vqtutor grade` wrote")
-    export.add_argument("--gradebook", default="sqlite:///gradebook.db", help="its database: sqlite:///gradebook.db")
+    export = commands.add_parser("export", help="write your answers as a module, or grades into nbgrader's gradebook")
+    targets = export.add_subparsers(dest="to", required=True)
+    mine = targets.add_parser("mine", help="everything of yours that passed, as one module that needs no notebook")
+    mine.add_argument("-o", "--out", type=Path, default=Path("my_vqvae.py"), help="the file: my_vqvae.py")
+    mine.add_argument("--notebooks", type=Path, help="a folder of notebooks; without it, what passed on this machine")
+    mine.add_argument("--force", action="store_true", help="replace the file if it is there")
+    grades = targets.add_parser("nbgrader", help="a report's points, into a gradebook of nbgrader's")
+    grades.add_argument("report", type=Path, help="what `vqtutor grade` wrote")
+    grades.add_argument("--gradebook", default="sqlite:///gradebook.db", help="its database: sqlite:///gradebook.db")
     new = commands.add_parser("new-exercise", help="write an exercise's stub, its cells and their metadata")
     new.add_argument("lesson", help="its folder in vqtutor/lessons, such as losses")
     new.add_argument("name", help="of the function that students write")
@@ -170,6 +175,11 @@ def _printable(text: str) -> str:
 
 
 def _export(options) -> int:
+    if options.to == "mine":
+        from vqtutor import mine
+
+        mine.export(options.out, options.notebooks, options.force, lambda line: print(_printable(line), flush=True))
+        return 0
     from vqtutor import authoring
 
     try:

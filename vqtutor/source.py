@@ -7,7 +7,7 @@ import ast
 import re
 import symtable
 from collections import defaultdict
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from typing import Any
 
@@ -50,8 +50,9 @@ _CHANGING = {"append", "extend", "insert", "add", "update", "setdefault", "pop",
 class Statement:
     """A top-level statement of a cell: the names that it binds, and those that it needs from other statements."""
 
-    def __init__(self, node: ast.stmt):
+    def __init__(self, node: ast.stmt, text: str = ""):
         self.source = ast.unparse(node)  # no comments and layout: answers that differ only in these are graded once
+        self.text = text or self.source  # as it was written, with the comments above it
         self.node = node
         self.star = isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
         self.future = isinstance(node, ast.ImportFrom) and node.module == "__future__"
@@ -68,7 +69,7 @@ class Statement:
         defines = isinstance(node, _DEFINITIONS)
         self.updates = set() if defines else (self.binds & own) | _augmented(node)
         self.sure = set() if not isinstance(node, _SURE) else self.binds - self.updates
-        self.effects = _Effects(_running(node))
+        self.effects = _Effects(running(node))
         self.makes = _Effects(ast.walk(node)) if defines else None  # the effects of calling it
         self.locals = _locals(table) if defines else set()
 
@@ -132,7 +133,7 @@ def _augmented(node: ast.stmt) -> set[str]:
     return {n.target.id for n in ast.walk(node) if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name)}
 
 
-def _running(node: ast.AST) -> Iterator[ast.AST]:
+def running(node: ast.AST) -> Iterator[ast.AST]:
     """Yield the nodes that run with a statement: not the bodies of functions, but their decorators."""
     stack = [node]
     while stack:
@@ -278,10 +279,23 @@ class Cell:
 
 
 def _statements(source: str) -> list[Statement]:
-    return [Statement(node) for node in ast.parse(source).body]
+    body, lines = ast.parse(source).body, re.split(r"\r\n|\r|\n", source)  # as Python counts them, unlike splitlines
+    return [Statement(node, _written(node, body[i - 1] if i else None, lines)) for i, node in enumerate(body)]
 
 
-def _changes(statements: Sequence[Statement]) -> dict[str, list[int]]:
+def _written(node: ast.stmt, before: ast.stmt | None, lines: list[str]) -> str:
+    """Return a statement's lines with its decorators and the comments above it; "" where it shares a line."""
+    first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))]) - 1
+    free = before.end_lineno if before else 0  # the first line that is not the statement's before
+    last = lines[node.end_lineno - 1].encode()[node.end_col_offset :].decode().strip()
+    if first < free or not re.fullmatch(r"(#.*)?", last):
+        return ""
+    while first > free and lines[first - 1].startswith("#"):
+        first -= 1
+    return "\n".join(lines[first : node.end_lineno])
+
+
+def changes(statements: Sequence[Statement]) -> dict[str, list[int]]:
     """Return {name: the places of statements that change its value}, also by calling a function that does."""
     made, calls, alters = defaultdict(set), defaultdict(list), set()  # of each function; `alters` an argument of it
     for one in statements:
@@ -332,7 +346,9 @@ def _magics(node: ast.AST) -> set[str]:
     return {str(getattr(call.args[0], "value", "")) for call in calls}
 
 
-def cut(code: Sequence[Cell], cell: Cell, name: str, blanks: Container[str]) -> tuple[str, dict[str, str | None]]:
+def cut(
+    code: Sequence[Cell], cell: Cell, name: str, blanks: Container[str], as_written: bool = False
+) -> tuple[str, dict[str, str | None]]:
     """Return (the source of a name's definition with all that it uses, the names that are defined elsewhere).
 
     The statements are those that count when the cells run from top to bottom up to the answer's check, or up to the
@@ -343,6 +359,7 @@ def cut(code: Sequence[Cell], cell: Cell, name: str, blanks: Container[str]) -> 
       cell: the one that holds the answer.
       name: of the answer.
       blanks: names of the lesson's earlier exercises; their answers are never included.
+      as_written: whether to keep comments and layout.
     Returns: the source, and {name: the exercise's id where a cell recalls it, else None}.
     """
     code = code if cell in code else [*code, cell]
@@ -351,7 +368,7 @@ def cut(code: Sequence[Cell], cell: Cell, name: str, blanks: Container[str]) -> 
     own = max(i for i, (other, one) in enumerate(places) if other is cell and name in one.binds and not one.recalls)
     checks = [i for i, one in enumerate(statements) if i > own and one.checks and name in one.needs | one.binds]
     end = checks[-1] if checks else 1 + max(i for i, (other, _) in enumerate(places) if other is cell)
-    changes, bound = _changes(statements), defaultdict(list)
+    changed, bound = changes(statements), defaultdict(list)
     declared = set.union(set(), *(one.makes.declares for one in statements if one.makes))
     for place, one in enumerate(statements):
         later = place > own and (one.is_open or not (checks or name in one.updates))
@@ -379,12 +396,12 @@ def cut(code: Sequence[Cell], cell: Cell, name: str, blanks: Container[str]) -> 
                 below.append(place)
         found += below
         if not found and target in declared and target not in externals:
-            found = [place for place in changes[target] if place < when]  # `global x` in a function that is called
+            found = [place for place in changed[target] if place < when]  # `global x` in a function that is called
         if not found:
             externals.setdefault(target, None)
         elif not statements[found[0]].imports & {target}:
             last = when if when < end and not below else end if checks and not below else len(statements)
-            found += [place for place in changes[target] if min(found) < place < last]
+            found += [place for place in changed[target] if min(found) < place < last]
         return found, below
 
     todo = [(name, end if checks else len(statements), None)]
@@ -409,10 +426,16 @@ def cut(code: Sequence[Cell], cell: Cell, name: str, blanks: Container[str]) -> 
             chosen[place] = []
         elif one.star and missing:
             extra.append(place)
-    return _joined(statements, chosen, [*extra, *sorted(chosen)]), externals
+    return _joined(statements, chosen, [*extra, *sorted(chosen)], as_written), externals
 
 
-def _joined(statements: Sequence[Statement], chosen: dict[int, list[int]], order: list[int]) -> str:
+def aliases(externals: Mapping[str, str | None]) -> str:
+    """Return lines that give recalled answers the names they were recalled under, where these are others."""
+    names = {name: id.split(".")[-1] for name, id in sorted(externals.items()) if id}
+    return "".join(f"{name} = {own}\n" for name, own in names.items() if name != own and own.isidentifier())
+
+
+def _joined(statements: Sequence[Statement], chosen: dict[int, list[int]], order: list[int], as_written: bool) -> str:
     """Return the chosen statements' source in this order, except that what lies below its first use comes before it."""
     done: set[int] = set()
     lines = []
@@ -423,7 +446,8 @@ def _joined(statements: Sequence[Statement], chosen: dict[int, list[int]], order
         if place is None:
             stack.pop()
             if open_ones:
-                lines.append(statements[open_ones.pop()].source)
+                one = statements[open_ones.pop()]
+                lines.append(one.text if as_written else one.source)
         elif place not in done:
             done.add(place)
             open_ones.append(place)

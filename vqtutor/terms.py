@@ -50,6 +50,10 @@ TERMS: dict[str, tuple[str, str]] = {
     "EMA": ("Exponential moving average: a mean that forgets old values little by little.", "04"),
     "encoder": ("The network that turns a picture into vectors, one for each place of the code map.", "00"),
     "fingerprint": ("A short number made of a model's weights: two models hardly ever have the same.", "08"),
+    "finite scalar quantization": (
+        "A quantizer without a codebook: each of a few numbers is bounded and rounded to one of its levels.",
+        "07",
+    ),
     "gate": (
         "A signal between -1 and 1, multiplied by a number between 0 and 1 that says how much of it passes.",
         "06",
@@ -87,7 +91,9 @@ TERMS: dict[str, tuple[str, str]] = {
     "receptive field": ("The places of the input on which one output depends.", "05"),
     "reconstruction loss": ("How far the picture that comes back is from the one that went in.", "02"),
     "residual connection": ("The input of a layer is added to its output, so that the layer learns a change.", "06"),
+    "residual quantization": ("Codes in stages: each describes what the stages before it left over.", "07"),
     "revival": ("Putting a dead code on a vector of the batch, where it will be chosen.", "04"),
+    "rotation trick": ("The gradient of a code goes to its vector turned and stretched as the vector would be.", "07"),
     "softmax": ("Turns logits into probabilities: exp of each, divided by their sum.", "00b"),
     "state": ("What a layer remembers from call to call and no optimizer trains.", "00b"),
     "stop_gradient": ("Has the value of what it is given, and counts as a constant in every gradient.", "00b"),

@@ -21,7 +21,7 @@ from vqtutor.checking import progress as progress_file
 from vqtutor.checking.probe import unwrapped
 from vqtutor.lessons import EXERCISES, LESSONS, QUESTIONS, Lesson, earlier_blanks, earlier_exercises, find, lesson_of
 from vqtutor.lessons.answers import answer_of
-from vqtutor.source import PREAMBLE, Cell, cut
+from vqtutor.source import PREAMBLE, Cell, aliases, cut
 
 _right_answers: list[Any] = []  # answers that passed a check in this session
 
@@ -193,10 +193,10 @@ def _source(exercise: Exercise, answer: Any) -> str:
     if cell is None:
         return ""
     try:
-        text, _ = cut(code, cell, name, earlier_blanks(exercise.id))
+        text, others = cut(code, cell, name, earlier_blanks(exercise.id), as_written=True)
     except RecursionError:  # a chain of hundreds of names: go on without the source
         return ""
-    return text if name == exercise.name else f"{text}\n{exercise.name} = {name}\n"
+    return aliases(others) + (text if name == exercise.name else f"{text}\n{exercise.name} = {name}\n")
 
 
 def _run_again(exercise: Exercise, entries: dict[str, dict[str, Any]], answers: dict[str, Any]) -> Any:

@@ -3,6 +3,7 @@
 Colab's machines are deleted after a session. There it is stored in your Drive as well, once you have mounted it.
 """
 
+import ast
 import hashlib
 import json
 import os
@@ -21,11 +22,16 @@ DRIVE = Path("/content/drive/MyDrive")  # where Colab mounts your Drive
 _notices: set[str] = set()  # lines that were printed in this session
 
 
+def in_colab() -> bool:
+    """Whether this is a Colab notebook, or a command that one started with `!`."""
+    return "google.colab" in sys.modules or "COLAB_RELEASE_TAG" in os.environ
+
+
 def paths() -> list[Path]:
     """Return the files that hold the progress: $VQTUTOR_PROGRESS, else ~/.vqtutor and, in Colab, a mounted Drive."""
     if path := os.environ.get("VQTUTOR_PROGRESS"):
         return [Path(path)]
-    drive = [DRIVE / "vqtutor"] if "google.colab" in sys.modules and os.path.isdir(DRIVE) else []
+    drive = [DRIVE / "vqtutor"] if in_colab() and os.path.isdir(DRIVE) else []
     return [folder / "progress.json" for folder in (Path.home() / ".vqtutor", *drive)]
 
 
@@ -136,7 +142,8 @@ def record(verdict: Verdict, source: str = "") -> dict[str, Entry]:
     if verdict.passed and source:
         entry["source"] = source
     elif verdict.state == State.NOT_YET:
-        entry["tried"] = hashlib.sha256(source.encode()).hexdigest()[:16]
+        code = ast.unparse(ast.parse(source))  # another comment is not another try
+        entry["tried"] = hashlib.sha256(code.encode()).hexdigest()[:16]
     TABLE.save(entries)
     return entries
 

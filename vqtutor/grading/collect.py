@@ -412,13 +412,9 @@ def _submission(fields: dict[str, str], data: bytes, lesson: str | None, digest:
     sentence = f"Cells of over {MAX_CELL:,} characters were left out." if len(short) < len(cells) else ""
     if sum(len(text) for is_code, text, _ in short if is_code) > MAX_CODE:
         return Damage(**fields, sentence=f"Its cells have over {MAX_CODE:,} characters of code; look at it by hand.")
-    code = [Cell(text, metadata) for is_code, text, metadata in short if is_code]
-    texts = [(text, metadata) for is_code, text, metadata in short if not is_code and len(text) <= MAX_CELL]
-    _name_what_is_checked(code)
-    lesson = lesson or _lesson(code)
+    lesson, code, answers = _answers(short, lesson)
     if lesson is None:
         return Damage(**fields, sentence="It has no answer to any exercise of the course.")
-    answers = {id: _find(code, texts, exercise) for id, exercise in EXERCISES.items() if exercise.lesson == lesson}
     if unknown := sorted({_exercise(c.metadata) for c in code} - {"", *EXERCISES}):
         named = ", ".join(unknown[:20])[:500]
         sentence += f" It has answers to what this release does not have; those with a name of its are graded: {named}."
@@ -426,6 +422,24 @@ def _submission(fields: dict[str, str], data: bytes, lesson: str | None, digest:
     return Submission(
         **fields, lesson=lesson, answers=answers, free_text=free, digest=digest, sentence=sentence.strip()
     )
+
+
+def _answers(
+    cells: list[tuple[bool, str, dict[str, str]]], lesson: str | None
+) -> tuple[str | None, list[Cell], dict[str, Answer]]:
+    """Return (the lesson's slug, a notebook's code cells, {exercise: its answer}) from its cells, see `_cells`."""
+    code = [Cell(text, metadata) for is_code, text, metadata in cells if is_code]
+    texts = [(text, metadata) for is_code, text, metadata in cells if not is_code and len(text) <= MAX_CELL]
+    _name_what_is_checked(code)
+    lesson = lesson or _lesson(code)
+    return lesson, code, {id: _find(code, texts, one) for id, one in EXERCISES.items() if one.lesson == lesson}
+
+
+def answers_in(data: bytes) -> tuple[str | None, list[Cell], dict[str, Answer]]:
+    """Return (its lesson's slug or None, its code cells, {exercise: its answer}) of one notebook, which is trusted."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Python's, on what is in the cells
+        return _answers(list(_cells(json.loads(data))), None)
 
 
 def _free_text(cells: list[tuple[bool, str, dict[str, str]]], lesson: str) -> dict[str, str]:

@@ -178,6 +178,22 @@ LESSONS = (
         puzzles=("which_class", "guide"),
     ),
     Lesson(
+        slug="beyond",
+        notebook="07_beyond",
+        title="What came after",
+        exercises=(
+            "k_means",
+            "cosine_look_up",
+            "rotate_to",
+            "finite_scalar_quantize",
+            "residual_quantize",
+            "repair_stages",
+        ),
+        questions=("q_opposite", "q_line", "q_bits", "q_spread"),
+        free_texts=("which_one",),
+        puzzles=("from_index",),
+    ),
+    Lesson(
         slug="codec",
         notebook="08_codec",
         title="A picture format of your own",

@@ -476,6 +476,62 @@ def lives(
     return Animation(frames, alt, milliseconds=400)
 
 
+# -- The course -------------------------------------------------------------------------------------------------------
+
+# What a student builds, in the order in which a picture passes: lessons, functions, and where they live on.
+MAP = (
+    ("encoder", "03", "Encoder", "latent diffusion"),
+    ("quantizer", "01, 02, 04, 07", "nearest_code, straight_through,\nupdate_codebook, restart_dead_codes,\n"
+     "finite_scalar_quantize, rotate_to,\nresidual_quantize", "VQGAN, SoundStream,\ntokenizers of today"),
+    ("prior", "05, 06", "MaskedConv2D, GatedBlock,\nprior_loss, sample, complete", "transformers, MaskGIT"),
+    ("decoder", "03", "Decoder", "latent diffusion"),
+)  # fmt: skip
+
+
+def course_map() -> Picture:
+    """Draw the course on one map: a picture's way through the parts of all lessons, and where each lives on."""
+    with rc_context(STYLE):
+        sheet = _Canvas(50)
+        places = {"encoder": (13, 34, 17), "quantizer": (40, 34, 27), "decoder": (67, 34, 17), "prior": (40, 12, 27)}
+        for name, lessons, functions, lives in MAP:
+            x, y, w = places[name]
+            sheet.box(x, y, w, 15, "", CODES if name == "quantizer" else "black")
+            sheet.text(
+                x, y + 5.6, f"{name} (lesson{'s' if ',' in lessons else ''} {lessons})", fontsize=8, fontweight="bold"
+            )
+            sheet.text(x, y + 0.7, functions, fontsize=7)
+            sheet.text(x, y - 5.6, f"lives on in {lives}", fontsize=7, color=FORWARD, linespacing=1)
+        for start, end in (
+            ((1, 34), (4.5, 34)),
+            ((21.5, 34), (26.5, 34)),
+            ((53.5, 34), (58.5, 34)),
+            ((75.5, 34), (79, 34)),
+        ):
+            sheet.arrow(start, end)
+        sheet.arrow((36, 26.5), (36, 19.5), CODES)
+        sheet.arrow((44, 19.5), (44, 26.5), CODES)
+        sheet.text(35, 23, "code maps,\nto learn from", ha="right", fontsize=8, color=CODES)
+        sheet.text(45, 23, "code maps,\ndrawn", ha="left", fontsize=8, color=CODES)
+        sheet.arrow((53.5, 12), (60, 12))
+        sheet.box(69, 12, 18, 9, "entropy coder (lesson 08)\na file, and back", fontsize=8)
+        sheet.text(13, 14, "losses (lesson 02)", fontsize=8, fontweight="bold", color=BACK)
+        sheet.text(13, 10.5, "reconstruction_loss, vq_loss,\nbernoulli_nll", fontsize=7, color=BACK)
+        sheet.arrow((13, 16), (13, 26.5), back=True)
+        sheet.text(1, 44, "a picture goes in", ha="left", fontsize=8)
+        sheet.text(79, 44, "and comes out", ha="right", fontsize=8)
+    parts = "; ".join(
+        f"the {name}, of lessons {lessons}, with {functions.replace(chr(10), ' ')}, which lives on in "
+        f"{lives.replace(chr(10), ' ')}"
+        for name, lessons, functions, lives in MAP
+    )
+    alt = (
+        "The course as a map. A picture passes encoder, quantizer and decoder; code maps go down to the prior and come "
+        f"back. Parts: {parts}. Gradients come from the losses of lesson 02. From the prior an arrow leads to the "
+        "entropy coder of lesson 08."
+    )
+    return Picture(sheet.figure, alt, {name: functions for name, _, functions, _ in MAP})
+
+
 def intervals(frequencies: Sequence[Sequence[float]], symbols: Sequence[int]) -> Picture:
     """Draw how a range coder narrows an interval: a bar for each place, cut by the frequencies, the next one zoomed in.
 

@@ -307,7 +307,8 @@ def spreads(panels: Mapping[str, Mapping[str, Sequence[float]]], what: str) -> P
                 around = f" ({values.min():.3g} to {values.max():.3g})" if len(values) > 1 else ""
                 parts.append(f"{name} {values.mean():.3g}{around}")
                 data[f"{quantity}, {name}"] = values
-            axis.set_xticks(range(len(results)), [name.replace(" ", "\n") for name in results])
+            crowded = dict(rotation=40, ha="right", rotation_mode="anchor") if len(results) > 4 else {}
+            axis.set_xticks(range(len(results)), [name.replace(" ", "\n") for name in results], **crowded)
             axis.set(xlabel=what, ylabel=quantity, xlim=(-0.6, len(results) - 0.4))
             axis.set_ylim(0, 1.08 * max(max(values) for values in results.values()))
             texts.append(f"{quantity}: {', '.join(parts)}")
