@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from vqtutor import authoring, train_codec
+from vqtutor.data import pictures
 
 ROOT = Path(__file__).parents[1]
 LESSONS = ("00_start_here", "01_quantizer", "02_losses", "03_vqvae", "04_ema_codebook", "07_beyond")
@@ -37,7 +38,7 @@ NUMBERS = {
 }
 # Whole numbers of two digits and more that stand in no code and no output of their lesson, and what they come from.
 WHOLE = {
-    "00_start_here": {49: 7 * 7, 2048: 64 * 32},
+    "00_start_here": {49: 7 * 7, 2048: 64 * 32, 200: pictures.ENOUGH},
     "00b_primer": {},
     "01_quantizer": {6272: 28 * 28 * 8, 12845056: 128 * 49 * 128 * 16, 51: round(128 * 49 * 128 * 16 * 4 / 1e6)},
     "02_losses": {65025: 255**2, 150: "where float32's sigmoid is 1, see below"},

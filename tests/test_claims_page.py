@@ -22,7 +22,7 @@ def test_a_claim_that_does_not_hold_is_not_listed(monkeypatch):
 
 
 def test_the_ledger_of_the_built_in_digits_is_the_one_that_the_lessons_draw():
-    (cell,) = (cell for cell in test_claims.notebook("06_gated_pixelcnn").cells if cell.id == "ledger")
+    (cell,) = (cell for cell in test_claims.notebook("08_codec").cells if cell.id == "ledger-shown")
     (drawn,) = (out for out in cell.outputs if "image/png" in out.get("data", {}))
     again = "run `python benchmarks/course.py strokes --stored`"
     assert drawn.metadata["image/png"]["alt"] in (ROOT / "docs" / "ledger.md").read_text(encoding="utf-8"), again

@@ -19,7 +19,7 @@ def chart(rows: Sequence[dict[str, Any]], title: str) -> Picture:
         A system with a prior has a second, filled marker at the bits under its prior, joined to the first.
       title: of the data set.
     """
-    figure, ((axis,),) = _figure(3.9)
+    figure, ((axis,),) = _figure(max(3.9, 0.9 + 0.2 * len(rows)))  # the legend has a line for each
     data, lines, places, names = {}, [], [], []
     # A logarithmic axis has no 0: what loses nothing is drawn below all others, and its tick says 0.
     floor = min([row["distortion"] for row in rows if row["distortion"] > 0], default=1.0) / 1.6
