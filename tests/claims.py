@@ -2,21 +2,24 @@
 
     python tests/claims.py
 
-The claims are the tests of test_claims.py and test_claims_priors.py; the numbers are what those tests read from the
-stored outputs of solutions/. So run it after the solutions were run; a claim that no longer holds ends it.
+The claims are the tests of test_claims.py, test_claims_priors.py and test_claims_codec.py; the numbers are what those
+tests read from the stored outputs of solutions/. So run it after the solutions were run; a claim that no longer holds
+ends it.
 """
 
 import inspect
 import re
 import sys
+from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "docs" / "claims.md"
-# What reads outputs in the two modules, and which of its arguments is the cell.
+# What reads outputs in each module, and which of its arguments is the cell.
 READERS = {
     "test_claims": {"said": 1, "numbers": 2},
     "test_claims_priors": {"printed": 1, "alt": 1, "found": 1, "rows": 1},
+    "test_claims_codec": {"printed": 1, "alt": 1, "found": 1},
 }
 NAMES = {"k means": "k-means", "pca": "PCA", "ema": "EMA", "toys": "toy's"}
 HEAD = """# Claims, and what they are held to
@@ -33,11 +36,8 @@ published, arithmetic, or in the lesson's own code and outputs. `python tests/cl
 
 def page() -> str:
     """Return the page. A claim that does not hold raises AssertionError."""
-    import test_claims
-    import test_claims_priors
-
     lines = []
-    for module in (test_claims, test_claims_priors):
+    for module in map(import_module, READERS):
         for name, test in list(vars(module).items()):
             if match := re.fullmatch(r"test_(?:(\d\d)_)?(.+)", name):
                 if not inspect.signature(test).parameters and (held_to := _held_to(module, test)):

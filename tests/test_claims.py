@@ -1,4 +1,4 @@
-"""What lessons 00 to 04, and 07, say of their results is held to what they printed and drew: the outputs in solutions/.
+"""What lessons 00 to 04, 07 and 08 say of their results is held to what they printed and drew: outputs in solutions/.
 
 Every decimal and every percentage in a text cell is listed below, with what it is: a setting, something published, or
 arithmetic. Results stand in outputs, where they are computed; what the texts make of them is tested here. Whole numbers
@@ -17,7 +17,7 @@ from vqtutor import authoring, train_codec
 from vqtutor.data import pictures
 
 ROOT = Path(__file__).parents[1]
-LESSONS = ("00_start_here", "01_quantizer", "02_losses", "03_vqvae", "04_ema_codebook", "07_beyond")
+LESSONS = ("00_start_here", "01_quantizer", "02_losses", "03_vqvae", "04_ema_codebook", "07_beyond", "08_codec")
 SETTING, PUBLISHED, MATHS = "a setting", "published, or in docs/measurements.md", "arithmetic"
 NUMBERS = {
     "00_start_here": {},
@@ -35,6 +35,7 @@ NUMBERS = {
         **dict.fromkeys(("0.0399", "0.0395", "16.8", "0.0314", "0.0311", "35.1"), PUBLISHED),
     },
     "07_beyond": {"0.001": SETTING},
+    "08_codec": {},
 }
 # Whole numbers of two digits and more that stand in no code and no output of their lesson, and what they come from.
 WHOLE = {
@@ -61,6 +62,7 @@ WHOLE = {
     },
     "06_gated_pixelcnn": {},
     "07_beyond": {3136: 64 * 7 * 7, 900: "steps of lessons 03 to 05", 256: SETTING},
+    "08_codec": {},
 }
 
 
