@@ -10,10 +10,6 @@ EQUAL: dict[str, dict[str, str]] = {
     "cosine_look_up": {
         "`-1` -> `1`": "a codebook has two axes",
         "`z` -> `jax": "an index has no gradient",
-        "stop_gradient(z @": "an index has no gradient",
-        "stop_gradient(directions.T)": "an index has no gradient",
-        "stop_gradient(indices)": "an index has no gradient",
-        "stop_gradient(jnp.argmax": "an index has no gradient",
     },
     "rotate_to": {
         "stop_gradient(z_e)": "what is made of it is held still already",

@@ -50,7 +50,7 @@ def _to_rows(answer):
 TARGETS = array(
     (np.asarray(MAP) + 1.1 * _rng.normal(size=MAP.shape) * [1, 0.7, 1.2]).astype(np.float32)[..., [0, 1, 2]]
 )
-WIDE, WIDE_TARGETS = (array(_rng.normal(size=(5, 6)).astype(np.float32)) for _ in range(2))
+WIDE, WIDE_TARGETS = (array(_rng.normal(size=(5, 1, 6)).astype(np.float32)) for _ in range(2))
 
 
 def _arrives(answer):
