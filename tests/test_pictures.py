@@ -230,7 +230,7 @@ def split(place):
     return {image.tobytes() for image in data.train_images}, {image.tobytes() for image in data.test_images}
 
 
-def test_the_split_depends_on_the_pictures_alone(tmp_path):
+def test_the_split_depends_on_the_pictures_alone(tmp_path, monkeypatch):
     """Not on names, folders, formats or what else is there: a test picture of today is none for training tomorrow."""
     train, test = split(fill(tmp_path / "a"))
     for number in range(220):
@@ -245,7 +245,10 @@ def test_the_split_depends_on_the_pictures_alone(tmp_path):
         for file in sorted((tmp_path / "a").iterdir(), reverse=True):
             archive.write(file, f"some/folder/{file.name}")
         archive.writestr("__MACOSX/._x.png", b"x")
+    opened, once = [], zipfile.ZipFile
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *arguments: opened.append(arguments) or once(*arguments))
     assert split(tmp_path / "a.zip") == (train, test)
+    assert len(opened) == 1  # to open it is to read the list of all its files
 
 
 def test_no_test_picture_is_a_training_picture_saved_again(tmp_path, capsys):

@@ -12,7 +12,6 @@ import warnings
 import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -155,12 +154,12 @@ def _in_folder(place: Path, left: dict[str, list[str]]) -> Iterator[tuple[tuple[
 
 
 def _in_zip(place: Path) -> Iterator[tuple[tuple[str, ...], int, Callable[[], bytes]]]:
-    with closing(zipfile.ZipFile(place)) as archive:
-        infos = [info for info in archive.infolist() if not info.is_dir()]
+    archive = zipfile.ZipFile(place)  # its list is read once; it closes when nobody holds a read_file any more
+    infos = [info for info in archive.infolist() if not info.is_dir()]
     for info in sorted(infos, key=lambda info: info.filename):
 
         def read_file(info=info) -> bytes:
-            with zipfile.ZipFile(place) as archive, archive.open(info) as file:
+            with archive.open(info) as file:
                 return file.read(MAX_FILE)  # the sizes in a zip's headers are not trusted
 
         yield PurePosixPath(info.filename.replace("\\", "/")).parts, info.file_size, read_file

@@ -29,9 +29,12 @@ _NEEDS = (
     ("hk", "haiku"),
     ("jax", "jax"),
     ("np", "numpy"),
-    ("struct", "struct"),
     ("vqtutor", "vqtutor"),
-    ("zlib", "zlib"),
+)
+_PIECES = (
+    ("redirect_stdout", "contextlib"),
+    ("checksum", "vqtutor.models.coding"),
+    ("write_file", "vqtutor.models.coding"),
 )
 
 
@@ -134,9 +137,9 @@ def judged(parts: list[Part], out: Path) -> list[Part]:
 
 def _composed(parts: list[Part]) -> tuple[list[tuple[Part, str]], str]:
     """Return ([(exercise, the text that defines it)] of what the module has, its imports)."""
-    module, sections = Module({EXERCISES[part.id].name for part in parts} | {*_FOOT, "struct", "zlib"}), []
+    module, sections = Module({EXERCISES[part.id].name for part in parts} | {*_FOOT, "checksum", "write_file"}), []
     module.need(
-        *(Import(name, target) for name, target in _NEEDS), Import("redirect_stdout", "contextlib", "redirect_stdout")
+        *(Import(name, target) for name, target in _NEEDS), *(Import(name, target, name) for name, target in _PIECES)
     )
     for part in parts:
         name = EXERCISES[part.id].name
@@ -251,18 +254,16 @@ def save(images, labels, codec, prior):
     (apply, weights), maps, writer = prior, codec.encode(images), vqtutor.RangeWriter()
     writer.write(np.asarray(labels), np.ones((len(labels), 10), int))
     encode_maps(lambda maps: apply(weights, maps, labels), maps, writer)
-    payload, checksum = writer.finish(), zlib.crc32(maps.astype(">i4").tobytes()) & 0xFFFF
-    head = struct.pack(">2sBHBBIH", b"VQ", 1, *maps.shape, fingerprint(weights), checksum)
-    return head + struct.pack(">I", zlib.crc32(head + payload)) + payload
+    return write_file(writer.finish(), maps.shape, fingerprint(weights), checksum(maps))
 
 
 def load(file, codec, prior):
     """Return a file's pictures, float32 [N, 28, 28, 1]; raise ValueError where it is damaged or of another prior."""
     apply, weights = prior
-    payload, shape, checksum = read_file(file, fingerprint(weights))
+    payload, shape, written = read_file(file, fingerprint(weights))
     reader = vqtutor.RangeReader(payload)
     labels = reader.read(np.ones((shape[0], 10), int))
     maps = decode_maps(lambda maps: apply(weights, maps, labels), shape, reader)
-    if zlib.crc32(maps.astype(">i4").tobytes()) & 0xFFFF != checksum:
+    if checksum(maps) != written:
         raise ValueError("The prior computes something else here than where the file was written.")
     return codec.decode(maps)'''
