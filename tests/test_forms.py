@@ -16,6 +16,7 @@ import made_class
 import nbformat
 import pytest
 import written
+from conftest import remembering
 from IPython.core.interactiveshell import InteractiveShell
 from test_grading import needs_sandbox
 from traitlets.config import Config
@@ -346,7 +347,7 @@ def hand_in(made, exercise, folder):
 
 @pytest.fixture(scope="module")
 def grader(tmp_path_factory):
-    grader = Grader(Limits(seconds=2), memory=tmp_path_factory.mktemp("memory"))
+    grader = Grader(Limits(seconds=2), memory=remembering(tmp_path_factory.mktemp("memory")))
     yield grader
     grader.close()
 

@@ -97,8 +97,9 @@ def is_open(answer: Any) -> bool:
     if type(answer) is not FunctionType:
         return False
     code = answer.__code__
-    instructions = [i for i in dis.get_instructions(code) if i.opname not in _NOTHING]
-    constants = [i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_CONST", "RETURN_CONST")]
+    read = list(dis.get_instructions(code))
+    instructions = [i for i in read if i.opname not in _NOTHING]
+    constants = [i.argval for i in read if i.opname in ("LOAD_CONST", "RETURN_CONST")]
     if not instructions:
         return all(constant in (None, ...) for constant in constants)
     return {i.opname for i in instructions} <= _NOT_IMPLEMENTED and code.co_names == ("NotImplementedError",)

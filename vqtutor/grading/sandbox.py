@@ -120,6 +120,7 @@ def _environment(programs: str) -> dict[str, str]:
         "JAX_COMPILATION_CACHE_DIR": programs,  # programs that wrong answers compiled; others need most of them
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        "JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES": "none",  # theirs are a GPU's, and put the folder into programs' keys
         "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # as in probe.observe, but also while the answer is defined
         "MALLOC_ARENA_MAX": "2",
         "OMP_NUM_THREADS": "1",

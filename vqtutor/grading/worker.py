@@ -344,7 +344,8 @@ def get_ready(texts: dict[str, str]) -> None:
         # One for all programs: to make it takes a third of the time of a program that was compiled before.
         context = mlir.make_ir_context()
         mlir.make_ir_context = lambda: context
-    os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_use_fusion_emitters=false"  # a program compiles in two thirds
+    # A program compiles in two thirds of the time, and on one core: there are as many sandboxes as cores.
+    os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_parallel_codegen_split_count=1 --xla_cpu_use_fusion_emitters=false"
     if not (names := _loaded_by_a_program()):  # another JAX: it may do otherwise, and stops at a flag that it lacks
         mlir.make_ir_context, os.environ["XLA_FLAGS"] = makes, flags
         names = _loaded_by_a_program()
