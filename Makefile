@@ -9,7 +9,7 @@ TESTS := $(VENV)/.tests
 VQTUTOR := $(VENV)/bin/vqtutor
 
 .DEFAULT_GOAL := help
-.PHONY: help run site test check colab browser screenshots lab release bench mutants nbgrader-demo doctor clean
+.PHONY: help run site test proofs check colab browser screenshots lab release bench mutants nbgrader-demo doctor clean
 
 help:  ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,8 +20,11 @@ run: $(COURSE)  ## execute the reference course; its pages come to build/course/
 site: $(COURSE)  ## the same pages without running anything, from the outputs that solutions/ keep
 	$(VQTUTOR) site
 
-test: $(TESTS)  ## run every test, and nbval on the solutions
+test: $(TESTS)  ## run the tests, and nbval on the solutions
 	$(VQTUTOR) test
+
+proofs: $(TESTS)  ## run the long tests, which `make test` leaves out: other programs, all lessons in a row, machines that die
+	$(VQTUTOR) test --proofs
 
 check: $(TESTS)  ## lint, and the tests that take seconds: while you work
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .

@@ -54,7 +54,7 @@ def test_the_solutions_cells_are_the_answers(name):
             assert cell.source == cell_of(authoring.about(cell)["exercise"])
 
 
-@pytest.mark.long
+@pytest.mark.proof
 def test_right_answers_pass_where_products_are_rounded():
     """On a GPU or TPU a product's factors lose half their digits by default, and no answer is wrong for that."""
     done = subprocess.run(

@@ -101,6 +101,7 @@ sys.exit(cli.main(["grade", place, "--out", out, "--seconds", "0.3"]))
 """
 
 
+@pytest.mark.proof
 def test_a_run_killed_at_any_stage_ends_with_the_same_report_and_repeats_nothing(graded, tmp_path, monkeypatch):
     def report(out):
         files = {str(path.relative_to(out)): path for path in out.rglob("*") if path.is_file()}
@@ -126,6 +127,7 @@ def test_a_run_killed_at_any_stage_ends_with_the_same_report_and_repeats_nothing
     assert verdicts == len(judged(book))  # of the last stage
 
 
+@pytest.mark.proof
 def test_a_cluster_loses_nothing_when_a_worker_dies(graded, tmp_path):
     pytest.importorskip("distributed")
     from distributed import Client, LocalCluster

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 # A small convolutional network with an EMA codebook, whose dead codes are restarted.
 SCRIPT = """
@@ -22,6 +23,7 @@ if port != "-":
 import haiku as hk
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import optax
 from vqtutor import Conv2D, fit
 from vqtutor.models import ema
@@ -84,6 +86,7 @@ def same(one, other):
         assert np.allclose(one[name], other[name], rtol=1e-3, atol=1e-4), name
 
 
+@pytest.mark.proof
 def test_eight_devices_two_processes_and_one_device_train_alike(tmp_path: Path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

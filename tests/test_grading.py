@@ -129,7 +129,7 @@ print(len(at_hand), "helpers")
 """
 
 
-@pytest.mark.long
+@pytest.mark.proof
 def test_no_helper_of_the_probes_answers_an_exercise():
     """A student's code can import the probes' modules in the sandbox, and earns nothing with what is in them."""
     firsts = [f"{lesson.slug}.{lesson.exercises[0]}" for lesson in LESSONS]
@@ -687,7 +687,8 @@ def test_helpers_of_other_cells_come_along_and_nothing_else_does(grader, tmp_pat
 
 @needs_sandbox
 @pytest.mark.parametrize("id", EXERCISES)
-def test_a_right_answer_passes_as_in_the_students_own_check(id, patient, tmp_path):
+def test_a_right_answer_passes_as_in_the_students_own_check(id, patient, tmp_path, monkeypatch):
+    monkeypatch.setattr(Grader, "_computes", lambda *_: True)  # it would compare the reference with itself
     exercise, lesson = EXERCISES[id], made_class.lesson_of(EXERCISES[id])
     (_, cell), *_ = written.right(exercise)
     nbformat.write(made_class.notebook(lesson, {id: cell}), tmp_path / f"ada_{lesson}.ipynb")
@@ -769,6 +770,7 @@ def test_pages_show_code_as_text_and_hold_no_answers(tmp_path, memory, monkeypat
 
 
 @needs_sandbox
+@pytest.mark.proof
 def test_nbgraders_points_are_ours(tmp_path):
     pytest.importorskip("nbgrader")
     demo = Path(__file__).parents[1] / "benchmarks" / "nbgrader_demo.py"

@@ -78,7 +78,7 @@ def code(source: str):
     return nbformat.v4.new_code_cell(source)
 
 
-@pytest.mark.long
+@pytest.mark.proof
 def test_each_lesson_goes_on_with_what_the_student_wrote_in_the_ones_before(tmp_path):
     environment = authoring.quiet(ROOT) | HURRY | {"VQTUTOR_PROGRESS": str(tmp_path / "progress.json")}
     seen, written = {}, []

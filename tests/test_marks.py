@@ -613,6 +613,7 @@ def assert_old_or_new(place):
         assert page.read_text().rstrip().endswith("</html>"), page
 
 
+@pytest.mark.proof
 def test_kill_9_leaves_every_file_old_or_new_and_every_mark(report):
     """Killed at each of the moments at which it opens, moves or removes a file of the report."""
     type_in(report, "Ada", points="2", remark="kept")

@@ -251,6 +251,7 @@ def test_it_can_be_imported_alone_and_every_answer_in_it_passes_its_check(export
     assert set(json.loads(states).values()) == {"passed"} and whole == "True"
 
 
+@pytest.mark.proof
 def test_what_its_docstring_shows_runs_in_a_plain_python_and_files_keep_every_code(exported):
     code = (
         "import doctest, my_vqvae as my, numpy as np, vqtutor; print(doctest.testmod(my))\n"

@@ -39,7 +39,7 @@ def fill_in(path, start, block):
     path.write_text(text[:at] + block + text[end:])
 
 
-@pytest.mark.long
+@pytest.mark.proof
 def test_the_exercise_of_the_instructors_page_passes_the_suite(copy):
     done = run(copy, "-m", "vqtutor.cli", "new-exercise", "losses", "usage")
     assert done.returncode == 0, done.stderr

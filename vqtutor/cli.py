@@ -17,8 +17,9 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="execute the reference course and build its pages in build/course/")
     commands.add_parser("site", help="build the same pages from the outputs that solutions/ keep")
-    test = commands.add_parser("test", help="run every test, and nbval on the solutions")
+    test = commands.add_parser("test", help="run the tests, and nbval on the solutions")
     test.add_argument("--quick", action="store_true", help="only what takes seconds, without the notebooks")
+    test.add_argument("--proofs", action="store_true", help="only the long ones, which the others leave out")
     test.add_argument("rest", nargs="*", help="passed on to pytest; nbval is left out then")
     commands.add_parser("lab", help="open the student notebooks in JupyterLab")
     release = commands.add_parser("release", help="make notebooks/ from solutions/")
@@ -102,10 +103,12 @@ def _test(options) -> int:
     workers = str(min((os.cpu_count() or 1) + 1, 4))
     pytest += ["--numprocesses", workers, "--dist", "loadscope", "--no-loadscope-reorder"]
     pytest += ["-p", "no:cacheprovider"]
+    if options.proofs:
+        return subprocess.run([*pytest, "-m", "proof", "tests"], cwd=folder, env=environment).returncode
     if options.quick:
         files = [str(Path("tests") / f"test_{name}.py") for name in _QUICK]
-        return subprocess.run([*pytest, "-m", "not long", *files], cwd=folder, env=environment).returncode
-    pytest += ["--nbval", "tests", "solutions"]
+        return subprocess.run([*pytest, "-m", "not (long or proof)", *files], cwd=folder, env=environment).returncode
+    pytest += ["-m", "not proof", "--nbval", "tests", "solutions"]
     return subprocess.run(pytest, cwd=folder, env=environment | authoring.quiet(folder, anew=True)).returncode
 
 
