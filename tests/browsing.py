@@ -27,12 +27,8 @@ OF_NOTEBOOK_7 = (
     ".woff",
     "Failed to load resource",
 )
-# What the course itself puts into a notebook: its texts, outputs and explorers, but not tqdm's bars, which on a phone
-# scroll sideways, by touch only.
-OURS = (
-    ".jp-NotebookPanel:not(.lm-mod-hidden) "
-    ":is(.jp-RenderedMarkdown, .jp-OutputArea-output:not(.widget-hbox, :has(.widget-hbox)))"
-)
+# What the course itself puts into a notebook: its texts, outputs and explorers, and a training's bar.
+OURS = ".jp-NotebookPanel:not(.lm-mod-hidden) :is(.jp-RenderedMarkdown, .jp-OutputArea-output)"
 SETTINGS = {
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},  # all cells are in the page
     "@jupyterlab/apputils-extension/themes": {"theme": "JupyterLab Light"},

@@ -35,7 +35,7 @@ NUMBERS = {
         **dict.fromkeys(("0.0399", "0.0395", "16.8", "0.0314", "0.0311", "35.1"), PUBLISHED),
     },
     "07_beyond": {"0.001": SETTING},
-    "08_codec": {},
+    "08_codec": {200: "2 % of the built-in digits' PNGs are smaller, and 14 % of MNIST's"},
 }
 # Whole numbers of two digits and more that stand in no code and no output of their lesson, and what they come from.
 WHOLE = {

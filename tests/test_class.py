@@ -1,4 +1,4 @@
-"""Grading a whole class: interruptible, repeatable, and beyond one machine. One worker runs this file's tests."""
+"""Grading a whole class: interruptible, repeatable, and beyond one machine. One worker runs all of this file."""
 
 import csv
 import json

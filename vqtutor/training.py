@@ -109,7 +109,8 @@ def fit(
     run_chunk = _compile(step, prepare, data, batch_size, snapshot.state, metrics, everywhere, split)
     hidden = progress is False or (progress is None and os.environ.get("VQTUTOR_PROGRESS_BAR") == "off")
     finished, last_save, first_step = True, time.monotonic(), snapshot.step
-    bar = tqdm(total=total, initial=min(first_step, total), unit="step", disable=hidden)
+    # dynamic_ncols: in a notebook the bar then wraps where the page is narrow.
+    bar = tqdm(total=total, initial=min(first_step, total), unit="step", disable=hidden, dynamic_ncols=True)
     with bar, _stop_button() as stopped:
         try:
             chunk = 1
