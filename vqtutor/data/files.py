@@ -133,7 +133,7 @@ def download(public: PublicSet, folder: Path, meanwhile: Callable[[], object]) -
             if path.is_file() and digest(path) == sha256:
                 continue
             with closing(_blocks(url + name, meanwhile)) as blocks, whole_file(path) as file:
-                with tqdm(total=next(blocks), desc=title, unit="B", unit_scale=True, delay=0.5, dynamic_ncols=True) as bar:
+                with tqdm(total=next(blocks), desc=title, unit="B", unit_scale=True, delay=0.5) as bar:
                     for block in blocks:
                         file.write(block)
                         sha.update(block)
