@@ -105,7 +105,7 @@ def test_the_stop_button_is_heard_where_python_drops_what_is_raised(monkeypatch)
 
     shown = training._running
     monkeypatch.setattr(training, "SECONDS_A_CHUNK", 1e-9)  # one step a chunk
-    monkeypatch.setattr(training, "_running", lambda *_: (Dropped(), shown(history))[1])
+    monkeypatch.setattr(training, "_running", lambda *asked: (Dropped(), shown(*asked))[1])
     monkeypatch.setattr(sys, "unraisablehook", lambda about: None)
     handler = signal.getsignal(signal.SIGINT)
     run = fit(epochs=20)
