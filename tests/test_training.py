@@ -55,15 +55,28 @@ def interrupted_after(steps, monkeypatch):
     def compile_and_interrupt(*args):
         run_chunk, left = compile_as_before(*args), itertools.count(steps, -1)
 
-        def run(state, order, first, number):
+        def run(*arguments):
             if next(left) == 0:
                 raise KeyboardInterrupt
-            return run_chunk(state, order, first, number)
+            return run_chunk(*arguments)
 
         return run
 
     monkeypatch.setattr(training, "_compile", compile_and_interrupt)
     monkeypatch.setattr(training, "SECONDS_A_CHUNK", 1e-9)  # one step a chunk
+
+
+def test_one_program_serves_all_starts_and_data_of_a_step_and_another_kind_of_data_gets_its_own(monkeypatch):
+    made, jit, prepare = [], training.steady_jit, lambda x: x.astype(jnp.float32) / 255
+    monkeypatch.delenv("VQTUTOR_MAX_STEPS", raising=False)
+    monkeypatch.setattr(training, "steady_jit", lambda *a, **options: (made.append(a), jit(*a, **options))[1])
+    training._compile.cache_clear()
+    of = lambda data: training.fit(step, start(), data, epochs=2, batch_size=8, prepare=prepare, progress=False)  # noqa: E731
+    first, other = of(DATA), of(255 - DATA)
+    assert len(made) == 1 and not same(first.state, other.state)
+    assert same(of(255.0 - DATA.astype(np.float32)).state, other.state) and of(DATA[:40]).steps == 10 and len(made) == 3
+    training._compile.cache_clear()
+    assert same(of(255 - DATA).state, other.state) and len(made) == 4
 
 
 def test_it_does_what_a_plain_loop_over_the_same_batches_does():

@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,6 @@ def fit(
       ValueError: the arguments contradict each other or the checkpoint; the message is one sentence.
     """
     state = jax.tree.map(jnp.asarray, tuple(state))
-    step = jax.jit(step)  # traced once for all that follows
     count = _count(data)
     per_epoch = count // batch_size
     if (epochs is None) == (steps is None):
@@ -106,7 +106,9 @@ def fit(
 
     use_compilation_cache()
     snapshot = replace(snapshot, state=_place(snapshot.state, everywhere))
-    run_chunk = _compile(step, prepare, data, batch_size, snapshot.state, metrics, everywhere, split)
+    kinds = _kinds(snapshot.state, everywhere), _kinds(data, everywhere)
+    hasty = bool(os.environ.get("VQTUTOR_MAX_STEPS"))
+    run_chunk = _compile(step, prepare, *kinds, batch_size, tuple(metrics), everywhere, split, hasty)
     hidden = progress is False or (progress is None and os.environ.get("VQTUTOR_PROGRESS_BAR") == "off")
     finished, last_save, first_step = True, time.monotonic(), snapshot.step
     # On a phone a notebook's bar wraps with dynamic_ncols, where a space of no width lets it: tqdm's spaces do not.
@@ -124,7 +126,7 @@ def fit(
                     order = _place(jnp.asarray(order, jnp.int32), everywhere)
                 number = min(chunk, per_epoch - first, total - snapshot.step)
                 start = time.monotonic()
-                after, values = run_chunk(snapshot.state, order, first, number)
+                after, values = run_chunk(snapshot.state, data, order, first, number)
                 values = {name: np.asarray(column)[:number] for name, column in values.items()}  # waits for the device
                 took = time.monotonic() - start
                 broken = ~np.isfinite(values[next(iter(values))])
@@ -250,12 +252,38 @@ def _check_step(step: Callable, state: tuple, batch: Any) -> list[str]:
     return sorted(out[-1], key=lambda name: name != "loss")
 
 
-def _compile(step, prepare, data, batch_size, state, metrics, everywhere, split) -> Callable[..., tuple]:
-    """Return `run_chunk(state, order, first, number) -> (state, metrics)`.
+_Kinds = tuple[Any, tuple[jax.ShapeDtypeStruct, ...]]
+
+
+def _kinds(tree: Any, everywhere: NamedSharding | None) -> _Kinds:
+    """Return a pytree's structure, and the shapes and dtypes of its leaves."""
+    leaves, structure = jax.tree.flatten(tree)
+
+    def kind(leaf):
+        sharding = None if everywhere is None else leaf.sharding
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding, weak_type=leaf.aval.weak_type)
+
+    return structure, tuple(map(kind, leaves))
+
+
+@lru_cache(4)  # lessons train one step several times, from other starts; JAX, too, traces a function once
+def _compile(
+    step: Callable,
+    prepare: Callable | None,
+    state: _Kinds,
+    data: _Kinds,
+    batch_size: int,
+    metrics: tuple[str, ...],
+    everywhere: NamedSharding | None,
+    split: NamedSharding | None,
+    hasty: bool,
+) -> Callable[..., tuple]:
+    """Return `run_chunk(state, data, order, first, number) -> (state, metrics)`.
 
     The loop's bounds are arguments, so one program serves every length of chunk. Therefore a resumed training is
     bit-equal to one without a break.
     """
+    step = jax.jit(step)  # traced once for all that follows
 
     def one(state, data, order, i):
         rows = jax.lax.dynamic_slice(order, (i * batch_size,), (batch_size,))
@@ -264,14 +292,14 @@ def _compile(step, prepare, data, batch_size, state, metrics, everywhere, split)
         *state, row = step(*state, batch)
         return tuple(state), {name: jnp.asarray(row[name], jnp.float32) for name in metrics}
 
-    order = _place(jnp.zeros(_count(data), jnp.int32), everywhere)
+    state, data = jax.tree.unflatten(*state), jax.tree.unflatten(*data)
+    order = jax.ShapeDtypeStruct((_count(data),), jnp.int32, sharding=everywhere)
     program = str(jax.make_jaxpr(one)(state, data, order, 0))
     if jax.default_backend() == "cpu" and "conv_general_dilated" in program:
-        single = jax.jit(
-            one, out_shardings=everywhere
-        )  # XLA's CPU convolutions are ten times slower inside a loop than outside
+        # XLA's CPU convolutions are ten times slower inside a loop than outside
+        single = jax.jit(one, out_shardings=everywhere)
 
-        def run_chunk(state, order, first, number):
+        def run_chunk(state, data, order, first, number):
             rows = []
             for i in range(first, first + number):
                 state, row = single(state, data, order, i)
@@ -290,9 +318,8 @@ def _compile(step, prepare, data, batch_size, state, metrics, everywhere, split)
 
         return jax.lax.fori_loop(0, number, body, (state, {name: jnp.zeros(room) for name in metrics}))
 
-    jit = quick_jit if os.environ.get("VQTUTOR_MAX_STEPS") else steady_jit
-    compiled = jit(many, out_shardings=everywhere).lower(state, data, order, 0, 1).compile()
-    return lambda state, order, first, number: compiled(state, data, order, first, number)
+    jit = quick_jit if hasty else steady_jit
+    return jit(many, out_shardings=everywhere).lower(state, data, order, 0, 1).compile()
 
 
 def use_compilation_cache() -> None:
