@@ -113,7 +113,7 @@ def fit(
     finished, last_save, first_step = True, time.monotonic(), snapshot.step
     # On a phone a notebook's bar wraps with dynamic_ncols, where a space of no width lets it: tqdm's spaces do not.
     bar = tqdm(total=total, initial=min(first_step, total), unit="step", disable=hidden, dynamic_ncols=True)
-    narrow = hasattr(bar, "container")
+    gap = "\u200b" if hasattr(bar, "container") else ""
     with bar, _stop_button() as stopped:
         try:
             chunk = 1
@@ -140,7 +140,7 @@ def fit(
                 # One assignment, so that after an interrupt state and history belong to the same step.
                 snapshot = _Snapshot(after, snapshot.step + number, history, snapshot.seconds + took)
                 chunk = _agreed(int(np.clip(SECONDS_A_CHUNK * number / took, 1, 4 * chunk)))
-                bar.set_postfix_str(_running(snapshot.history, ",\u200b " if narrow else ", "), refresh=False)
+                bar.set_postfix_str(_running(snapshot.history, gap), refresh=False)
                 bar.update(number)
                 due = time.monotonic() - last_save > SECONDS_A_CHECKPOINT
                 if checkpoint is not None and due and jax.process_index() == 0:
@@ -190,8 +190,9 @@ def _first(metrics: dict[str, np.ndarray]) -> np.ndarray:
     return metrics.get("loss", metrics[next(iter(metrics))])
 
 
-def _running(history: dict[str, list[np.ndarray]], between: str, last: int = 50) -> str:
-    return between.join(f"{name} {np.concatenate(parts[-last:])[-last:].mean():.4f}" for name, parts in history.items())
+def _running(history: dict[str, list[np.ndarray]], gap: str, last: int = 50) -> str:
+    means = {name: np.concatenate(parts[-last:])[-last:].mean() for name, parts in history.items()}
+    return ", ".join(f"{gap}{name} {mean:.4f}" for name, mean in means.items())
 
 
 def _count(data: Any) -> int:
