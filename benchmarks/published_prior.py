@@ -3,7 +3,8 @@
     VQTUTOR_DATA=... nice -n 15 python benchmarks/published_prior.py
 
 One after the other: R1 until its held-out reconstruction is the published .0447, and the published prior on those
-codes; R1 to its end, and the course's best prior on those. Two hours beside other work. Stop it whenever you like: called again, it goes on from what it kept in build/published.
+codes; R1 to its end, and the course's best prior on those. Two hours beside other work. Stop it whenever you like:
+called again, it goes on from what it kept in build/published.
 """
 
 import shutil
