@@ -107,8 +107,8 @@ def fit(
     use_compilation_cache()
     snapshot = replace(snapshot, state=_place(snapshot.state, everywhere))
     kinds = _kinds(snapshot.state, everywhere), _kinds(data, everywhere)
-    hasty = bool(os.environ.get("VQTUTOR_MAX_STEPS"))
-    run_chunk = _compile(step, prepare, *kinds, batch_size, tuple(metrics), everywhere, split, hasty)
+    under = bool(os.environ.get("VQTUTOR_MAX_STEPS")), jax.config.jax_default_matmul_precision
+    run_chunk = _compile(step, prepare, *kinds, batch_size, tuple(metrics), everywhere, split, under)
     hidden = progress is False or (progress is None and os.environ.get("VQTUTOR_PROGRESS_BAR") == "off")
     finished, last_save, first_step = True, time.monotonic(), snapshot.step
     # On a phone a notebook's bar wraps with dynamic_ncols, where a space of no width lets it: tqdm's spaces do not.
@@ -277,12 +277,13 @@ def _compile(
     metrics: tuple[str, ...],
     everywhere: NamedSharding | None,
     split: NamedSharding | None,
-    hasty: bool,
+    under: tuple[bool, str | None],
 ) -> Callable[..., tuple]:
     """Return `run_chunk(state, data, order, first, number) -> (state, metrics)`.
 
-    The loop's bounds are arguments, so one program serves every length of chunk. Therefore a resumed training is
-    bit-equal to one without a break.
+    `under` is what the program is made under: whether for a few steps only, and the precision of products. The loop's
+    bounds are arguments, so one program serves every length of chunk. Therefore a resumed training is bit-equal to one
+    without a break.
     """
     step = jax.jit(step)  # traced once for all that follows
 
@@ -319,7 +320,7 @@ def _compile(
 
         return jax.lax.fori_loop(0, number, body, (state, {name: jnp.zeros(room) for name in metrics}))
 
-    jit = quick_jit if hasty else steady_jit
+    jit = quick_jit if under[0] else steady_jit
     return jit(many, out_shardings=everywhere).lower(state, data, order, 0, 1).compile()
 
 
