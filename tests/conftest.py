@@ -15,19 +15,18 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES", "none")  # they would put the folder into programs' keys
 
-# Workers compile side by side: each on one core. Programs that run a few times do without the slow fusion emitters.
-FLAGS = "--xla_cpu_parallel_codegen_split_count=1"
-HASTY = f"{FLAGS} --xla_cpu_use_fusion_emitters=false"
-
 # For kernels that train a few steps only: nothing is worth optimising then.
 HURRY = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
 
 
 def pytest_sessionstart(session):
-    """Compile as above, a third less processor time in all; an older XLA stops at flags that it does not know."""
+    """Compile as sandboxes do, whose programs are then the same; an older XLA stops at flags that it does not know."""
     if hasattr(session.config, "workerinput") and "XLA_FLAGS" not in os.environ and version("jaxlib") > "0.7":
-        os.environ["XLA_FLAGS"] = HASTY
         import jax
+
+        from vqtutor.grading.worker import HASTY
+
+        os.environ["XLA_FLAGS"] = HASTY
 
         jax.devices()  # reads the flags
         # One MLIR context for all programs: to make one takes as long as to find a program in the cache.

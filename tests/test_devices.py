@@ -23,7 +23,6 @@ if port != "-":
 import haiku as hk
 import jax.numpy as jnp
 import numpy as np
-import pytest
 import optax
 from vqtutor import Conv2D, fit
 from vqtutor.models import ema

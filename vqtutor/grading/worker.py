@@ -69,9 +69,9 @@ _DENIED = {
 }
 # The numbers of clone and prctl, and the architecture's.
 _CALLS = {"x86_64": (56, 157, 0xC000003E), "aarch64": (220, 167, 0xC00000B7)}
-_CLONE3, _CLONE_THREAD = 435, 0x10000
-_PDEATHSIG = 1  # of prctl
+_CLONE3, _CLONE_THREAD, _PDEATHSIG = 435, 0x10000, 1  # the last one of prctl
 TASKS = 256 + 8 * (os.cpu_count() or 1)  # processes and threads of a sandbox: JAX starts a few for each core
+HASTY = "--xla_cpu_parallel_codegen_split_count=1 --xla_cpu_use_fusion_emitters=false"  # two thirds of the compiling
 INODES = 4096  # files and folders of an answer
 
 
@@ -344,8 +344,7 @@ def get_ready(texts: dict[str, str]) -> None:
         # One for all programs: to make it takes a third of the time of a program that was compiled before.
         context = mlir.make_ir_context()
         mlir.make_ir_context = lambda: context
-    # A program compiles in two thirds of the time, and on one core: there are as many sandboxes as cores.
-    os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_parallel_codegen_split_count=1 --xla_cpu_use_fusion_emitters=false"
+    os.environ["XLA_FLAGS"] = f"{flags} {HASTY}"
     if not (names := _loaded_by_a_program()):  # another JAX: it may do otherwise, and stops at a flag that it lacks
         mlir.make_ir_context, os.environ["XLA_FLAGS"] = makes, flags
         names = _loaded_by_a_program()
