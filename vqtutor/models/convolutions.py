@@ -5,22 +5,32 @@ all the weight gradient of `lax.conv_transpose`. There a convolution is computed
 of all outputs side by side, and the result is multiplied by the weights. A transposed convolution is the adjoint: first
 the product, then `fold` adds every window at its place. `unfold` and `fold` are linear primitives of JAX, each the
 other's transpose, so gradients are fast as well, and every mode of differentiation works. Maps are [B, H, W, C] outside
-and [C, H, W, B] in these forms: with the batch last, the slices for a window are long contiguous runs.
+and [C, H, W, B] in these forms: with the batch last, the pieces of a window are long contiguous runs.
 """
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
+from itertools import product
+from typing import Any
 
 import haiku as hk
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+try:
+    from jax.experimental.xla_metadata import set_xla_metadata
+except ImportError:  # what it is used for here is speed
+    set_xla_metadata = nullcontext
+
 # Along one axis, the window of output m starts `before` places before input stride * m.
 Window = tuple[int, int, int]  # (size, stride, before)
+_ALONE = ((1, 1, 0), (1, 1, 0))
 
 
 def prefers_products() -> bool:
@@ -52,78 +62,116 @@ def _shifted(x: Array, by: int, length: int, axis: int) -> Array:
     return jax.lax.slice_in_dim(x, by + before, by + before + length, axis=axis)
 
 
-def _taps(window: Window) -> list[tuple[int, int]]:
-    """Return, for each place in a window, (shift, phase): output m sees x[stride * (m + shift) + phase] there.
+# The two forms have the same parameters, because the transpose of one binds the other with its own:
+#   taps: for each place of a window, (row, column): output (m, n) sees x[strides * (m, n) + (row, column)] there.
+#   out, size: rows and columns of outputs, and of x.
+#   last: whether a window's places lie next to the last axis, or in front of all others.
+def _unfold(x: Array, taps: tuple, strides: tuple[int, int], out: tuple[int, int], size: tuple[int, int], last: bool):
+    """[C, H, W, B] -> [T, C, h, w, B], or with `last` [C, h, w, T, B]."""
+    channels, batch, window, places = x.shape[0], x.shape[3], len(taps), math.prod(out)
+    first = [min(0, *offsets) for offsets in zip(*taps, strict=True)]
+    seen = [np.array(offsets)[:, None] + stride * np.arange(n) - begin
+            for offsets, stride, n, begin in zip(zip(*taps, strict=True), strides, out, first, strict=True)]  # fmt: skip
+    ends = [(-begin, max(0, where.max(initial=0) + 1 + begin - n), 0) for where, n, begin in zip(seen, size, first)]
+    where = np.stack(np.broadcast_arrays(seen[0][:, :, None], seen[1][:, None, :]), -1).astype(np.int32)
+    where = where.transpose(1, 2, 0, 3) if last else where
+    numbers = jax.lax.GatherDimensionNumbers(
+        offset_dims=(0, 4) if last else (1, 4), collapsed_slice_dims=(1, 2), start_index_map=(1, 2)
+    )
 
-    Splitting an axis by phase first turns strided slices, which are slow, into plain ones.
-    """
-    size, stride, before = window
-    return [divmod(tap - before, stride) for tap in range(size)]
+    @jax.jit
+    def lay(x):
+        x = jax.lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *ends, (0, 0, 0)])
+        inside = jax.lax.GatherScatterMode.PROMISE_IN_BOUNDS
+        y = jax.lax.gather(x, where, numbers, (channels, 1, 1, batch), mode=inside)
+        return y.reshape(*((channels * places, window) if last else (window * channels, places)), batch)
+
+    # Fused with the reshape to a matrix behind it, a gather takes five times as long: it divides for every number.
+    with set_xla_metadata(inlineable="false"):
+        y = lay(x)
+    return y.reshape(channels, *out, window, batch) if last else y.reshape(window, channels, *out, batch)
 
 
-# The two forms have the same parameters, because the transpose of one binds the other with its own.
-def _unfold(x: Array, windows: tuple[Window, Window], out: tuple[int, int], size: tuple[int, int]) -> Array:
-    rows, columns = windows
-    channels, height, width, batch = x.shape
-    x = jnp.pad(x, ((0, 0), (0, -height % rows[1]), (0, -width % columns[1]), (0, 0)))
-    phases = x.reshape(channels, x.shape[1] // rows[1], rows[1], x.shape[2] // columns[1], columns[1], batch)
-    patches = [
-        _shifted(_shifted(phases[:, :, r, :, c], down, out[0], axis=1), right, out[1], axis=2)
-        for down, r in _taps(rows)
-        for right, c in _taps(columns)
-    ]
-    return jnp.stack(patches).reshape(len(patches) * channels, *out, batch)
-
-
-def _fold(patches: Array, windows: tuple[Window, Window], out: tuple[int, int], size: tuple[int, int]) -> Array:
-    rows, columns = windows
-    height, width = (-(-n // stride) for n, (_, stride, _) in zip(size, windows, strict=True))
-    channels, batch = patches.shape[0] // (rows[0] * columns[0]), patches.shape[3]
-    patches = patches.reshape(rows[0], columns[0], channels, *out, batch)
+def _fold(
+    patches: Array, taps: tuple, strides: tuple[int, int], out: tuple[int, int], size: tuple[int, int], last: bool
+):
+    """[T, C, h, w, B], or with `last` [C, h, w, T, B] -> [C, H, W, B]."""
+    height, width = (-(-n // stride) for n, stride in zip(size, strides, strict=True))
+    patches = jnp.moveaxis(patches, 3, 0) if last else patches
+    # Splitting an axis by phase turns strided slices, which are slow, into plain ones.
     phases = {}
-    for tap_row, (down, r) in zip(patches, _taps(rows), strict=True):
-        for tap, (right, c) in zip(tap_row, _taps(columns), strict=True):
-            part = _shifted(_shifted(tap, -down, height, axis=1), -right, width, axis=2)
-            phases[r, c] = phases[r, c] + part if (r, c) in phases else part
+    for part, (row, column) in zip(patches, taps, strict=True):
+        (down, r), (right, c) = divmod(row, strides[0]), divmod(column, strides[1])
+        part = _shifted(_shifted(part, -down, height, axis=1), -right, width, axis=2)
+        phases[r, c] = phases[r, c] + part if (r, c) in phases else part
+    channels, batch = patches.shape[1], patches.shape[4]
     zeros = jnp.zeros((channels, height, width, batch), patches.dtype)  # stride larger than the window
-    x = jnp.stack([jnp.stack([phases.get((r, c), zeros) for c in range(columns[1])], 3) for r in range(rows[1])], 2)
-    return x.reshape(channels, height * rows[1], width * columns[1], batch)[:, : size[0], : size[1]]
+    x = [jnp.stack([phases.get((r, c), zeros) for c in range(strides[1])], 3) for r in range(strides[0])]
+    x = jnp.stack(x, 2).reshape(channels, height * strides[0], width * strides[1], batch)
+    return x[:, : size[0], : size[1]]
 
 
 def _linear(name: str, form: Callable[..., Array], shape: Callable[..., tuple[int, ...]]) -> Primitive:
     """Return a primitive for `form`, which is linear, with the batch as last axis; its transpose is defined later."""
     primitive = Primitive(name)
-    primitive.def_impl(jax.jit(form, static_argnames=("windows", "out", "size")))
+    static = ("taps", "strides", "out", "size", "last")
+    primitive.def_impl(jax.jit(form, static_argnames=static))
     primitive.def_abstract_eval(lambda x, **how: x.update(shape=shape(x, **how)))
     mlir.register_lowering(primitive, mlir.lower_fun(form, multiple_results=False))
 
     def batch(args, axes, **how):
-        x = jnp.moveaxis(args[0], axes[0], 3)  # next to the batch, with which it is merged
-        y = primitive.bind(x.reshape(*x.shape[:3], x.shape[3] * x.shape[4]), **how)
-        return y.reshape(*y.shape[:3], *x.shape[3:]), 3
+        x = jnp.moveaxis(args[0], axes[0], -1)  # next to the batch, with which it is merged
+        y = primitive.bind(x.reshape(*x.shape[:-2], x.shape[-2] * x.shape[-1]), **how)
+        return y.reshape(*y.shape[:-1], *x.shape[-2:]), y.ndim
 
     batching.primitive_batchers[primitive] = batch
     return primitive
 
 
-_unfold_p = _linear(
-    "unfold", _unfold, lambda x, windows, out, size: (windows[0][0] * windows[1][0] * x.shape[0], *out, x.shape[3])
-)
-_fold_p = _linear(
-    "fold", _fold, lambda x, windows, out, size: (x.shape[0] // (windows[0][0] * windows[1][0]), *size, x.shape[3])
-)
+def _unfolded(x, taps, strides, out, size, last):
+    return (x.shape[0], *out, len(taps), x.shape[3]) if last else (len(taps), x.shape[0], *out, x.shape[3])
+
+
+def _folded(x, taps, strides, out, size, last):
+    return (x.shape[0 if last else 1], *size, x.shape[4])
+
+
+_unfold_p, _fold_p = _linear("unfold", _unfold, _unfolded), _linear("fold", _fold, _folded)
 ad.deflinear2(_unfold_p, lambda g, _, **how: [_fold_p.bind(g, **how)])
 ad.deflinear2(_fold_p, lambda g, _, **how: [_unfold_p.bind(g, **how)])
 
 
+def _how(windows: tuple[Window, Window], out: tuple[int, int], size: tuple[int, int]) -> dict[str, Any]:
+    offsets = [range(-before, k - before) for k, _, before in windows]
+    strides = (windows[0][1], windows[1][1])
+    return {"taps": tuple(product(*offsets)), "strides": strides, "out": tuple(out), "size": tuple(size), "last": False}
+
+
 def unfold(x: Array, windows: tuple[Window, Window], out: tuple[int, int]) -> Array:
     """Lay windows side by side: [C, H, W, B] -> [kh * kw * C, h, w, B], where `out` is (h, w). Zeros outside of x."""
-    return _unfold_p.bind(x, windows=windows, out=out, size=x.shape[1:3])
+    if windows == _ALONE:
+        return x
+    patches = _unfold_p.bind(x, **_how(windows, out, x.shape[1:3]))
+    return patches.reshape(patches.shape[0] * patches.shape[1], *out, x.shape[3])
 
 
 def fold(patches: Array, windows: tuple[Window, Window], size: tuple[int, int]) -> Array:
     """Add windows at their places, the adjoint of unfold: [kh * kw * C, h, w, B] -> [C, H, W, B], `size` (H, W)."""
-    return _fold_p.bind(patches, windows=windows, out=patches.shape[1:3], size=size)
+    if windows == _ALONE:
+        return patches
+    how = _how(windows, patches.shape[1:3], size)
+    window = len(how["taps"])
+    return _fold_p.bind(patches.reshape(window, len(patches) // window, *patches.shape[1:]), **how)
+
+
+def look_around(x: Array, taps: Sequence[tuple[int, int]]) -> Array:
+    """Lay what some taps see beside each place: [B, H, W, C] -> [B, H, W, T * C]. Zeros outside of x.
+
+    Args:
+      taps: (row, column) of each, counted from the place itself.
+    """
+    how = {"taps": tuple(taps), "strides": (1, 1), "out": x.shape[1:3], "size": x.shape[1:3], "last": True}
+    return _unfold_p.bind(x, **how).reshape(*x.shape[:3], len(taps) * x.shape[3])
 
 
 def _multiply(w: Array, x: Array) -> Array:

@@ -14,7 +14,7 @@ import optax
 from jax import Array
 
 from vqtutor.models import autoencoder
-from vqtutor.models.convolutions import prefers_products
+from vqtutor.models.convolutions import look_around, prefers_products
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,13 @@ class TapConv(hk.Module):
     def __call__(self, x: Array) -> Array:
         """[B, H, W, C] -> [B, H, W, output_channels]."""
         w, b = self._weights(x.shape[-1])
+        (above, _), (left, _) = self.padding
         if not prefers_products():
             numbers = ("NHWC", "HWIO", "NHWC")
             weights = w * self.mask[..., None, None]
             return jax.lax.conv_general_dilated(x, weights, (1, 1), self.padding, dimension_numbers=numbers) + b
-        return self._product(self._slices(self.pad(x)), w) + b
+        offsets = [(i - above, j - left) for i, j in self.taps]
+        return look_around(x, offsets) @ self._matrix(w) + b
 
     # A slice of a padded map for each tap: for all places, for the places of a row, for one place.
 
@@ -107,7 +109,11 @@ class TapConv(hk.Module):
 
     def _product(self, slices: list[Array], w: Array) -> Array:
         """Multiply each tap's slice [..., C] by its weights, and add the products: [..., C']."""
-        return jnp.concatenate(slices, axis=-1) @ jnp.concatenate([w[tap] for tap in self.taps])
+        return jnp.concatenate(slices, axis=-1) @ self._matrix(w)
+
+    def _matrix(self, w: Array) -> Array:
+        """The weights of the taps that are used, one below the other: [T * C, C']."""
+        return jnp.concatenate([w[tap] for tap in self.taps])
 
     def _rows_of(self, slices: list[Array], num_codes: int) -> Array:
         """Add the rows of w that the indices in each tap's slice, int [...], select: [..., C']."""
