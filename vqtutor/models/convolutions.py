@@ -38,6 +38,16 @@ def prefers_products() -> bool:
     return jax.default_backend() == "cpu"
 
 
+def kept_apart(function: Callable[..., Array]) -> Callable[..., Array]:
+    """Return the function as a part of a program that XLA does not fuse with what comes before and after."""
+
+    def apart(*args):
+        with set_xla_metadata(inlineable="false"):
+            return jax.jit(function)(*args)
+
+    return apart
+
+
 def to_batch_last(x: Array) -> Array:
     """[B, H, W, C] -> [C, H, W, B].
 
@@ -62,6 +72,13 @@ def _shifted(x: Array, by: int, length: int, axis: int) -> Array:
     return jax.lax.slice_in_dim(x, by + before, by + before + length, axis=axis)
 
 
+def _places(offsets: Sequence[int], stride: int, count: int, size: int) -> tuple[np.ndarray, tuple[int, int, int]]:
+    """Return which places of a padded axis each tap sees, [T, count], and the padding, as `lax.pad` takes it."""
+    first = min(0, *offsets)
+    seen = np.array(offsets)[:, None] + stride * np.arange(count) - first
+    return seen, (-first, max(0, int(seen.max(initial=0)) + 1 + first - size), 0)
+
+
 # The two forms have the same parameters, because the transpose of one binds the other with its own:
 #   taps: for each place of a window, (row, column): output (m, n) sees x[strides * (m, n) + (row, column)] there.
 #   out, size: rows and columns of outputs, and of x.
@@ -69,26 +86,21 @@ def _shifted(x: Array, by: int, length: int, axis: int) -> Array:
 def _unfold(x: Array, taps: tuple, strides: tuple[int, int], out: tuple[int, int], size: tuple[int, int], last: bool):
     """[C, H, W, B] -> [T, C, h, w, B], or with `last` [C, h, w, T, B]."""
     channels, batch, window, places = x.shape[0], x.shape[3], len(taps), math.prod(out)
-    first = [min(0, *offsets) for offsets in zip(*taps, strict=True)]
-    seen = [np.array(offsets)[:, None] + stride * np.arange(n) - begin
-            for offsets, stride, n, begin in zip(zip(*taps, strict=True), strides, out, first, strict=True)]  # fmt: skip
-    ends = [(-begin, max(0, where.max(initial=0) + 1 + begin - n), 0) for where, n, begin in zip(seen, size, first)]
-    where = np.stack(np.broadcast_arrays(seen[0][:, :, None], seen[1][:, None, :]), -1).astype(np.int32)
+    (rows, down), (columns, right) = map(_places, zip(*taps, strict=True), strides, out, size)
+    where = np.stack(np.broadcast_arrays(rows[:, :, None], columns[:, None, :]), -1).astype(np.int32)
     where = where.transpose(1, 2, 0, 3) if last else where
     numbers = jax.lax.GatherDimensionNumbers(
         offset_dims=(0, 4) if last else (1, 4), collapsed_slice_dims=(1, 2), start_index_map=(1, 2)
     )
 
-    @jax.jit
     def lay(x):
-        x = jax.lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *ends, (0, 0, 0)])
+        x = jax.lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), down, right, (0, 0, 0)])
         inside = jax.lax.GatherScatterMode.PROMISE_IN_BOUNDS
         y = jax.lax.gather(x, where, numbers, (channels, 1, 1, batch), mode=inside)
         return y.reshape(*((channels * places, window) if last else (window * channels, places)), batch)
 
     # Fused with the reshape to a matrix behind it, a gather takes five times as long: it divides for every number.
-    with set_xla_metadata(inlineable="false"):
-        y = lay(x)
+    y = kept_apart(lay)(x)
     return y.reshape(channels, *out, window, batch) if last else y.reshape(window, channels, *out, batch)
 
 

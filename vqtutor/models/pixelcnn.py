@@ -14,7 +14,7 @@ import optax
 from jax import Array
 
 from vqtutor.models import autoencoder
-from vqtutor.models.convolutions import look_around, prefers_products
+from vqtutor.models.convolutions import kept_apart, look_around, prefers_products
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,13 @@ def causal_mask(kernel_shape: Sequence[int], mask_type: str) -> np.ndarray:
 
 
 class TapConv(hk.Module):
-    """A convolution that computes only with some taps of its kernel; maps keep their size.
+    """A convolution that computes only with the first taps of its kernel; maps keep their size.
 
     Its parameters are those of an ordinary convolution, `w` [kh, kw, C, output_channels] and `b`.
 
     Args:
       output_channels: C'.
-      mask: [kh, kw] of 0 and 1; taps with 0 are not used.
+      mask: [kh, kw], in raster order first 1 and then 0; taps with 0 are not used.
       centre: the tap that lies on the output's place.
     """
 
@@ -113,16 +113,19 @@ class TapConv(hk.Module):
 
     def _matrix(self, w: Array) -> Array:
         """The weights of the taps that are used, one below the other: [T * C, C']."""
-        return jnp.concatenate([w[tap] for tap in self.taps])
+        return w.reshape(-1, *w.shape[2:])[: len(self.taps)].reshape(-1, w.shape[3])
 
     def _rows_of(self, slices: list[Array], num_codes: int) -> Array:
         """Add the rows of w that the indices in each tap's slice, int [...], select: [..., C']."""
         w, b = self._weights(num_codes)
-        rows = [jnp.pad(w[tap], ((0, 1), (0, 0))) for tap in self.taps]  # outside the map: a row of zeros
-        out = jnp.zeros((*slices[0].shape, self.output_channels))
-        for table, indices in zip(rows, slices, strict=True):
-            out = out + jnp.take(table, indices, axis=0)
-        return out + b
+        used = w.reshape(-1, *w.shape[2:])[: len(self.taps)]
+        # Split, whose gradient is one concatenation. Outside the map: a row of zeros.
+        tables = jax.lax.split(jnp.pad(used, ((0, 0), (0, 1), (0, 0))), [1] * len(self.taps))
+
+        def add(tables, slices):
+            return sum(t[0].at[i].get(mode="fill") for t, i in zip(tables, slices, strict=True))
+
+        return kept_apart(add)(tables, slices) + b
 
     def of_indices(self, indices: Array, num_codes: int) -> Array:
         """`self(one_hot(indices))` without a product: a sum of rows of w. int [B, H, W] -> [B, H, W, C']."""
