@@ -1,6 +1,6 @@
-"""Time a training step of a reference system against Keras `fit` and plain Haiku: `make bench`.
+"""Time a training step of a reference system against plain Haiku, Keras `fit` and PyTorch: `make bench`.
 
-Contenders run in turn, each in a process of its own (A B C, A B C, ...), on the same images, with whatever threads they
+Contenders run in turn, each in a process of its own (A B C, A B C, ...), on the same data, with whatever threads they
 take. Milliseconds depend on the machine and on who else is using it; the ratios are what counts.
 """
 
@@ -14,18 +14,23 @@ import tempfile
 import time
 import tomllib
 import venv
+from itertools import product
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PEERS = ROOT / "build" / "bench-venv"
-STEPS = {"vqtutor": 200, "plain Haiku": 15, "Keras": 100}
+HERE = Path(__file__).parent
+# Steps that are timed, of vqtutor and the peers; plain Haiku gets a sixth of them.
+STEPS = {"R1": 100, "R3": 150, "R4": 24, "R1-prior": 48, "R2-prior": 36}
+CODES = {"R1-prior": 128, "R2-prior": 10}
+CONTENDERS = ("vqtutor", "plain Haiku", "Keras", "PyTorch", "PyTorch compiled")
 
 
 def peer_python() -> Path:
-    """Return an interpreter that has TensorFlow, in a venv of its own that the course never sees."""
+    """Return an interpreter that has TensorFlow and PyTorch, in a venv of its own that the course never sees."""
     python = PEERS / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not (PEERS / ".installed").exists():
-        print(f"Making {PEERS} for Keras and TensorFlow; this takes some minutes, once.")
+        print(f"Making {PEERS} for Keras, TensorFlow and PyTorch; this takes some minutes, once.")
         venv.create(PEERS, with_pip=True, clear=True)
         wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["bench"]
         subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True)
@@ -33,35 +38,48 @@ def peer_python() -> Path:
     return python
 
 
-def ours(system: str, images: str, steps: int, plain: bool) -> dict:
+def as_haiku_comes() -> None:
+    """Put Haiku's own convolutions into the course's networks, masks on one-hot codes included."""
+    import haiku as hk
+    import jax
+
+    from vqtutor.models import autoencoder, pixelcnn
+
+    def own(module):
+        return lambda channels, shape, stride=1, w_init=None: module(channels, shape, stride, w_init=w_init)
+
+    def masked(self, x):
+        shape = (*self.mask.shape, x.shape[-1], self.output_channels)
+        mask = self.mask[..., None, None] + 0 * jax.numpy.zeros(shape)
+        return hk.Conv2D(self.output_channels, self.mask.shape, padding=self.padding, mask=mask)(x)
+
+    autoencoder.Conv2D, autoencoder.Conv2DTranspose = own(hk.Conv2D), own(hk.Conv2DTranspose)
+    pixelcnn.TapConv.__call__ = masked
+    pixelcnn.TapConv.of_indices = lambda self, indices, num_codes: self(jax.nn.one_hot(indices, num_codes))
+
+
+def ours(system: str, file: str, steps: int, plain: bool) -> dict:
     """Train with vqtutor's fit; `plain` swaps in Haiku's own convolutions, jitted and called step by step."""
     import haiku as hk
     import jax
-    import jax.numpy as jnp
     import numpy as np
     import optax
-
-    from vqtutor.models import autoencoder
+    from reproduce import PRIORS, SYSTEMS, build, build_prior
 
     if plain:
-
-        def haikus_own(module):
-            return lambda channels, shape, stride=1, w_init=None: module(channels, shape, stride, w_init=w_init)
-
-        autoencoder.Conv2D, autoencoder.Conv2DTranspose = haikus_own(hk.Conv2D), haikus_own(hk.Conv2DTranspose)
-    network, batch, prepare = {
-        "R1": (autoencoder.vqvae(), 128, autoencoder.prepare),
-        "R3": (autoencoder.residual_vqvae(), 64, autoencoder.prepare_r3),
-    }[system]
-    data = np.load(images)
-    params = network.init(jax.random.key(0), prepare(jnp.asarray(data[:1])))
-    optimizer = optax.adam(1e-3)
-    loss_fn = autoencoder.make_loss(network, variance=float(np.var(data / 255)))
-    step, state = autoencoder.make_train_step(loss_fn, optimizer), (params, optimizer.init(params))
+        as_haiku_comes()
+    data, prepare = np.load(file), None
+    if system in CODES:
+        _, step, state = build_prior(PRIORS[system], data, 0)
+        batch = PRIORS[system].settings.batch_size
+    else:
+        built = SYSTEMS[system]
+        step, state, _ = build(built, float(np.var(data / 255)), 0)
+        batch, prepare = built.settings.batch_size, built.prepare
     start = time.perf_counter()
     if plain:
-        step = jax.jit(step)
-        batches = [prepare(jnp.asarray(data[i * batch : (i + 1) * batch])) for i in range(steps)]
+        step, prepare = jax.jit(step), prepare or (lambda x: x)
+        batches = [prepare(jax.numpy.asarray(data[i * batch : (i + 1) * batch])) for i in range(steps)]
         *state, _ = jax.block_until_ready(step(*state, batches[0]))
         first, start = time.perf_counter() - start, time.perf_counter()
         for x in batches:
@@ -72,17 +90,18 @@ def ours(system: str, images: str, steps: int, plain: bool) -> dict:
 
         fit(step, state, data, steps=1, batch_size=batch, prepare=prepare, progress=False)
         first = time.perf_counter() - start
+        fit(step, state, data, steps=4, batch_size=batch, prepare=prepare, progress=False)
         run = fit(step, state, data, steps=steps, batch_size=batch, prepare=prepare, progress=False)
         ms = 1e3 * run.seconds / run.steps
     versions = f"jax {jax.__version__}, dm-haiku {hk.__version__}, optax {optax.__version__}"
-    return {"ms": ms, "first_s": first, "versions": versions}
+    count = sum(leaf.size for leaf in jax.tree.leaves(state[0]))
+    return {"ms": ms, "first_s": first, "parameters": count, "versions": versions}
 
 
 def contend(contender: str, command: list, cache: str) -> dict:
     """Run one contender in a process of its own and return what its last line says."""
-    done = subprocess.run(
-        command, capture_output=True, text=True, env=os.environ | {"VQTUTOR_CACHE": cache, "PYTHONPATH": ""}
-    )
+    own = {"VQTUTOR_CACHE": cache, "TORCHINDUCTOR_CACHE_DIR": os.path.join(cache, "inductor"), "PYTHONPATH": ""}
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | own)
     if done.returncode:
         raise SystemExit(f"{contender} failed:\n{done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
@@ -90,57 +109,69 @@ def contend(contender: str, command: list, cache: str) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--system", choices=["R1", "R3"], default="R1")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--peer-python", type=Path, help="an interpreter that has TensorFlow already")
+    parser.add_argument("--systems", nargs="*", choices=list(STEPS), default=list(STEPS))
+    parser.add_argument("--contenders", nargs="*", choices=CONTENDERS, default=list(CONTENDERS))
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--peer-python", type=Path, help="an interpreter that has TensorFlow and PyTorch already")
     parser.add_argument("--contender", help=argparse.SUPPRESS)
     parser.add_argument("rest", nargs="*", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.contender:
-        images, steps = options.rest
-        print(json.dumps(ours(options.system, images, int(steps), options.contender == "plain Haiku")))
+        system, file, steps = options.rest
+        print(json.dumps(ours(system, file, int(steps), options.contender == "plain Haiku")))
         return
     import numpy as np
 
     from vqtutor import load_dataset
 
-    python = options.peer_python or peer_python()
+    peers = set(options.contenders) - {"vqtutor", "plain Haiku"}
+    python = (options.peer_python or peer_python()) if peers else sys.executable
     with tempfile.TemporaryDirectory() as folder:
-        images = os.path.join(folder, "images.npy")
         data = load_dataset("strokes")
-        np.save(images, np.concatenate([data.train_images, data.train_images])[:12_800])
-        seen = {contender: [] for contender in STEPS}
+        np.save(f"{folder}/images.npy", np.concatenate([data.train_images, data.train_images])[:12_800])
+        for system, count in CODES.items():
+            codes = np.random.default_rng(0).integers(0, count, (128 * STEPS[system], 7, 7), np.int32)
+            np.save(f"{folder}/{system}.npy", codes)
+        seen = {system: {contender: [] for contender in options.contenders} for system in options.systems}
         for turn in range(options.rounds):
-            for contender, results in seen.items():
+            for system, contender in product(options.systems, options.contenders):
+                rest = [system, f"{folder}/{system if system in CODES else 'images'}.npy", str(STEPS[system])]
                 if contender == "Keras":
-                    command = [python, Path(__file__).with_name("keras_peer.py")]
+                    command = [python, HERE / "keras_peer.py", *rest]
+                elif contender in peers:
+                    command = [python, HERE / "torch_peer.py", *rest, *contender.split()[1:]]
                 else:
-                    command = [sys.executable, __file__, "--contender", contender, "--system"]
-                command += [options.system, images, str(STEPS[contender])]
-                results.append(contend(contender, command, folder))
-                print(f"round {turn + 1}, {contender}: {results[-1]['ms']:.1f} ms a step", flush=True)
-    report(options.system, seen)
+                    rest[-1] = str(STEPS[system] // 6) if contender == "plain Haiku" else rest[-1]
+                    command = [sys.executable, __file__, "--contender", contender, *rest]
+                seen[system][contender].append(contend(contender, command, folder))
+                print(
+                    f"round {turn + 1}, {system}, {contender}: {seen[system][contender][-1]['ms']:.1f} ms", flush=True
+                )
+    for system, results in seen.items():
+        report(system, results)
+
+
+def spread(values: list[float], digits: int) -> str:
+    """Return the median, and in brackets the smallest and the largest value."""
+    low, middle, high = (f"{value:.{digits}f}" for value in (min(values), statistics.median(values), max(values)))
+    return f"{middle} ({low} to {high})"
 
 
 def report(system: str, seen: dict[str, list[dict]]) -> None:
-    """Print medians, and the median of each round's ratio to Keras."""
+    """Print medians and spreads, of milliseconds and of each round's ratio to Keras."""
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    rounds = len(next(iter(seen.values())))
     print(
-        f"\n{system}, one training step, {threads} cores for every contender, medians of {len(seen['Keras'])} rounds\n"
+        f"\n{system}, one training step, {threads} threads for every contender, medians of {rounds} rounds (spread)\n"
     )
-    print(
-        f"{'contender':12} {'ms a step':>10} {'to Keras':>9} {'first step, s':>14} {'in a later process':>19}  versions"
-    )
+    print("| contender | ms a step | to Keras | first step, s; in a later process | parameters | versions |")
+    print("|---|---|---|---|---|---|")
     for contender, results in seen.items():
-        ratio = statistics.median(a["ms"] / b["ms"] for a, b in zip(results, seen["Keras"], strict=True))
-        ms = statistics.median(result["ms"] for result in results)
+        ratio = [a["ms"] / b["ms"] for a, b in zip(results, seen.get("Keras", results), strict=True)]
         later = statistics.median(result["first_s"] for result in results[1:] or results)
-        print(
-            f"{contender:12} {ms:10.1f} {ratio:9.2f} {results[0]['first_s']:14.1f} {later:19.1f}  "
-            f"{results[0]['versions']}"
-        )
-    gain = statistics.median(a["ms"] / b["ms"] for a, b in zip(seen["plain Haiku"], seen["vqtutor"], strict=True))
-    print(f"\nvqtutor is {gain:.1f} times as fast as plain Haiku.")
+        first, one = f"{results[0]['first_s']:.1f}; {later:.1f}", results[0]
+        ms = spread([result["ms"] for result in results], 1)
+        print(f"| {contender} | {ms} | {spread(ratio, 2)} | {first} | {one['parameters']:,} | {one['versions']} |")
 
 
 if __name__ == "__main__":
