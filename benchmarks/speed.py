@@ -46,7 +46,11 @@ def as_haiku_comes() -> None:
     from vqtutor.models import autoencoder, pixelcnn
 
     def own(module):
-        return lambda channels, shape, stride=1, w_init=None: module(channels, shape, stride, w_init=w_init)
+        def layer(channels, shape, stride=1, w_init=None, activation=lambda y: y):
+            convolution = module(channels, shape, stride, w_init=w_init)
+            return lambda x: activation(convolution(x))
+
+        return layer
 
     def masked(self, x):
         shape = (*self.mask.shape, x.shape[-1], self.output_channels)

@@ -157,7 +157,7 @@ class LetterEncoder(hk.Module):
 
     def __call__(self, x: Array) -> Array:
         for channels, stride in ((self.width, 1), (self.width, 2), (2 * self.width, 1), (2 * self.width, 2)):
-            x = jax.nn.elu(Conv2D(channels, 5, stride, _INIT)(x))
+            x = Conv2D(channels, 5, stride, _INIT, activation=jax.nn.elu)(x)
         # A 7x7 convolution without padding on a 7x7 map is a linear layer.
         x = jax.nn.elu(hk.Linear(4, w_init=_INIT)(hk.Flatten()(x)))
         return hk.Linear(self.code_dim, w_init=_INIT)(x)[:, None]
@@ -176,7 +176,7 @@ class LetterDecoder(hk.Module):
         x = hk.Linear(49 * wide, with_bias=False, w_init=_INIT)(z_q[:, 0])  # a transposed 7x7 convolution of one place
         x = jax.nn.elu(hk.Bias(bias_dims=[-1])(x.reshape(-1, 7, 7, wide)))
         for channels, stride in ((wide, 1), (wide, 2), (self.width, 1), (self.width, 2), (self.width, 1)):
-            x = jax.nn.elu(Conv2DTranspose(channels, 5, stride, _INIT)(x))
+            x = Conv2DTranspose(channels, 5, stride, _INIT, activation=jax.nn.elu)(x)
         return Conv2D(1, 5, 1, _INIT)(x)
 
 

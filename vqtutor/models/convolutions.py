@@ -278,13 +278,18 @@ class _Convolution(hk.Module):
         stride: int = 1,
         w_init: hk.initializers.Initializer | None = None,
         name: str | None = None,
+        activation: Callable[[Array], Array] = lambda y: y,
     ):
-        """Args: as Haiku's; padding is SAME, and there is a bias."""
+        """Args: as Haiku's; padding is SAME, and there is a bias.
+
+        activation: applied to the result, before it is laid out anew: for one that costs as much as an exponential.
+        """
         super().__init__(name=name)
         self.output_channels = output_channels
         self.kernel_shape = (kernel_shape,) * 2 if isinstance(kernel_shape, int) else tuple(kernel_shape)
         self.stride = stride
         self.w_init = w_init
+        self.activation = activation
 
     def _apply(self, x: Array, product_form, lax_form, transposed: bool) -> Array:
         if x.ndim != 4:
@@ -295,8 +300,9 @@ class _Convolution(hk.Module):
         w = hk.get_parameter("w", [*self.kernel_shape, *ends], x.dtype, init=init)
         b = hk.get_parameter("b", [self.output_channels], x.dtype, init=jnp.zeros)
         if not prefers_products():
-            return lax_form(x, w) + b
-        return to_batch_first(product_form(to_batch_last(x), w, self.stride) + b[:, None, None, None])
+            return self.activation(lax_form(x, w) + b)
+        y = product_form(to_batch_last(x), w, self.stride) + b[:, None, None, None]
+        return to_batch_first(self.activation(y))
 
 
 class Conv2D(_Convolution):
