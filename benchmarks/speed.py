@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 PEERS = ROOT / "build" / "bench-venv"
 HERE = Path(__file__).parent
 # Steps that are timed, of vqtutor and the peers; plain Haiku gets a sixth of them.
-STEPS = {"R1": 100, "R3": 150, "R4": 24, "R1-prior": 48, "R2-prior": 36}
+STEPS = {"R1": 60, "R3": 80, "R4": 12, "R1-prior": 30, "R2-prior": 24}
 CODES = {"R1-prior": 128, "R2-prior": 10}
 CONTENDERS = ("vqtutor", "plain Haiku", "Keras", "PyTorch", "PyTorch compiled")
 
