@@ -47,7 +47,7 @@ release: $(TESTS)  ## run solutions/, store their outputs, make notebooks/ from 
 	$(VENV)/bin/python benchmarks/course.py strokes --stored
 	$(VENV)/bin/python tests/claims.py
 
-bench: $(TESTS)  ## time a training step against Keras and plain Haiku (downloads TensorFlow into build/)
+bench: $(TESTS)  ## time training steps against Haiku, Keras and PyTorch (downloads TensorFlow and PyTorch into build/)
 	$(VENV)/bin/python benchmarks/speed.py
 
 mutants: $(TESTS)  ## change every answer a little, and see that the checks notice; keeps what they observe
