@@ -151,31 +151,37 @@ def main() -> None:
                 print(
                     f"round {turn + 1}, {system}, {contender}: {seen[system][contender][-1]['ms']:.1f} ms", flush=True
                 )
-    for system, results in seen.items():
-        report(system, results)
+    report(seen, options.rounds)
 
 
 def spread(values: list[float], digits: int) -> str:
     """Return the median, and in brackets the smallest and the largest value."""
     low, middle, high = (f"{value:.{digits}f}" for value in (min(values), statistics.median(values), max(values)))
-    return f"{middle} ({low} to {high})"
+    return f"{middle} ({low}-{high})"
 
 
-def report(system: str, seen: dict[str, list[dict]]) -> None:
-    """Print medians and spreads, of milliseconds and of each round's ratio to Keras."""
+def report(seen: dict[str, dict[str, list[dict]]], rounds: int) -> None:
+    """Print a table of contenders and systems: milliseconds, and below them each round's ratio to Keras."""
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    rounds = len(next(iter(seen.values())))
-    print(
-        f"\n{system}, one training step, {threads} threads for every contender, medians of {rounds} rounds (spread)\n"
-    )
-    print("| contender | ms a step | to Keras | first step, s; in a later process | parameters | versions |")
-    print("|---|---|---|---|---|---|")
-    for contender, results in seen.items():
-        ratio = [a["ms"] / b["ms"] for a, b in zip(results, seen.get("Keras", results), strict=True)]
-        later = statistics.median(result["first_s"] for result in results[1:] or results)
-        first, one = f"{results[0]['first_s']:.1f}; {later:.1f}", results[0]
-        ms = spread([result["ms"] for result in results], 1)
-        print(f"| {contender} | {ms} | {spread(ratio, 2)} | {first} | {one['parameters']:,} | {one['versions']} |")
+    print(f"\nms a training step, {threads} threads, medians of {rounds} rounds in turn (spread); below, to Keras\n")
+    print(f"| | {' | '.join(seen)} |\n|{'---|' * (len(seen) + 1)}")
+    contenders = list(next(iter(seen.values())))
+    for contender in contenders:
+        found = [results[contender] for results in seen.values()]
+        print(f"| {contender} | {' | '.join(spread([one['ms'] for one in runs], 1) for runs in found)} |")
+        if "Keras" in contenders and contender != "Keras":
+            pairs = [zip(results[contender], results["Keras"], strict=True) for results in seen.values()]
+            print(f"| | {' | '.join(spread([a['ms'] / b['ms'] for a, b in pair], 2) for pair in pairs)} |")
+    print("\nSeconds until the first step is done, in the first process; in a later one. Numbers that are learned.\n")
+    print(f"| | {' | '.join(seen)} |\n|{'---|' * (len(seen) + 1)}")
+    for contender in contenders:
+        cells = []
+        for results in seen.values():
+            first, *later = (run["first_s"] for run in results[contender])
+            count = results[contender][0]["parameters"]
+            cells.append(f"{first:.1f}; {statistics.median(later or [first]):.1f}; {count:,}")
+        print(f"| {contender} | {' | '.join(cells)} |")
+        print(f"| | {next(iter(seen.values()))[contender][0]['versions']} |")
 
 
 if __name__ == "__main__":
