@@ -18,6 +18,14 @@ from keras import layers
 BATCH = {"R3": 64, "R4": 64}  # of the others: 128
 
 
+def look_up(codebook, z):
+    """Return the vectors in a row, [N, D], the index of each one's nearest code, and the codes, shaped as z."""
+    flat = tf.reshape(z, [-1, codebook.shape[1]])
+    distances = tf.reduce_sum(codebook**2, 1) - 2 * tf.matmul(flat, codebook, transpose_b=True)
+    indices = tf.argmin(distances, 1)
+    return flat, indices, tf.reshape(tf.gather(codebook, indices), tf.shape(z))
+
+
 class VectorQuantizer(layers.Layer):
     """A gradient codebook with both of its losses, as a Keras user would write it."""
 
@@ -28,9 +36,7 @@ class VectorQuantizer(layers.Layer):
         self.codebook = self.add_weight(shape=(num_codes, code_dim), initializer=start)
 
     def call(self, z):
-        flat = tf.reshape(z, [-1, self.code_dim])
-        distances = tf.reduce_sum(self.codebook**2, 1) - 2 * tf.matmul(flat, self.codebook, transpose_b=True)
-        codes = tf.reshape(tf.gather(self.codebook, tf.argmin(distances, 1)), tf.shape(z))
+        _, _, codes = look_up(self.codebook, z)
         self.add_loss(self.beta * tf.reduce_mean((tf.stop_gradient(codes) - z) ** 2))
         self.add_loss(tf.reduce_mean((codes - tf.stop_gradient(z)) ** 2))
         return z + tf.stop_gradient(codes - z)
@@ -48,10 +54,7 @@ class EMAVectorQuantizer(layers.Layer):
         self.counts = self.add_weight(shape=(num_codes,), initializer="ones", trainable=False)
 
     def call(self, z, training=None):
-        flat = tf.reshape(z, [-1, self.code_dim])
-        distances = tf.reduce_sum(self.codebook**2, 1) - 2 * tf.matmul(flat, self.codebook, transpose_b=True)
-        indices = tf.argmin(distances, 1)
-        codes = tf.reshape(tf.gather(self.codebook, indices), tf.shape(z))
+        flat, indices, codes = look_up(self.codebook, z)
         if training:
             chosen = tf.one_hot(indices, self.num_codes)
             found = tf.matmul(tf.stop_gradient(flat), chosen, transpose_a=True)

@@ -6,20 +6,18 @@ first visit; a second kernel of the same lesson then finds what the first has co
 
 import argparse
 import json
-import os
 import tempfile
 import time
 from pathlib import Path
 
 import nbformat
-from nbclient import NotebookClient
 
 from vqtutor import authoring
 
 ROOT = Path(__file__).parents[1]
 BEFORE = """
-import jax, time
-_begun, _spent = time.perf_counter(), {}
+import jax
+_spent = {}
 def _count(event, seconds, **about):
     _spent[event] = _spent.get(event, 0) + seconds
 jax.monitoring.register_event_duration_secs_listener(_count)
@@ -35,13 +33,11 @@ print(json.dumps([_used.ru_utime + _used.ru_stime, _spent.get("/jax/core/compile
 def visit(path: Path, environment: dict[str, str]) -> tuple[float, float, float, float]:
     """Return seconds from first to last cell, kernel included; of the processor; compiling; tracing and lowering."""
     notebook = authoring.read(path)
-    cells = [nbformat.v4.new_code_cell(BEFORE), *notebook.cells, nbformat.v4.new_code_cell(AFTER)]
-    notebook.cells = cells
-    client = NotebookClient(notebook, timeout=None, resources={"metadata": {"path": str(path.parent)}})
+    notebook.cells = [nbformat.v4.new_code_cell(BEFORE), *notebook.cells, nbformat.v4.new_code_cell(AFTER)]
     start = time.perf_counter()
-    client.execute(env=os.environ | environment)
+    done = authoring.execute(notebook, environment, ROOT)
     took = time.perf_counter() - start
-    (said,) = (output.text for output in cells[-1].outputs if output.get("name") == "stdout")
+    (said,) = (output.text for output in done.cells[-1].outputs if output.get("name") == "stdout")
     return took, *json.loads(said)
 
 

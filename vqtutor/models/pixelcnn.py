@@ -83,11 +83,11 @@ class TapConv(hk.Module):
     def __call__(self, x: Array) -> Array:
         """[B, H, W, C] -> [B, H, W, output_channels]."""
         w, b = self._weights(x.shape[-1])
-        (above, _), (left, _) = self.padding
         if not prefers_products():
             numbers = ("NHWC", "HWIO", "NHWC")
             weights = w * self.mask[..., None, None]
             return jax.lax.conv_general_dilated(x, weights, (1, 1), self.padding, dimension_numbers=numbers) + b
+        (above, _), (left, _) = self.padding
         offsets = [(i - above, j - left) for i, j in self.taps]
         return look_around(x, offsets) @ self._matrix(w) + b
 
@@ -113,14 +113,17 @@ class TapConv(hk.Module):
 
     def _matrix(self, w: Array) -> Array:
         """The weights of the taps that are used, one below the other: [T * C, C']."""
-        return w.reshape(-1, *w.shape[2:])[: len(self.taps)].reshape(-1, w.shape[3])
+        return self._used(w).reshape(-1, w.shape[3])
+
+    def _used(self, w: Array) -> Array:
+        """The weights of the taps that are used: [T, C, C']."""
+        return w.reshape(-1, *w.shape[2:])[: len(self.taps)]
 
     def _rows_of(self, slices: list[Array], num_codes: int) -> Array:
         """Add the rows of w that the indices in each tap's slice, int [...], select: [..., C']."""
         w, b = self._weights(num_codes)
-        used = w.reshape(-1, *w.shape[2:])[: len(self.taps)]
         # Split, whose gradient is one concatenation. Outside the map: a row of zeros.
-        tables = jax.lax.split(jnp.pad(used, ((0, 0), (0, 1), (0, 0))), [1] * len(self.taps))
+        tables = jax.lax.split(jnp.pad(self._used(w), ((0, 0), (0, 1), (0, 0))), [1] * len(self.taps))
 
         def add(tables, slices):
             return sum(t[0].at[i].get(mode="fill") for t, i in zip(tables, slices, strict=True))
